@@ -1,0 +1,51 @@
+"""archprof: choose, compare and guard neural architectures.
+
+    archprof.load("resnet50")                        -> nn.Module
+    archprof.profile("resnet50").macs                -> 4089184256
+    archprof.compare(["resnet50", "mobilenetv1"])    -> Comparison
+
+Nothing here imports torch; the functions do, when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+#: Public name -> the module that defines it ('' : the module itself is the public name).
+_PUBLIC = {
+    "load": "sources",
+    "profile": "counts",
+    "compare": "comparison",
+    "Comparison": "records",
+    "ArchitectureResult": "records",
+    "StaticProfile": "records",
+    "LayerCost": "records",
+    "Accuracy": "records",
+    "Latency": "timing",
+    "Ratio": "timing",
+    "ArchprofError": "errors",
+}
+
+__all__ = [*_PUBLIC, "__version__"]
+
+if TYPE_CHECKING:
+    from .comparison import compare
+    from .counts import profile
+    from .errors import ArchprofError
+    from .records import Accuracy, ArchitectureResult, Comparison, LayerCost, StaticProfile
+    from .sources import load
+    from .timing import Latency, Ratio
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'archprof' has no attribute '{name}'")
+    module = importlib.import_module(f".{_PUBLIC[name]}", __name__)
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

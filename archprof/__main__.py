@@ -1,0 +1,5 @@
+"""`python -m archprof`."""
+
+from .cli import main
+
+raise SystemExit(main())

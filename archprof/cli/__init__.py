@@ -1,0 +1,65 @@
+"""The command line: each command parses, calls the library, prints, and returns an exit code.
+
+Known errors become one line on stderr here and nowhere else. Nothing in this room imports torch before a
+command needs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import ArchprofError, did_you_mean
+
+#: One file each, in the order in which --help lists them. Each offers `add(commands)`.
+COMMANDS = ("compare",)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, with the nearest option named."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: -"):
+            seen = message.removeprefix("unrecognized arguments: ").split()[0]
+            known = [flag for action in self._actions for flag in action.option_strings]
+            message = f"unknown option '{seen}'.{did_you_mean(seen, known)}"
+        self.exit(2, f"{self.prog}: {message.rstrip('.')}. See '{self.prog} --help'.\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = Parser(
+        prog="archprof",
+        description="Choose, compare and guard neural architectures.",
+        epilog="example: archprof compare resnet50 mobilenetv1 alexnet",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"archprof {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"{__name__}.{name}").add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (0 done, 1 over budget, 2 misuse, 130 interrupted)."""
+    try:
+        args, unknown = build_parser().parse_known_args(argv)
+        if unknown:
+            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return args.run(args)
+    except ArchprofError as error:
+        print(f"archprof: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("archprof: interrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # the reader went away (head, less): no traceback, and none from the flush at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

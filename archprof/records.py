@@ -1,0 +1,310 @@
+"""Frozen records: what was observed about architectures, and what follows from it. Standard library only.
+
+Records are the waist of the house: rooms that know torch write them, rooms that draw read them.
+Counts are exact ints; stored values are SI base units (seconds, bytes, counts).
+
+History of the schema: 1, the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from .errors import BadFile
+from .timing import Latency, Ratio, ratios_to
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA_VERSION = 1
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One operator call: where it ran and what it costs.
+
+    `module` is the dotted path of the innermost module that was running ('' is the network itself).
+    `macs` is None where the operator has no formula and is not known to be free. `parameters` counts
+    the learned scalars that this call was the first to read, `weights` those of them that multiply (the
+    weight of a convolution or linear layer, not its bias). Shapes include the batch.
+    """
+
+    module: str
+    op: str
+    type: str
+    input_shape: Shape
+    output_shape: Shape
+    macs: int | None
+    activations: int = 0
+    parameters: int = 0
+    weights: int = 0
+    bytes_moved: int = 0
+    kernel: Shape = ()
+    stride: Shape = ()
+    receptive_field: Shape = ()
+
+
+@dataclass(frozen=True)
+class TypeCost:
+    """The calls of one layer type, folded. `weights` as in LayerCost."""
+
+    type: str
+    parameters: int
+    macs: int
+    calls: int
+    weights: int = 0
+    activations: int = 0
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """An operator without formula, and how often it was called."""
+
+    op: str
+    calls: int
+
+
+@dataclass(frozen=True)
+class ModuleCost:
+    """A module of the tree: its own parameters and buffers, its descendants' left out.
+
+    A parameter owned by several modules is counted where it is met first.
+    """
+
+    path: str
+    kind: str
+    parameters: int = 0
+    trainable_parameters: int = 0
+    buffers: int = 0
+
+
+@dataclass(frozen=True)
+class StaticProfile:
+    """What one network costs by counting alone, for one forward pass of `batch_size` samples.
+
+    `input_shape` is that of the first input, without the batch. Bytes follow the parameters' and
+    activations' own types. `notes` say how the numbers came about where it was not the usual way.
+    """
+
+    name: str
+    source: str
+    input_shape: Shape
+    batch_size: int
+    parameters: int
+    trainable_parameters: int
+    buffers: int
+    macs: int
+    activations: int
+    parameter_bytes: int
+    buffer_bytes: int
+    peak_activation_bytes: int
+    training_activation_bytes: int
+    peak_at: str = ""
+    mode: str = "eval"
+    uncounted: tuple[Uncounted, ...] = ()
+    by_type: tuple[TypeCost, ...] = ()
+    layers: tuple[LayerCost, ...] = ()
+    modules: tuple[ModuleCost, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations: two for each multiply-accumulate."""
+        return 2 * self.macs
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per operator call (the fields of LayerCost)."""
+        import pandas
+
+        columns = [name for name in LayerCost.__dataclass_fields__]
+        return pandas.DataFrame([as_json(layer) for layer in self.layers], columns=columns)
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One published claim: it belongs to weights and a protocol, not to an architecture alone."""
+
+    architecture: str
+    dataset: str
+    metric: str
+    percent: float
+    source: str
+    url: str
+    protocol: str = ""
+    resolution: int | None = None
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class ArchitectureResult:
+    """One row of a comparison. A network that failed keeps its place: `error` says why, `profile` is None.
+
+    `error` may also stand beside a profile, where counting worked and measuring did not.
+    """
+
+    name: str
+    source: str
+    family: str = ""
+    year: int | None = None
+    profile: StaticProfile | None = None
+    accuracy: tuple[Accuracy, ...] = ()
+    latency: tuple[Latency, ...] = ()
+    error: str | None = None
+
+    def latency_at(self, batch_size: int) -> Latency | None:
+        """The measurement at that batch size, or None."""
+        return next((cell for cell in self.latency if cell.batch_size == batch_size), None)
+
+    def top(self, metric: str = "top1", dataset: str = "imagenet-1k") -> Accuracy | None:
+        """The published claim to show for this metric: the first that is listed."""
+        return next((a for a in self.accuracy if (a.metric, a.dataset) == (metric, dataset)), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several architectures side by side: the record that tables, figures, reports and budgets read.
+
+    `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
+    about what was cut short or cannot be relied on.
+    """
+
+    environment: Mapping[str, Any]
+    architectures: tuple[ArchitectureResult, ...]
+    reference: str | None = None
+    warnings: tuple[str, ...] = ()
+    archprof: str = field(default="")
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Every batch size at which something was measured or tried, ascending."""
+        return tuple(sorted({cell.batch_size for row in self.architectures for cell in row.latency}))
+
+    @property
+    def ratios(self) -> tuple[Ratio, ...]:
+        """Latency of each architecture over the reference's, per batch size, where both were measured."""
+        cells = {row.name: row.latency for row in self.architectures}
+        return ratios_to(self.reference, cells) if self.reference in cells else ()
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The documented JSON (schema_version 1); machine output never depends on display options."""
+        return json.dumps(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "archprof": self.archprof,
+                "environment": dict(self.environment),
+                "reference": self.reference,
+                "architectures": [_row_json(row) for row in self.architectures],
+                "ratios": [as_json(ratio) for ratio in self.ratios],
+                "warnings": list(self.warnings),
+            },
+            indent=indent,
+            allow_nan=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Comparison:
+        """Read back what `to_json` wrote. Raises BadFile for anything else, or for a newer schema."""
+        try:
+            saved = json.loads(text)
+        except ValueError as reason:
+            raise BadFile(f"not JSON: {reason}.", "A file written by 'archprof compare --json' is wanted.") from None
+        if not isinstance(saved, dict) or "schema_version" not in saved:
+            raise BadFile("JSON, but not archprof's: it has no 'schema_version'.")
+        if saved["schema_version"] != SCHEMA_VERSION:
+            raise BadFile(
+                f"schema_version is {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
+                "Read it with the archprof that wrote it, or measure again.",
+            )
+        try:
+            return cls(
+                environment=saved["environment"],
+                architectures=tuple(_row_from(row) for row in saved["architectures"]),
+                reference=saved.get("reference"),
+                warnings=tuple(saved.get("warnings", ())),
+                archprof=saved.get("archprof", ""),
+            )
+        except (KeyError, TypeError, AttributeError) as reason:
+            raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per architecture, numbers in base units."""
+        from .table import side_by_side
+
+        return side_by_side(self).to_frame()
+
+    def to_markdown(self) -> str:
+        """The side-by-side table as Markdown, notes below."""
+        from .render.markdown import markdown
+        from .table import side_by_side
+
+        return markdown(side_by_side(self))
+
+    def _repr_html_(self) -> str:
+        from .render.html import html
+        from .table import side_by_side
+
+        return html(side_by_side(self))
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """A flat record's fields as JSON values (tuples become lists)."""
+    return {name: _plain(getattr(record, name)) for name in record.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+#: Fields of StaticProfile that hold records, with the record's class.
+_NESTED = {"uncounted": Uncounted, "by_type": TypeCost, "layers": LayerCost, "modules": ModuleCost}
+
+
+def _row_json(row: ArchitectureResult) -> dict[str, Any]:
+    out: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
+    if row.profile is not None:
+        profile = as_json(row.profile)
+        for name in _NESTED:
+            profile[name] = [as_json(item) for item in getattr(row.profile, name)]
+        out |= {key: value for key, value in profile.items() if key not in ("name", "source")}
+    out["accuracy"] = [as_json(claim) for claim in row.accuracy]
+    out["latency"] = [cell.to_json() for cell in row.latency]
+    out["error"] = row.error
+    return out
+
+
+def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
+    profile = None
+    if "macs" in saved:
+        fields = _known(StaticProfile, saved)
+        for name, kind in _NESTED.items():
+            fields[name] = tuple(kind(**_known(kind, item)) for item in saved.get(name, ()))
+        profile = StaticProfile(**fields)
+    return ArchitectureResult(
+        name=saved["name"],
+        source=saved["source"],
+        family=saved.get("family", ""),
+        year=saved.get("year"),
+        profile=profile,
+        accuracy=tuple(Accuracy(**_known(Accuracy, {"architecture": saved["name"]} | item))
+                       for item in saved.get("accuracy", ())),
+        latency=tuple(Latency.from_json(cell) for cell in saved.get("latency", ())),
+        error=saved.get("error"),
+    )
+
+
+def _known(kind: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The saved keys that `kind` has as fields, lists as tuples: keys of later versions are passed over."""
+    return {name: tuple(value) if isinstance(value, list) else value
+            for name, value in saved.items() if name in kind.__dataclass_fields__}
+
+
+def rename(results: Iterable[ArchitectureResult]) -> tuple[ArchitectureResult, ...]:
+    """The same results with equal names told apart by their source, so that each row can be referred to."""
+    rows = list(results)
+    twice = {row.name for row in rows if sum(other.name == row.name for other in rows) > 1}
+    return tuple(replace(row, name=f"{row.source}:{row.name}") if row.name in twice else row for row in rows)
