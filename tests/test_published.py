@@ -156,7 +156,7 @@ def test_recipes_are_kept_apart() -> None:
 def test_names_are_matched_whatever_their_case_and_separators() -> None:
     assert claims("MobileNet-V1") == claims("mobilenet_v1") == claims("mobilenetv1") != ()
     assert claims("mobilenet_v2") == claims("mobilenetv2")
-    assert claims("SqueezeNet 1.1") == claims("squeezenet1_1") != ()
+    assert claims("SqueezeNet-1.1") == claims("squeezenet1_1") != ()
     # but 1.6 GF is not 16 GF
     assert (top("RegNet-Y-1.6GF"), top("regnet_y_16gf")) == (77.95, 80.424)
 
@@ -165,6 +165,13 @@ def test_torchvisions_networks_have_the_same_claims_and_timms_have_none() -> Non
     assert claims("torchvision:resnet50") == claims("resnet50")
     assert claims("torchvision:swin_t")[0].percent == 81.474
     assert claims("timm:resnet50") == claims("mypackage.models:resnet50") == claims("nobody") == ()
+
+
+def test_a_width_finds_its_claims_and_other_options_have_none() -> None:
+    assert claims("mobilenetv2(width=1.4)") == claims("mobilenetv2_140") != ()
+    assert claims("mobilenetv1(width = .5)") == claims("mobilenetv1_050") != ()
+    assert claims("mobilenetv1(width=1.0)") == claims("mobilenetv1")
+    assert claims("mobilenetv1(width=0.6)") == claims("resnet50(num_classes=10)") == ()
 
 
 def test_an_unmeasured_resolution_has_no_claim() -> None:

@@ -45,7 +45,8 @@ def claims(
 
     Names, datasets and metrics are matched whatever their case and separators (those between two digits
     count); aliases are the registry's business. `torchvision:resnet50` has the claims of `resnet50`, for
-    its weights are the same. `resolution` keeps the claims made at exactly
+    its weights are the same; `mobilenetv2(width=1.4)` has those of `mobilenetv2_140`. A name with any
+    other option has none: weights were trained for the network as it is. `resolution` keeps the claims made at exactly
     that input size. `extra`, a user's own rows, come before the published ones. Nothing known: an empty
     tuple. Raises BadOption for a dataset on which nobody claims anything.
     """
@@ -178,8 +179,12 @@ def _usual(seen: str, *spellings: str) -> str:
 
 
 def _key(architecture: str) -> str:
+    name = re.sub(r"\s", "", architecture)
+    if thinner := re.fullmatch(r"(.+)\(width=(\d*\.?\d+)\)", name):
+        percent = round(100 * float(thinner[2]))
+        name = thinner[1] if percent == 100 else f"{thinner[1]}_{percent:03d}"
     # a separator between digits tells names apart: regnet_y_1_6gf is not regnet_y_16gf
-    parts = re.split(r"(?<=\d)[\s_.\-]+(?=\d)", architecture.strip())
+    parts = re.split(r"(?<=\d)[_.\-]+(?=\d)", name)
     return "_".join(map(plain, parts)).removeprefix("torchvision:")
 
 
