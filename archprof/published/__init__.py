@@ -46,9 +46,9 @@ def claims(
     Names, datasets and metrics are matched whatever their case and separators (those between two digits
     count); aliases are the registry's business. `torchvision:resnet50` has the claims of `resnet50`, for
     its weights are the same; `mobilenetv2(width=1.4)` has those of `mobilenetv2_140`. A name with any
-    other option has none: weights were trained for the network as it is. `resolution` keeps the claims made at exactly
-    that input size. `extra`, a user's own rows, come before the published ones. Nothing known: an empty
-    tuple. Raises BadOption for a dataset on which nobody claims anything.
+    other option has none: weights belong to the network as it is. `resolution` keeps the claims made at
+    exactly that input size. `extra`, a user's own rows, come before the published ones. Nothing known: an
+    empty tuple. Raises BadOption for a dataset on which nobody claims anything.
     """
     wanted = _key(architecture)
     found = [claim for claim in extra if _key(claim.architecture) == wanted]
