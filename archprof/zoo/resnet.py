@@ -170,7 +170,8 @@ def se_resnet50(num_classes: int = 1000, in_channels: int = 3, activation: str =
     """SE-ResNet-50: `resnet50` with a channel gate in every block, reduction 16 (28.1 M params).
 
     Stride on the 3x3 convolution, so that it differs from `resnet50` by the gates alone. The paper gates
-    the other placement: its 3.87 G mult-adds are resnet50_v1(se_reduction=16).
+    the other placement, resnet50_v1(se_reduction=16), and counts 3.87 G with the pools and products (3.86 G
+    without).
     """
     check_counts(se_reduction=se_reduction)
     return ResNet(50, num_classes, in_channels, activation, se_reduction)
