@@ -73,8 +73,8 @@ def _thinner(channels: int, width: float) -> int:
 
 
 @architecture(paper=PAPER, year=2017, aliases=("mobilenet", "mobilenetv1_100"))
-def mobilenetv1(num_classes: int = 1000, in_channels: int = 3, width: float = 1.0, activation: str = "relu",
-                inplace: bool = True) -> nn.Module:
+def mobilenetv1(num_classes: int = 1000, in_channels: int = 3, width: float = 1.0,
+                activation: str = "relu", inplace: bool = True) -> nn.Module:
     """MobileNetV1: 13 depthwise separable blocks; `width` multiplies every channel count.
 
     4,231,976 parameters and 568,740,352 mult-adds at 3x224x224 (paper: 4.2 M, 569 M). Any resolution works.
@@ -101,8 +101,8 @@ def mobilenetv1_025(num_classes: int = 1000, in_channels: int = 3, activation: s
 
 
 @architecture(paper=PAPER, year=2017, aliases=("conv_mobilenet",))
-def mobilenetv1_conv(num_classes: int = 1000, in_channels: int = 3, width: float = 1.0, activation: str = "relu",
-                     inplace: bool = True) -> nn.Module:
+def mobilenetv1_conv(num_classes: int = 1000, in_channels: int = 3, width: float = 1.0,
+                     activation: str = "relu", inplace: bool = True) -> nn.Module:
     """MobileNetV1 with standard 3x3 convolutions in place of its separable blocks (table 4).
 
     The paper prints 29.3 M parameters and 4,866 M mult-adds; the count is 29,294,088 and 4,867,293,184.
