@@ -5,9 +5,9 @@ convolution to 4k channels, BN, activation, 3x3 convolution to k channels (k: gr
 between blocks is BN, activation, 1x1 convolution to half the channels, 2x2 average pool.
 
 Parameter names are torchvision's. No departure. (DenseNet-161, growth rate 48, is in the authors' release.)
-Each layer concatenates its inputs anew, as the paper's formula has it: those copies, kept for the backward pass,
-are what makes a DenseNet hungry for memory. Checkpointing or shared buffers would trade them for time; neither
-is done here.
+Each layer concatenates its inputs anew, as the paper's formula has it: those copies, kept for the backward
+pass, are what makes a DenseNet hungry for memory. Checkpointing or shared buffers would trade them for time;
+neither is done here.
 """
 
 from __future__ import annotations

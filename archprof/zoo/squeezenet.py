@@ -89,7 +89,7 @@ class SqueezeNet(nn.Module):
         return torch.flatten(self.classifier(self.features(x)), 1)
 
     def _initialise(self) -> None:
-        """He et al. 2015 over fan-in: no batch norm saves a fading signal here. The classifier begins small."""
+        """He et al. 2015 over fan-in, as no batch norm saves a fading signal; the classifier begins small."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_uniform_(module.weight)
