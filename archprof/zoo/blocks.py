@@ -70,7 +70,7 @@ def conv_bn(
 
 
 def he_init(network: nn.Module, linear_std: float | None = None) -> None:
-    """He et al. 2015 (arXiv 1502.01852) over fan-out for every convolution; batch norm begins as the identity.
+    """He et al. 2015 (arXiv 1502.01852), fan-out, for every convolution; batch norm begins as the identity.
 
     Linear layers keep torch's own initialisation unless `linear_std` asks for N(0, linear_std) and zero bias.
     """
@@ -88,7 +88,7 @@ def he_init(network: nn.Module, linear_std: float | None = None) -> None:
 
 
 def check_counts(**counts: int) -> None:
-    """Every value is a whole number of at least 1. Raises TypeError or ValueError naming the first that is not."""
+    """Every value is a whole number of at least 1; TypeError or ValueError names the first that is not."""
     for name, value in counts.items():
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"{name} must be a whole number of at least 1, not {value!r}")
@@ -97,7 +97,7 @@ def check_counts(**counts: int) -> None:
 
 
 def check_probabilities(**probabilities: float) -> None:
-    """Every value lies in 0..1. Raises TypeError or ValueError naming the first that does not."""
+    """Every value lies in 0..1; TypeError or ValueError names the first that does not."""
     for name, value in probabilities.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise TypeError(f"{name} must be a probability from 0 to 1, not {value!r}")
