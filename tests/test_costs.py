@@ -37,7 +37,7 @@ def macs(op, *args, out=None, **kwargs):
 
 
 def name(op) -> str:
-    """Operators that not every torch has are spelled out in the tables; the registry knows them by name anyway."""
+    """Operators that not every torch has are spelled out in the tables; the registry knows all by name."""
     return op if isinstance(op, str) else op.name()
 
 
