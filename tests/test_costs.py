@@ -568,6 +568,13 @@ def test_a_formula_names_only_what_it_needs(mylib):
     assert macs(mylib.fused.default, (3, 4), (4, 5), out=(3, 5), scale=7.0) == 84
 
 
+def test_an_argument_called_out_is_the_arguments_own(mylib):
+    """`plain.twice` has two arguments: the second fills the parameter before the result could."""
+    costs.macs_of(mylib.plain)(lambda x, out: prod(x) * (out if isinstance(out, int) else len(out)))
+    assert macs(mylib.plain.twice, (3,), 5, out=(7, 7)) == 15
+    assert macs(mylib.plain.default, (3,), out=(7, 7)) == 6
+
+
 def test_an_overload_may_have_its_own_formula(mylib):
     costs.macs_of(mylib.plain)(lambda x: prod(x))
     costs.macs_of(mylib.plain.twice)(lambda x, times: times * prod(x))

@@ -90,26 +90,31 @@ class _Registered:
     """A formula and which of an operator's arguments it takes."""
 
     formula: Formula
-    positional: int | None  # None: all of them
-    keywords: frozenset[str] | None  # None: all of them
+    positional: tuple[str, ...]
+    keywords: frozenset[str]
+    any_positional: bool
+    any_keyword: bool
 
     @classmethod
     def of(cls, formula: Formula) -> _Registered:
         parameters = inspect.signature(formula).parameters.values()
         kinds = {parameter.kind for parameter in parameters}
-        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        named = frozenset(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
         return cls(
             formula,
-            None if inspect.Parameter.VAR_POSITIONAL in kinds else len(positional),
-            None if inspect.Parameter.VAR_KEYWORD in kinds else named,
+            tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)),
+            frozenset(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)),
+            inspect.Parameter.VAR_POSITIONAL in kinds,
+            inspect.Parameter.VAR_KEYWORD in kinds,
         )
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int | None:
+        if not self.any_positional:
+            args = args[: len(self.positional)]
+        filled = self.positional[: len(args)]
         offered = {**kwargs, "out": out}
-        if self.keywords is not None:
-            offered = {name: value for name, value in offered.items() if name in self.keywords}
-        return self.formula(*args[: self.positional], **offered)
+        named = {name: value for name, value in offered.items()
+                 if name not in filled and (self.any_keyword or name in self.keywords)}
+        return self.formula(*args, **named)
 
 
 _formulas: dict[str, _Registered] = {}
