@@ -97,17 +97,17 @@ def evidence(before: Readings, after: Readings, threads: int, cpus: int) -> dict
 
 
 def judge(found: Readings) -> str | None:
-    """What disturbed a block with this evidence, as a phrase; None: nothing that the rules know."""
+    """What disturbed a block with this evidence, as 'cause (how much)'; None: nothing that the rules know."""
     if found.get("waiting", 0.0) > MOST_WAITING:
-        return f"waited {found['waiting']:.0%} of the time for a CPU"
+        return f"waiting for a CPU ({100 * found['waiting']:.0f} % of the time)"
     if "waiting" not in found and found.get("pressure", 0.0) > MOST_PRESSURE:
-        return f"work waited {found['pressure']:.0%} of the time for a CPU"
+        return f"pressure on the CPUs ({100 * found['pressure']:.0f} % of the time)"
     if found.get("others", 0.0) > MOST_OTHERS:
-        return f"other work held {found['others']:.1f} CPUs"
+        return f"other work ({found['others']:.1f} CPUs)"
     if found.get("steal", 0.0) > MOST_STEAL:
-        return f"the hypervisor took {found['steal']:.0%} of the CPUs"
+        return f"steal by the hypervisor ({100 * found['steal']:.0f} % of the CPUs)"
     if not found.keys() & {"waiting", "pressure"} and found.get("switches", 0.0) > MOST_SWITCHES:
-        return f"was preempted {found['switches']:.0f} times a second"
+        return f"preemption ({found['switches']:.0f} times a second)"
     return None
 
 
