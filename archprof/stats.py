@@ -73,7 +73,7 @@ def bootstrap_ratio_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of median(above) / median(below), unpaired.
 
-    Efron and Tibshirani 1993, chapter 13. The seed is fixed, so that the same samples always give the same interval.
+    Efron and Tibshirani 1993, chapter 13. The seed is fixed: the same samples always give the same interval.
     """
     draw = random.Random(seed)
     above, below = list(above), list(below)
@@ -90,7 +90,7 @@ def half_width(interval: tuple[float, float], centre: float) -> float:
 
 
 def rank_sum_p(one: Sequence[float], other: Sequence[float]) -> float:
-    """Two-sided p-value of the rank-sum test (Wilcoxon, Mann, Whitney): do two samples come from one population?
+    """Two-sided p-value of the rank-sum test (Wilcoxon, Mann, Whitney) that two samples are of one kind.
 
     Exact for samples of at most 20 without ties, otherwise by the normal approximation with correction for
     ties and continuity (Conover 1999, section 5.1).
@@ -130,7 +130,7 @@ def _ranks(values: Sequence[float]) -> tuple[list[float], list[int]]:
 
 
 def _rank_sum_ways(n: int, m: int) -> list[int]:
-    """How many arrangements of n and m values give each U from 0 to n*m: a Gaussian binomial's coefficients."""
+    """How many arrangements of n and m values give each U from 0 on: a Gaussian binomial's coefficients."""
     ways = [1] + [0] * (n * m)
     for k in range(1, n + 1):
         for u in range(n * m, m + k - 1, -1):  # times (1 - q^(m+k))

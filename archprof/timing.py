@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, log10
 from typing import Any
 
 from . import stats
@@ -142,13 +143,13 @@ class Ratio:
     def sentence(self) -> str:
         """'resnet50 takes 3.9 (3.8 to 4.0) times as long as mobilenetv1 at batch 1'.
 
-        As many digits as the interval supports: one more than where its ends begin to differ.
+        As many decimals as the interval's width supports.
         """
         low, high = self.ci95
         if low == high:  # one block each: there is no interval
             return (f"{self.architecture} takes {self.ratio:.2g} times as long as {self.reference} "
                     f"at batch {self.batch_size} (measured once)")
-        digits = next((d for d in (1, 2, 3) if f"{low:.{d}f}" != f"{high:.{d}f}"), 3)
+        digits = min(max(ceil(-log10(high - low)), 0), 4)
         shown = [f"{value:.{digits}f}" for value in (self.ratio, low, high)]
         return (f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
                 f"{self.reference} at batch {self.batch_size}")

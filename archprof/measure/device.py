@@ -19,15 +19,17 @@ from ..errors import BadOption
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
-__all__ = ["Conditions", "applied", "available_bytes", "check_available", "environment", "fast_init", "inputs",
-           "materialise", "moved", "realistic", "sync_for"]
+__all__ = ["Conditions", "applied", "available_bytes", "check_available", "environment", "fast_init",
+           "inputs", "materialise", "moved", "realistic", "sync_for"]
 
 #: Raised whenever the way of sampling changes so that times of two versions should not be compared.
 PROTOCOL = 1
 
 #: Variables that change how the CPU libraries compute, by prefix.
-LIBRARY_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "MALLOC_", "LD_PRELOAD", "TORCHINDUCTOR_",
-                     "THP_MEM_ALLOC_ENABLE", "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+LIBRARY_VARIABLES = (
+    "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "MALLOC_", "LD_PRELOAD", "THP_MEM_ALLOC_ENABLE",
+    "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF",
+)
 
 
 def check_available(conditions: Conditions) -> None:
@@ -35,7 +37,7 @@ def check_available(conditions: Conditions) -> None:
     device = torch.device(conditions.device)
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise BadOption(f"device '{conditions.device}': no CUDA device is available to torch {torch.__version__}.",
+            raise BadOption(f"device '{conditions.device}': torch {torch.__version__} finds no CUDA device.",
                             "Accepted here: cpu.")
         if device.index is not None and device.index >= torch.cuda.device_count():
             have = ", ".join(f"cuda:{i}" for i in range(torch.cuda.device_count()))
@@ -46,11 +48,12 @@ def check_available(conditions: Conditions) -> None:
         raise BadOption(f"device '{conditions.device}' cannot compute in {conditions.dtype}: {reason}",
                         "Use '--dtype float32'.")
     if conditions.compile is not None and (reason := _no_compiler(device)):
-        raise BadOption(f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure eager.")
+        raise BadOption(f"torch.compile cannot work here: {reason}",
+                        "Leave out '--compile' to measure without it.")
 
 
 def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Why a convolution, a batch norm and a matrix product in this dtype fail on the device; None: they work."""
+    """Why a convolution, a batch norm or a matrix product in this dtype fails there; None: they work."""
     try:
         x = torch.ones(1, 4, 4, 4, device=device, dtype=dtype)
         x = torch.nn.functional.conv2d(x, torch.ones(4, 4, 1, 1, device=device, dtype=dtype))
@@ -217,11 +220,13 @@ def inputs(input_shape: tuple[int, ...], batch_size: int, conditions: Conditions
 
 
 def moved(values: Any, conditions: Conditions) -> Any:
-    """The same nested inputs on the device; floating tensors in the dtype, images channels-last where asked for."""
+    """The same nested inputs on the device, floating ones in the dtype, images channels-last if asked for."""
     if isinstance(values, torch.Tensor):
         dtype = torch_dtype(conditions) if values.is_floating_point() else values.dtype
         out = values.to(conditions.device, dtype)
-        return out.contiguous(memory_format=torch.channels_last) if conditions.channels_last and out.dim() == 4 else out
+        if conditions.channels_last and out.dim() == 4:
+            return out.contiguous(memory_format=torch.channels_last)
+        return out
     if isinstance(values, dict):
         return {key: moved(value, conditions) for key, value in values.items()}
     if isinstance(values, tuple) and hasattr(values, "_fields"):

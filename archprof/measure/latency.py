@@ -1,4 +1,4 @@
-"""Interleaved sampling: blocks of consecutive passes, every network once a round, in a fresh order each round.
+"""Interleaved sampling: blocks of consecutive passes, every network once a round, order fresh each round.
 
 Back-to-back loops compare two networks at two different moments, so that a neighbour's burst falls on one of
 them; interleaving single passes lets each network find the other's data in the caches. Blocks in shuffled
@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil, sqrt
 
 from .. import stats
@@ -21,8 +21,9 @@ from ..errors import BadOption
 from ..timing import FEWEST_BLOCKS, Block, Latency, ratio_of
 from . import quiet
 from .steps import forward_step
+from .verdicts import half_width, judged
 
-__all__ = ["Cell", "Interrupted", "Key", "Progress", "forward_step", "judged", "measure"]
+__all__ = ["Cell", "Interrupted", "Key", "Progress", "forward_step", "measure"]
 
 #: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
 #: 10 GB/s: 3 ms) and what a clock takes to step.
@@ -43,10 +44,6 @@ MOST_WARM_UP = 0.02
 #: A cell with fewer undisturbed blocks goes on even when its interval is narrow enough: stopping at the first
 #: lucky interval would make intervals too narrow.
 LEAST_BLOCKS = 10
-
-#: Intervals wider than this (half width) are marked unreliable: neighbouring networks of a family differ by
-#: less, so that a figure this vague says nothing about the choice.
-WIDEST = 0.05
 
 Key = tuple[str, int]  # name, batch size
 Step = Callable[[], object]
@@ -135,8 +132,8 @@ def measure(
     """Time every cell until its interval, and that of its ratio to `reference`, is within `precision`.
 
     `time_budget` (seconds) covers warm-up and blocks; what it cut short carries a note. Every cell gets a
-    Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on a GPU passes
-    queue up within one. Without a `witness` no block is ever called disturbed. Raises BadOption for a
+    Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on a GPU
+    passes queue up within one. Without a `witness` no block is ever called disturbed. Raises BadOption for a
     precision or a budget that is not positive, Interrupted on Ctrl-C.
     """
     if not time_budget > 0:
@@ -181,7 +178,8 @@ class _Sampling:
 
     def in_order(self, cells: Sequence[Cell], otherwise: str) -> dict[Key, Latency]:
         """The results in the order in which the cells were given."""
-        return {cell.key: self.results.get(cell.key, Latency(cell.batch_size, error=otherwise)) for cell in cells}
+        return {cell.key: self.results.get(cell.key) or Latency(cell.batch_size, error=otherwise)
+                for cell in cells}
 
     def together(self, cells: Sequence[Cell]) -> list[Cell]:
         """Measure as many cells as fit into memory together; returns those that must wait until it is free.
@@ -207,10 +205,10 @@ class _Sampling:
             try:
                 self.alive.append(self.warm(cell))
                 continue
-            except Exception as reason:
-                waits = out_of_memory(reason) and bool(self.alive)
+            except Exception as failure:
+                waits = out_of_memory(failure) and bool(self.alive)
                 if not waits:
-                    self.results[cell.key] = Latency(cell.batch_size, error=described(reason))
+                    self.results[cell.key] = Latency(cell.batch_size, error=described(failure))
             if waits:
                 later.append(cell)
             free_memory()  # not in the handler: its traceback still holds the failed network's tensors
@@ -222,7 +220,8 @@ class _Sampling:
             if name == cell.name and batch_size < cell.batch_size and (seen.error or "").startswith(MEMORY):
                 return f"not tried: out of memory already at batch {batch_size}"
         smaller = [known for known in self.alive if known.cell.name == cell.name]
-        expected = max((known.pass_s * cell.batch_size / known.cell.batch_size for known in smaller), default=0.0)
+        each = max((known.pass_s / known.cell.batch_size for known in smaller), default=0.0)
+        expected = each * cell.batch_size
         if self.left <= 0 or 2 * expected > self.left:  # one pass to warm up, one to time
             about = f" (about {expected:.2g} s a pass)" if expected else ""
             return f"not measured{about}: the time budget of {self.time_budget:g} s was used up"
@@ -313,7 +312,7 @@ class _Sampling:
         return [running for running in self.alive if running.cell.batch_size == batch_size]
 
     def unfinished(self, row: Sequence[_Running]) -> list[_Running]:
-        """The cells of one batch size that are not precise enough, with the reference that their ratios need."""
+        """The cells of one batch size that are not precise enough, with the reference if ratios need it."""
         base = next((running for running in row if running.cell.name == self.reference), None)
         vague = [running for running in row if not self.precise(running, base)]
         return [*vague, base] if base and vague and base not in vague else vague
@@ -349,39 +348,6 @@ class _Sampling:
     def tell(self, doing: str) -> None:
         if self.progress:
             self.progress(Progress(doing, self.clock() - self.start, self.time_budget))
-
-
-def judged(seen: Latency, precision: float, cut: str = "") -> Latency:
-    """The same measurement with its verdict: `why` it cannot be relied on, or a `note` that it was cut short.
-
-    Reliable are at least FEWEST_BLOCKS undisturbed blocks with an interval within WIDEST (or within the
-    precision asked for, if that is wider). `cut` is what ended the measurement, if not the time budget.
-    """
-    clean, every = len(seen.clean), len(seen.blocks)
-    limit = max(WIDEST, precision)
-    why = note = None
-    if clean < FEWEST_BLOCKS and clean < every:
-        why = f"{every - clean} of {every} blocks were disturbed ({commonest_cause(seen)}), {clean} are left"
-    elif clean < FEWEST_BLOCKS:
-        why = f"the time sufficed for {every} block{'s' if every > 1 else ''}, {FEWEST_BLOCKS} are needed"
-    elif half_width(seen) > limit:
-        why = f"the 95 % interval is +-{100 * half_width(seen):.1f} %, more than {100 * limit:g} %"
-    if why is None and half_width(seen) > precision:
-        note = f"{cut or 'stopped at the time budget'}: +-{100 * half_width(seen):.1f} %, wanted {100 * precision:g} %"
-    return replace(seen, why=why, note=note or cut or None)
-
-
-def half_width(seen: Latency) -> float:
-    """Half width of the median's interval as a fraction of the median."""
-    return stats.half_width(seen.ci95_s, seen.p50_s)
-
-
-def commonest_cause(seen: Latency) -> str:
-    """What disturbed most blocks, in the words of the last of them."""
-    causes = [block.disturbed for block in seen.blocks if block.disturbed]
-    kinds = [cause.partition(" (")[0] for cause in causes]
-    often = max(kinds, key=kinds.count)
-    return next(cause for cause in reversed(causes) if cause.startswith(often)).replace(" (", ", ").rstrip(")")
 
 
 MEMORY = "out of memory"

@@ -1,4 +1,4 @@
-"""Was a block disturbed, and is the machine quiet? Counters are read before and after; named rules judge them.
+"""Was a block disturbed, and is the machine quiet? Counters read before and after, and named rules.
 
 What the rules look at on Linux, best first. The time that this process's threads stood ready while no CPU
 took them is exactly the time that others took from it (/proc/self/task/*/schedstat, field 2: kernel
@@ -19,7 +19,7 @@ from pathlib import Path
 Readings = Mapping[str, float]  # cumulative counters by name; a missing name is a counter that cannot be read
 
 #: Share of a block's wall time that its threads may have waited for a CPU. A block loses at most what its
-#: threads waited, so this bounds the error; a quiet machine shows 0.003 to 0.025 (interrupts, kernel threads).
+#: threads waited, so this bounds the error; a quiet machine shows 0.003 to 0.025 (kernel threads).
 MOST_WAITING = 0.03
 
 #: The same for pressure, which is also raised by work that waits for us: used where waiting is unknown.
@@ -29,8 +29,8 @@ MOST_PRESSURE = 0.05
 #: CPU that we wanted. /proc/stat counts in ticks of 10 ms, hence the floor below.
 MOST_OTHERS = 0.25
 
-#: /proc/stat's times are whole ticks, and a tick belongs to whoever runs when it falls: below this many seconds
-#: (3 ticks of 10 ms) others' time and steal are noise.
+#: /proc/stat's times are whole ticks, and a tick belongs to whoever runs when it falls: below this many
+#: seconds (3 ticks of 10 ms) others' time and steal are noise.
 LEAST_STAT_SECONDS = 0.03
 
 #: Share of the CPUs' time that a hypervisor may give to other machines.
@@ -42,7 +42,7 @@ MOST_SWITCHES = 500.0
 
 
 def read_cpu(proc: Path = Path("/proc"), clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
-    """This process's and the machine's counters, in seconds (switches: a count); what cannot be read is left out."""
+    """This process's and the machine's counters, in seconds (switches: a count); the unreadable left out."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found: dict[str, float] = {"own": usage.ru_utime + usage.ru_stime, "switches": usage.ru_nivcsw}
     for reading in (_waiting, _pressure, _stat):
