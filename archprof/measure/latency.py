@@ -12,7 +12,7 @@ import gc
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from math import ceil, sqrt
 
@@ -188,16 +188,23 @@ class _Sampling:
         """
         later: list[Cell] = []
         for batch_size in sorted({cell.batch_size for cell in cells}):
-            later += self.warm_up([cell for cell in cells if cell.batch_size == batch_size])
+            row = [cell for cell in cells if cell.batch_size == batch_size]
+            later += self.warm_up(row, {cell.name for cell in later})
             self.one_round(self.at(batch_size))
         while running := self.next_round():
             self.one_round(running)
         return later
 
-    def warm_up(self, cells: Sequence[Cell]) -> list[Cell]:
-        """Warm up the cells of one batch size; returns those for which memory lacked while others held it."""
+    def warm_up(self, cells: Sequence[Cell], waiting: Set[str]) -> list[Cell]:
+        """Warm up the cells of one batch size; returns those for which memory lacked while others held it.
+
+        `waiting` names the networks that lacked memory at a smaller batch.
+        """
         later: list[Cell] = []
         for cell in cells:
+            if cell.name in waiting:  # at a smaller batch already
+                later.append(cell)
+                continue
             if reason := self.hopeless(cell):
                 self.results[cell.key] = Latency(cell.batch_size, error=reason)
                 continue
@@ -363,7 +370,7 @@ def out_of_memory(reason: BaseException) -> bool:
 
 
 def described(reason: BaseException) -> str:
-    """An exception as an entry's error: one line, starting with 'out of memory' where that is what happened."""
+    """An exception as an entry's error: one line, starting with 'out of memory' where that happened."""
     lines = str(reason).strip().splitlines()
     text = (lines[0] if lines else type(reason).__name__)[:300]
     return f"{MEMORY}: {text}" if out_of_memory(reason) else text
