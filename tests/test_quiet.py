@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from archprof.measure import quiet
+from archprof.measure import gpu, quiet
 
 QUIET = {"cpu": 1.0, "switches": 20.0, "waiting": 0.01, "pressure": 0.01, "others": 0.0, "steal": 0.0}
 
@@ -19,7 +19,8 @@ def test_a_quiet_block_is_not_disturbed():
     ("change", "said"),
     [
         ({"waiting": 0.24}, "waiting for a CPU (24 % of the time)"),
-        ({"others": 1.03}, "other work (1.0 CPUs)"),
+        ({"others": 0.38}, "other work (38 % of the CPUs)"),
+        ({"throttled": 0.5}, "the container's CPU limit (50 % of the time)"),
         ({"steal": 0.22}, "steal by the hypervisor (22 % of the CPUs)"),
     ],
 )
@@ -50,7 +51,7 @@ def test_evidence_is_shares_of_wall_time():
         "switches": 100.0,
         "waiting": 0.2,
         "pressure": 0.6,
-        "others": 0.4,  # 1.0 s busy, 0.8 s of it ours: 0.2 s in 0.5 s
+        "others": 0.1,  # 1.0 s busy, 0.8 s of it ours: 0.2 s of 4 * 0.5 s
         "steal": 0.1,  # 0.2 s of 4 * 0.5 s
     }
 
@@ -77,15 +78,16 @@ def test_counters_are_read_from_proc(tmp_path):
         "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n")
     (tmp_path / "stat").write_text("cpu  700 10 300 9000 230 5 35 20 0 0\ncpu0 1 2 3\n")
     second = os.sysconf("SC_CLK_TCK")
-    found = quiet.read_cpu(tmp_path, clock=lambda: 7.0)
+    (tmp_path / "cpu.stat").write_text("usage_usec 900\nnr_throttled 3\nthrottled_usec 250000\n")
+    found = quiet.read_cpu(tmp_path, tmp_path, clock=lambda: 7.0)
     assert found["wall"] == 7.0
-    assert found["waiting"] == pytest.approx(0.5)
+    assert found["waiting"] == pytest.approx(0.5) and found["throttled"] == 0.25
     assert found["pressure"] == pytest.approx(4.764682)
     assert found["busy"] == (700 + 10 + 300 + 5 + 35) / second and found["steal"] == 20 / second
 
 
 def test_without_proc_own_time_and_switches_remain(tmp_path):
-    assert quiet.read_cpu(tmp_path).keys() == {"own", "switches", "wall"}
+    assert quiet.read_cpu(tmp_path, tmp_path).keys() == {"own", "switches", "wall"}
 
 
 def test_a_witness_judges_between_two_looks():
@@ -94,3 +96,61 @@ def test_a_witness_judges_between_two_looks():
     witness = quiet.Witness(threads=2, cpus=2, look=lambda: next(looks))
     assert witness.verdict(witness.look(), witness.look()) == (
         "waiting for a CPU (50 % of the time)", {"cpu": 0.5, "switches": 9.0, "waiting": 0.5})
+
+
+def test_an_idle_process_sees_the_work_of_others():
+    looks = iter([{"wall": 0.0, "own": 0.0, "switches": 0, "busy": 100.0, "steal": 0.0},
+                  {"wall": 1.0, "own": 0.0, "switches": 0, "busy": 101.2, "steal": 0.0}])
+    slept: list[float] = []
+    cause, found = quiet.watch(quiet.Witness(2, 2, lambda: next(looks)), 1.0, slept.append)
+    assert slept == [1.0] and cause == "other work (60 % of the CPUs)" and found["others"] == 0.6
+
+
+class Nvml:
+    """A scripted management library."""
+
+    NVML_CLOCK_SM = 1
+    NVMLError = RuntimeError
+
+    def __init__(self, reasons: int = 0, processes: int = 1) -> None:
+        self.reasons, self.processes = reasons, processes
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        return uuid
+
+    def nvmlDeviceGetClockInfo(self, handle, kind):
+        return 1980
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle):
+        return self.reasons
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle):
+        return [object()] * self.processes
+
+    def nvmlSystemGetDriverVersion(self):
+        raise self.NVMLError("not supported")
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle):
+        return 700_000
+
+
+@pytest.mark.parametrize(
+    ("nvml", "cause"),
+    [
+        (Nvml(), None),
+        (Nvml(reasons=0x4), None),  # the power cap of a fully used GPU
+        (Nvml(reasons=0x4 | 0x40), "slower GPU clocks (heat)"),
+        (Nvml(processes=3), "other processes on the GPU (2)"),
+    ],
+)
+def test_a_gpus_clocks_and_guests_are_evidence(nvml, cause):
+    look = gpu.reader(nvml, "GPU-1")
+    states = look()
+    assert states == {"gpu_mhz": 1980, "gpu_slowdown": nvml.reasons, "gpu_processes": nvml.processes}
+    base = {"wall": 0.0, "own": 0.0, "switches": 0, "busy": 0.0, "steal": 0.0}
+    after = base | {"wall": 1.0, "busy": 1.0} | states  # the CPUs are busy, which a GPU does not mind
+    assert quiet.Witness(1, 2).verdict(base | states, after)[0] == cause
+
+
+def test_what_the_driver_does_not_offer_is_left_out():
+    assert gpu.facts(Nvml(), "GPU-1") == {"gpu_power_limit_w": 700.0}

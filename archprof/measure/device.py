@@ -16,11 +16,12 @@ import torch
 
 from ..environment import fingerprint
 from ..errors import BadOption
+from . import gpu, quiet
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
 __all__ = ["Conditions", "applied", "available_bytes", "check_available", "environment", "fast_init",
-           "inputs", "materialise", "moved", "realistic", "sync_for"]
+           "inputs", "materialise", "moved", "realistic", "sync_for", "witness"]
 
 #: Raised whenever the way of sampling changes so that times of two versions should not be compared.
 PROTOCOL = 1
@@ -114,6 +115,11 @@ def sync_for(conditions: Conditions) -> Callable[[], None]:
     return torch.mps.synchronize if conditions.kind == "mps" else no_sync
 
 
+def witness(conditions: Conditions) -> quiet.Witness:
+    """Who sees what disturbs a measurement under these conditions."""
+    return quiet.witness(conditions.threads or torch.get_num_threads(), usable_cpus(), conditions.device)
+
+
 def environment(conditions: Conditions) -> dict[str, Any]:
     """Everything that shapes a time on this machine under these conditions, with its fingerprint.
 
@@ -126,7 +132,7 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         "device": conditions.device,
         "device_name": _device_name(conditions),
         "cpu": _cpu_name(),
-        "cpus": _usable_cpus(),
+        "cpus": usable_cpus(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": conditions.threads or torch.get_num_threads(),
         "dtype": conditions.dtype,
@@ -145,6 +151,8 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
                   "cudnn_benchmark": torch.backends.cudnn.benchmark,
                   "tf32": torch.backends.cudnn.allow_tf32}
+        if nvml := gpu.library():
+            found |= gpu.facts(nvml, gpu.uuid_of(conditions.device))
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**found, "fingerprint": fingerprint(found)}
 
@@ -173,7 +181,7 @@ def _huge_pages() -> str | None:
     return chosen[1] if chosen else None
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
     """How many CPUs this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

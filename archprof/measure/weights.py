@@ -27,6 +27,10 @@ POOL = 1_048_583
 #: zero in deep networks whose norm layers carry no statistics.
 BIAS = 0.1
 
+#: Scale of norm layers, as trained residual networks have it: with 1, and statistics that normalise nothing,
+#: a hundred residual sums would grow beyond what float16 can hold.
+NORM_SCALE = 0.25
+
 #: Buffers that are statistics of a norm layer, with the value that leaves its input as it is.
 STATISTICS = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0.0}
 
@@ -60,15 +64,14 @@ def fill(module: nn.Module, seed: int = 0) -> nn.Module:
     """Overwrite parameters and norm statistics with realistic values; other buffers stay. Returns `module`.
 
     Weights of two and more dimensions are normal with variance 1/fan-in (half of what He et al. 2015 take for
-    training: residual sums then grow slowly where norm layers have no statistics); one-dimensional weights
-    are scales and become 1; the rest are biases.
+    training); one-dimensional weights are scales of norm layers; the rest are biases.
     """
     pool = torch.randn(POOL, generator=torch.Generator().manual_seed(seed))
     start = 0
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if parameter.dim() == 1 and name.rpartition(".")[2] == "weight":
-                parameter.fill_(1)
+                parameter.fill_(NORM_SCALE)
                 continue
             fan_in = prod(parameter.shape[1:]) if parameter.dim() > 1 else 0
             start = _cut(pool, start, parameter, fan_in**-0.5 if fan_in else BIAS)
