@@ -85,7 +85,8 @@ def compared(name: str, before: Latency, after: Latency, factor: float, chance: 
     elif max(change, 1 / change) < factor:
         verdict, why = CANNOT_TELL, f"less than a factor of {factor:g}"
     elif p > chance:
-        verdict, why = CANNOT_TELL, f"may be chance: p = {p:.2g} from {len(before.seconds)} and {len(after.seconds)} samples"
+        verdict = CANNOT_TELL
+        why = f"may be chance: p = {p:.2g} from {len(before.seconds)} and {len(after.seconds)} samples"
     return Difference(name, before.batch_size, verdict, why, before.p50_s, after.p50_s, change,
                       stats.bootstrap_ratio_interval(after.seconds, before.seconds), p)
 

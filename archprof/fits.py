@@ -1,6 +1,6 @@
-"""Time and operations: the least-squares line of time on mult-adds, per family and batch size. Standard library only.
+"""Time and operations: the least-squares line of time on mult-adds, per family and batch size.
 
-Within a family time is close to linear in operations (Canziani, Paszke and Culurciello 2016, arXiv 1605.07678,
+Standard library only. Within a family time is close to linear in operations (Canziani, Paszke and Culurciello 2016, arXiv 1605.07678,
 figure 7), so that a limit on time can be read as a limit on operations while a network is designed.
 """
 
@@ -43,7 +43,7 @@ class Fit:
         return 2e-9 / self.seconds_per_mac
 
     def macs_within(self, seconds: float) -> float | None:
-        """Mult-adds of one sample for which a pass of the batch takes `seconds`; None: the fixed part takes more."""
+        """Mult-adds of one sample for which a pass takes `seconds`; None: the fixed part alone takes more."""
         left = seconds - self.intercept_s
         return left / self.seconds_per_mac / self.batch_size if left > 0 else None
 
@@ -59,7 +59,7 @@ class Fit:
 
 
 def line(x: Sequence[float], y: Sequence[float]) -> Line | None:
-    """The least-squares line through points; None with fewer than two different x (Draper and Smith 1998, chapter 1)."""
+    """The least-squares line through points (Draper and Smith 1998, chapter 1); None without two different x."""
     if len(set(x)) < 2:
         return None
     mean_x, mean_y = fsum(x) / len(x), fsum(y) / len(y)

@@ -85,8 +85,8 @@ def _stat(proc: Path) -> dict[str, float]:
 
 def _throttled(group: Path) -> dict[str, float]:
     """Time for which a control group's CPU limit stopped us (kernel documentation, admin-guide/cgroup-v2)."""
-    lines = (line.split() for line in (group / "cpu.stat").read_text().splitlines())
-    return {"throttled": int(dict(lines)["throttled_usec"]) / 1e6}  # type: ignore[arg-type]
+    counters = {line.split()[0]: line.split()[1] for line in (group / "cpu.stat").read_text().splitlines()}
+    return {"throttled": int(counters["throttled_usec"]) / 1e6}
 
 
 def evidence(before: Readings, after: Readings, threads: int, cpus: int) -> dict[str, float]:
@@ -155,7 +155,8 @@ def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
     return Witness(threads, cpus)
 
 
-def watch(seen: Witness, seconds: float, sleep: Callable[[float], None] = time.sleep) -> tuple[str | None, dict[str, float]]:
+def watch(seen: Witness, seconds: float,
+          sleep: Callable[[float], None] = time.sleep) -> tuple[str | None, dict[str, float]]:
     """What disturbs the machine while this process does nothing for so long, and the evidence."""
     before = seen.look()
     sleep(seconds)
