@@ -1,7 +1,8 @@
 """Time and operations: the least-squares line of time on mult-adds, per family and batch size.
 
-Standard library only. Within a family time is close to linear in operations (Canziani, Paszke and Culurciello 2016, arXiv 1605.07678,
-figure 7), so that a limit on time can be read as a limit on operations while a network is designed.
+Standard library only. Within a family time is close to linear in operations (Canziani, Paszke and Culurciello
+2016, arXiv 1605.07678, figure 7), so that a limit on time can be read as a limit on operations while a network
+is designed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Fit:
-    """Seconds of one pass at `batch_size` against mult-adds of the whole batch, over networks of one family."""
+    """Seconds of one pass at `batch_size` against mult-adds of the whole batch, over one family."""
 
     family: str
     batch_size: int
@@ -78,8 +79,12 @@ def fits(comparison: Comparison) -> tuple[Fit, ...]:
     found = []
     for batch_size in comparison.batch_sizes:
         for family in dict.fromkeys(row.family for row in comparison.architectures):
-            rows = [row for row in comparison.architectures if row.family == family and _usable(row, batch_size)]
-            fitted = line([macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows])
+            rows = [
+                row for row in comparison.architectures if row.family == family and _usable(row, batch_size)
+            ]
+            fitted = line(
+                [macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows]
+            )
             if fitted and fitted.slope > 0:
                 found.append(Fit(family, batch_size, tuple(row.name for row in rows), *vars(fitted).values()))
     return tuple(found)

@@ -9,8 +9,15 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import NormalDist, median
 
-__all__ = ["bootstrap_ratio_interval", "half_width", "median", "median_interval", "quantile", "rank_sum_p",
-           "student_interval"]
+__all__ = [
+    "bootstrap_ratio_interval",
+    "half_width",
+    "median",
+    "median_interval",
+    "quantile",
+    "rank_sum_p",
+    "student_interval",
+]
 
 #: Resamples of a bootstrap interval: Efron and Tibshirani 1993, section 14.2, ask for at least 1,000.
 RESAMPLES = 1000
@@ -114,7 +121,9 @@ def _exact_tail(doubled: Sequence[int], n: int, away: int) -> float:
     ways = [[1], *([0] for _ in range(n))]  # ways[k][s]: choices of k ranks that add up to s
     for rank in doubled:
         for k in range(n, 0, -1):
-            ways[k] = [a + b for a, b in itertools.zip_longest(ways[k], [0] * rank + ways[k - 1], fillvalue=0)]
+            ways[k] = [
+                a + b for a, b in itertools.zip_longest(ways[k], [0] * rank + ways[k - 1], fillvalue=0)
+            ]
     mean = n * (len(doubled) + 1)
     return sum(count for s, count in enumerate(ways[n]) if abs(s - mean) >= away) / math.comb(len(doubled), n)
 

@@ -57,7 +57,11 @@ def test_a_significant_trifle_does_not_count():
 
 def test_a_large_factor_that_may_be_chance_does_not_count():
     found = verdict(cell(*STEADY), cell(*WILD))
-    assert found.factor > 1.05 and found.verdict == "can't tell" and found.why.startswith("may be chance: p = 0.")
+    assert (
+        found.factor > 1.05
+        and found.verdict == "can't tell"
+        and found.why.startswith("may be chance: p = 0.")
+    )
     few = verdict(cell(0.01, 0.01, 0.01), cell(0.02, 0.02, 0.021))
     assert few.why == "may be chance: p = 0.1 from 3 and 3 samples"
 
@@ -69,15 +73,20 @@ def test_what_was_unreliable_stays_so():
 
 def test_more_results_ask_for_more_certainty():
     """Of twenty unchanged networks one would be called changed at 5 % each."""
-    assert differences.compared("net", cell(1, 2, 3, 4), cell(5, 6, 7, 8), 1.05).verdict == "slower"  # p = 2/70
+    assert (
+        differences.compared("net", cell(1, 2, 3, 4), cell(5, 6, 7, 8), 1.05).verdict == "slower"
+    )  # p = 2/70
     many = {f"n{place}": cell(1, 2, 3, 4) for place in range(20)}
     later = {f"n{place}": cell(5, 6, 7, 8) for place in range(20)}
-    assert {found.verdict for found in differences.differences(saved(**many), saved(**later))} == {"can't tell"}
+    assert {found.verdict for found in differences.differences(saved(**many), saved(**later))} == {
+        "can't tell"
+    }
 
 
 def test_what_is_on_one_side_only_is_said():
-    found = differences.differences(saved(a=cell(*STEADY), b=Latency(1, error="out of memory")),
-                                    saved(b=cell(*STEADY), c=cell(*STEADY)))
+    found = differences.differences(
+        saved(a=cell(*STEADY), b=Latency(1, error="out of memory")), saved(b=cell(*STEADY), c=cell(*STEADY))
+    )
     assert [difference.sentence for difference in found] == [
         "a, batch 1: can't tell (not in the comparison after)",
         "b, batch 1: can't tell (failed before: out of memory)",
@@ -89,8 +98,10 @@ def test_other_conditions_are_refused_and_named():
     other = HERE | {"threads": 4, "fingerprint": "def", "date": "2026-02-02"}
     with pytest.raises(BadOption) as caught:
         differences.differences(saved(a=cell(*STEADY)), saved(other, a=cell(*STEADY)))
-    assert str(caught.value) == ("the two were measured under different conditions (threads: 2 against 4). "
-                                 "Measure both on one machine with the same options.")
+    assert str(caught.value) == (
+        "the two were measured under different conditions (threads: 2 against 4). "
+        "Measure both on one machine with the same options."
+    )
 
 
 @pytest.fixture
@@ -107,7 +118,8 @@ def test_the_command_prints_a_line_each_and_a_count(files, capsys):
         "resnet50, batch 1: 10.0 ms -> 12.0 ms, 1.20 (1.18 to 1.22) times as long: slower\n"
         "alexnet, batch 1: 12.0 ms -> 12.0 ms, 1.00 (0.99 to 1.01) times as long: "
         "can't tell (less than a factor of 1.05)\n"
-        "1 slower, 0 faster, 1 can't tell\n")
+        "1 slower, 0 faster, 1 can't tell\n"
+    )
 
 
 def test_the_command_can_fail_on_slower(files):

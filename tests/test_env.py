@@ -9,8 +9,15 @@ import pytest
 from archprof.cli import env, main
 from archprof.measure import quiet
 
-FACTS = {"torch": "2.6.0", "device": "cpu", "cpus": 2, "channels_last": False, "compile": None,
-         "variables": {"OMP_NUM_THREADS": "2"}, "fingerprint": "abc"}
+FACTS = {
+    "torch": "2.6.0",
+    "device": "cpu",
+    "cpus": 2,
+    "channels_last": False,
+    "compile": None,
+    "variables": {"OMP_NUM_THREADS": "2"},
+    "fingerprint": "abc",
+}
 
 QUIET_PAGE = """\
 torch          2.6.0
@@ -38,17 +45,27 @@ def test_a_busy_machine_says_what_to_expect():
 
 
 def test_the_command_watches_and_reports(monkeypatch, capsys):
-    monkeypatch.setattr(quiet, "watch", lambda witness, seconds: ("steal by the hypervisor (9 % of the CPUs)",
-                                                                  {"steal": 0.09, "seconds": seconds}))
+    monkeypatch.setattr(
+        quiet,
+        "watch",
+        lambda witness, seconds: (
+            "steal by the hypervisor (9 % of the CPUs)",
+            {"steal": 0.09, "seconds": seconds},
+        ),
+    )
     assert main(["env", "--json", "--seconds", "0.5", "--threads", "1"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["threads"] == 1 and found["fingerprint"] and found["free_memory_bytes"] > 0
-    assert found["watched"] == {"quiet": False, "cause": "steal by the hypervisor (9 % of the CPUs)",
-                                "evidence": {"steal": 0.09, "seconds": 0.5}}
+    assert found["watched"] == {
+        "quiet": False,
+        "cause": "steal by the hypervisor (9 % of the CPUs)",
+        "evidence": {"steal": 0.09, "seconds": 0.5},
+    }
 
 
-@pytest.mark.parametrize(("flag", "said"), [("--device=gpu", "unknown device 'gpu'"),
-                                            ("--dtype=float8", "unknown dtype 'float8'")])
+@pytest.mark.parametrize(
+    ("flag", "said"), [("--device=gpu", "unknown device 'gpu'"), ("--dtype=float8", "unknown dtype 'float8'")]
+)
 def test_conditions_that_do_not_exist_are_one_line(flag, said, capsys):
     assert main(["env", flag]) == 2
     assert said in capsys.readouterr().err

@@ -80,10 +80,14 @@ def test_the_rank_sum_test_counts_arrangements():
     assert stats.rank_sum_p([1, 2, 3], [4, 5, 6]) == pytest.approx(2 / 20)
     assert stats.rank_sum_p([1, 4, 5], [2, 3, 6]) == 1.0  # both rank sums are 10 and 11: as near as can be
     assert stats.rank_sum_p([1, 1, 1], [1, 1]) == 1.0
-    assert stats.rank_sum_p([1, 1, 1], [2, 2, 2]) == pytest.approx(2 / 20)  # ties within a side change nothing
+    assert stats.rank_sum_p([1, 1, 1], [2, 2, 2]) == pytest.approx(
+        2 / 20
+    )  # ties within a side change nothing
 
 
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=5), st.lists(st.integers(0, 6), min_size=1, max_size=5))
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=5), st.lists(st.integers(0, 6), min_size=1, max_size=5)
+)
 def test_the_exact_rank_sum_agrees_with_enumeration(one, other):
     values = [*one, *other]
     ranks = [sum(w < v for w in values) + (1 + sum(w == v for w in values)) / 2 for v in values]

@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Declare the command."""
     summary = "What became slower or faster between two saved comparisons."
-    parser = options.command(commands, "diff", run, summary,
-                             "archprof diff before.json after.json --factor 1.1 --fail-on-slower")
+    parser = options.command(
+        commands, "diff", run, summary, "archprof diff before.json after.json --factor 1.1 --fail-on-slower"
+    )
     parser.add_argument("before", metavar="A.json", help="written by 'archprof compare --json'")
     parser.add_argument("after", metavar="B.json", help="the same networks later, on the same machine")
-    parser.add_argument("--factor", type=options.typed(options.positive), default=1.05, metavar="F",
-                        help="smallest change that counts (default: 1.05); a rank-sum test must agree")
+    parser.add_argument(
+        "--factor",
+        type=options.typed(options.positive),
+        default=1.05,
+        metavar="F",
+        help="smallest change that counts (default: 1.05); a rank-sum test must agree",
+    )
     parser.add_argument("--fail-on-slower", action="store_true", help="exit 1 when anything became slower")
 
 
@@ -34,8 +40,12 @@ def run(args: argparse.Namespace) -> int:
     for difference in found:
         print(difference.sentence)
     verdicts = Counter(difference.verdict for difference in found)
-    print(", ".join(f"{verdicts[verdict]} {verdict}" for verdict in
-                    (differences.SLOWER, differences.FASTER, differences.CANNOT_TELL)))
+    print(
+        ", ".join(
+            f"{verdicts[verdict]} {verdict}"
+            for verdict in (differences.SLOWER, differences.FASTER, differences.CANNOT_TELL)
+        )
+    )
     return 1 if args.fail_on_slower and verdicts[differences.SLOWER] else 0
 
 
@@ -49,5 +59,6 @@ def read(path: str) -> Comparison:
         raise BadFile(f"{path}: {reason.message}", reason.remedy) from None
     except (OSError, UnicodeDecodeError) as reason:
         said = reason.strerror if isinstance(reason, OSError) else "not a text file"
-        raise BadFile(f"cannot read '{path}': {said}.",
-                      "A file written by 'archprof compare --json' is wanted.") from None
+        raise BadFile(
+            f"cannot read '{path}': {said}.", "A file written by 'archprof compare --json' is wanted."
+        ) from None
