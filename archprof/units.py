@@ -83,7 +83,7 @@ def _parse(text: str | int | float, what: str, known: dict[str, int], other: dic
         raise BadOption(f"{what} {text!r} is not a number with a unit;", f"wanted: {wanted}.")
     number, unit = match[1].replace(",", "").replace("_", ""), match[2]
     if unit not in known:
-        kind = f"'{unit}' is a unit of another kind" if unit in other else (
+        kind = f"'{unit}' is a unit of another kind" if unit and unit in other else (
             f"'{unit}' is no unit" if unit else "the unit is missing")
         raise BadOption(f"{what} {text!r}: {kind};", f"wanted: {wanted}.")
     exact = int(number) if number.isdigit() else float(number)

@@ -1,0 +1,83 @@
+"""archprof check: exit 0 when every limit is held, 1 when one is broken, 2 when one cannot be judged."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+EXAMPLE = """\
+exit codes: 0 within, 1 over (or under a minimum), 2 misuse: a budget that cannot be judged
+
+example: archprof check --why --junit budgets.xml
+
+    # archprof.toml
+    [[budget]]
+    model = "resnet18"
+    parameters = "12 M"
+    macs = "at most 1.9 G"
+"""
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the command line."""
+    parser = commands.add_parser(
+        "check", help="budgets that CI can fail on", epilog=EXAMPLE,
+        description="Judge every budget of archprof.toml, or of [tool.archprof] in pyproject.toml.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="judge these budgets alone")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="the file that states the budgets")
+    parser.add_argument("--why", action="store_true",
+                        help="name the heaviest layers and, with a baseline, those that changed")
+    parser.add_argument("--strict", action="store_true",
+                        help="fail where a latency can't be told from its limit")
+    parser.add_argument("--update", action="store_true",
+                        help="write today's counts to archprof.lock.json as the new baseline")
+    parser.add_argument("--json", action="store_true",
+                        help="the verdicts as JSON on stdout, instead of the table")
+    parser.add_argument("--junit", metavar="FILE", type=Path, help="also write the verdicts as JUnit XML")
+    parser.add_argument("--github", action="store_true",
+                        help="inside GitHub Actions: also annotate, and write the job summary")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge the budgets, say so in every way that was asked for."""
+    from .. import budgets, config, lock
+    from ..render import verdicts
+
+    stated = config.read(args.config or config.find(Path()))
+    chosen = stated.select(args.names)
+    if args.update:
+        accepted = lock.read_for_update(stated.lock_path, whole=not args.names)
+    else:
+        accepted = lock.read(stated.lock_path)
+    checked = budgets.check(chosen, accepted, growth=not args.update)
+    if args.update:
+        lock.write(stated.lock_path, budgets.accept(checked, accepted, stated.names))
+    if args.junit:
+        lock.write_whole(args.junit, verdicts.to_junit(checked, args.strict))
+    if args.github:
+        _tell_github(verdicts.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
+                     verdicts.summary(checked, args.strict))
+    if args.json:
+        print(verdicts.to_json(checked, str(stated.path), args.strict))
+    else:
+        print(verdicts.table(checked, why=args.why, strict=args.strict, color=sys.stdout.isatty()), end="")
+    if args.update:
+        print(f"archprof: {stated.lock_path.name} holds the new baseline; commit it.", file=sys.stderr)
+    return budgets.exit_code(checked, args.strict)
+
+
+def _tell_github(annotations: list[str], summary: str) -> None:
+    """Annotations go to stderr, which Actions reads as well, so that stdout stays the result's alone."""
+    for line in annotations:
+        print(line, file=sys.stderr)
+    page = os.environ.get("GITHUB_STEP_SUMMARY")
+    if page:
+        with open(page, "a", encoding="utf-8") as file:
+            file.write(summary)
+    else:
+        print("archprof: GITHUB_STEP_SUMMARY is not set, so no job summary was written.", file=sys.stderr)
