@@ -108,8 +108,9 @@ def read(path: Path) -> Config:
 
 
 def from_keywords(model: Any, **keys: Any) -> Budget:
-    """The budget of a module, with the keys that a file would have."""
-    return _budget({"model": type(model).__name__, **keys}, model, "budget")
+    """The budget of a module or a spec, with the keys that a file would have."""
+    named = model if isinstance(model, str) else type(model).__name__
+    return _budget({"model": named, **keys}, model, "budget")
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def training_bytes(profile: StaticProfile) -> int:
     (exact where the parameters have one type).
     """
     gradients = profile.parameter_bytes * profile.trainable_parameters // max(profile.parameters, 1)
-    return profile.parameter_bytes + gradients + profile.training_activation_bytes
+    return profile.parameter_bytes + gradients + (profile.training_activation_bytes or 0)
 
 
 def file_size(profile: StaticProfile) -> int:

@@ -7,13 +7,11 @@ a diff. History of the schema: 1, the first.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .errors import BadFile, BadOutput
+from .errors import BadFile
 from .limits import MEASURES
 from .records import Shape, StaticProfile
 
@@ -161,31 +159,6 @@ def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
         if not whole:
             raise
         return {}
-
-
-def write(path: Path, baselines: Mapping[str, Baseline]) -> None:
-    """Replace the baselines in the file."""
-    write_whole(path, to_json(baselines))
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Replace the file as a whole: a reader, or a crash, sees the old text or the new one."""
-    waiting = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            waiting = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        waiting.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(waiting, path)
-    except OSError as reason:
-        raise BadOutput(f"{path} cannot be written: {reason.strerror or reason}.") from None
-    finally:
-        if waiting is not None:
-            waiting.unlink(missing_ok=True)
 
 
 def _entry(saved: Mapping) -> Baseline:

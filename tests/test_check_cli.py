@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -186,6 +188,38 @@ def test_a_lock_that_cannot_be_read_is_2_until_it_is_written_anew(check, tmp_pat
     assert check()[0] == 0
 
 
+def test_a_lock_that_cannot_be_written_keeps_its_old_text(check, tmp_path, monkeypatch):
+    check("--update", text=TWO)
+    path = tmp_path / "archprof.lock.json"
+    before = path.read_text()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for step in ("fdopen", "replace"):  # the disk is full; the rename fails
+        with monkeypatch.context() as broken:
+            broken.setattr(os, step, full)
+            code, _, err = check("--update", net=network(17))
+        assert code == 2 and "cannot be written: No space left on device" in err
+        assert path.read_text() == before
+        assert {file.name for file in tmp_path.iterdir()} == {"archprof.toml", "archprof.lock.json"}
+
+
+def test_a_reader_sees_the_old_lock_until_the_new_one_is_whole(check, tmp_path, monkeypatch):
+    check("--update", text=TWO)
+    path, rename, seen = tmp_path / "archprof.lock.json", os.replace, []
+
+    def watched(source, target):
+        seen.append([json.loads(Path(file).read_text())["budgets"]["small"]["parameters"]
+                     for file in (target, source)])
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    check("--update", net=network(17))
+    assert seen == [[618, 656]]
+    assert json.loads(path.read_text())["budgets"]["small"]["parameters"] == 656
+
+
 # --- for machines -------------------------------------------------------------------------------------------
 
 def test_json_has_exact_numbers(check):
@@ -214,7 +248,7 @@ def test_junit_has_a_case_for_each_limit(check, tmp_path):
 
 def test_junit_into_a_folder_that_is_not_there(check):
     code, _, err = check("--junit", "no/out.xml", text=TWO)
-    assert code == 2 and "no/out.xml cannot be written" in err
+    assert code == 2 and "the folder 'no' does not exist" in err
 
 
 def test_github_gets_annotations_and_a_summary(check, tmp_path, monkeypatch):

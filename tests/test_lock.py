@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-
 import pytest
 from budget_records import network
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archprof import lock
-from archprof.errors import BadFile, BadOutput
+from archprof.errors import BadFile
 from archprof.lock import Baseline, LayerChange, LayerSummary
 
 TEXT = """\
@@ -91,39 +88,6 @@ def test_a_broken_file_is_in_the_way_of_a_part_only(tmp_path):
     assert lock.read_for_update(path, whole=True) == {}
     with pytest.raises(BadFile):
         lock.read_for_update(path, whole=False)
-
-
-def test_a_write_that_fails_leaves_the_old_text_and_no_litter(tmp_path, monkeypatch):
-    path = tmp_path / "archprof.lock.json"
-    lock.write(path, {})
-    before = path.read_text()
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    for step in ("fsync", "replace"):  # the disk fills while writing; the rename fails
-        with monkeypatch.context() as broken:
-            broken.setattr(os, step, full)
-            with pytest.raises(BadOutput, match="No space left on device"):
-                lock.write(path, {"net": lock.baseline_of("net", network())})
-        assert path.read_text() == before
-        assert os.listdir(tmp_path) == [path.name]
-
-
-def test_the_old_text_stands_until_the_new_is_whole(tmp_path, monkeypatch):
-    path = tmp_path / "archprof.lock.json"
-    lock.write(path, {})
-    seen = []
-    rename = os.replace
-
-    def watched(source, target):
-        seen.append((json.loads(path.read_text()), json.loads(source.read_text())))
-        rename(source, target)
-
-    monkeypatch.setattr(os, "replace", watched)
-    lock.write(path, {"net": lock.baseline_of("net", network())})
-    (old, new), = seen
-    assert old["budgets"] == {} and "net" in new["budgets"]
 
 
 def test_changed_layers_come_largest_first_with_new_and_lost_ones():

@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction) -> None:
                         help="write today's counts to archprof.lock.json as the new baseline")
     parser.add_argument("--json", action="store_true",
                         help="the verdicts as JSON on stdout, instead of the table")
-    parser.add_argument("--junit", metavar="FILE", type=Path, help="also write the verdicts as JUnit XML")
+    parser.add_argument("--junit", metavar="FILE", help="also write the verdicts as JUnit XML")
     parser.add_argument("--github", action="store_true",
                         help="inside GitHub Actions: also annotate, and write the job summary")
     parser.set_defaults(run=run, parser=parser)
@@ -46,19 +46,21 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge the budgets, say so in every way that was asked for."""
     from .. import budgets, config, lock
-    from ..render import verdicts
+    from ..render import files, verdicts
 
     stated = config.read(args.config or config.find(Path()))
     chosen = stated.select(args.names)
+    files.check([args.junit])
     if args.update:
         accepted = lock.read_for_update(stated.lock_path, whole=not args.names)
     else:
         accepted = lock.read(stated.lock_path)
     checked = budgets.check(chosen, accepted, growth=not args.update)
     if args.update:
-        lock.write(stated.lock_path, budgets.accept(checked, accepted, stated.names))
+        fresh = budgets.accept(checked, accepted, stated.names)
+        files.write(str(stated.lock_path), lock.to_json(fresh))
     if args.junit:
-        lock.write_whole(args.junit, verdicts.to_junit(checked, args.strict))
+        files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.github:
         _tell_github(verdicts.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
                      verdicts.summary(checked, args.strict))
