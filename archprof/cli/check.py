@@ -6,27 +6,27 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
+
+from . import options
 
 EXAMPLE = """\
-exit codes: 0 within, 1 over (or under a minimum), 2 misuse: a budget that cannot be judged
-
-example: archprof check --why --junit budgets.xml
+archprof check --why --junit budgets.xml
 
     # archprof.toml
     [[budget]]
     model = "resnet18"
     parameters = "12 M"
     macs = "at most 1.9 G"
+
+exit codes: 0 within, 1 over (or under a minimum), 2 misuse, or a budget that cannot be judged
 """
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    """Add the command to the command line."""
-    parser = commands.add_parser(
-        "check", help="budgets that CI can fail on", epilog=EXAMPLE,
-        description="Judge every budget of archprof.toml, or of [tool.archprof] in pyproject.toml.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = options.command(commands, "check", run, "Judge the budgets of archprof.toml (or pyproject.toml).",
+                             EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="judge these budgets alone")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the file that states the budgets")
     parser.add_argument("--why", action="store_true",
@@ -40,7 +40,6 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--junit", metavar="FILE", help="also write the verdicts as JUnit XML")
     parser.add_argument("--github", action="store_true",
                         help="inside GitHub Actions: also annotate, and write the job summary")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
