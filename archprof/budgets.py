@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from . import lock
@@ -18,6 +19,7 @@ from .errors import ArchprofError, ForwardFailed
 from .limits import MEASURES, Bound, LatencyLimit
 from .lock import Baseline, LayerChange
 from .records import Shape, StaticProfile
+from .spec import parse
 from .stats import bootstrap_ratio_interval
 
 #: What a verdict can be. 'over' and 'under' break a limit; 'cannot tell' breaks it when strict.
@@ -278,6 +280,8 @@ def count_model(model: Any, input_shape: Shape | None, batch_size: int, training
     from . import profile
 
     counted = profile(model, input_shape=input_shape, batch_size=batch_size)
+    if counted.source == "exported":
+        counted = replace(counted, saved_bytes=Path(parse(model).target).stat().st_size)
     if not training:
         return counted
     trained = profile(model, input_shape=input_shape, batch_size=batch_size, mode="train")

@@ -251,6 +251,7 @@ def fold(found: Trace, module: nn.Module, train: bool = False) -> StaticProfile:
         activations=activations,
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
         buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
+        saved_bytes=saved_bytes(module),
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
@@ -259,6 +260,13 @@ def fold(found: Trace, module: nn.Module, train: bool = False) -> StaticProfile:
         layers=tuple(layers),
         modules=modules_of(module),
     )
+
+
+def saved_bytes(module: nn.Module) -> int:
+    """Bytes of the tensors in the state_dict, one that several names share counted once."""
+    # keep_vars: without it every entry is a new view, and shared ones could not be told
+    saved = {id(tensor): tensor for tensor in module.state_dict(keep_vars=True).values()}
+    return sum(tensor.numel() * tensor.element_size() for tensor in saved.values() if isinstance(tensor, Tensor))
 
 
 def facts_of(op: Op) -> Facts:

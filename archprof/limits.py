@@ -34,11 +34,6 @@ def training_bytes(profile: StaticProfile) -> int:
     return profile.parameter_bytes + gradients + (profile.training_activation_bytes or 0)
 
 
-def file_size(profile: StaticProfile) -> int:
-    """Bytes of the tensors in a state_dict: parameters and buffers, without the container's own bytes."""
-    return profile.parameter_bytes + profile.buffer_bytes
-
-
 @dataclass(frozen=True)
 class Measure:
     """Something that a budget can limit.
@@ -70,7 +65,7 @@ MEASURES: Mapping[str, Measure] = {
     "peak_activation_bytes": _bytes(lambda profile: profile.peak_activation_bytes,
                                     "bytes of activations at its peak", "activations"),
     "training_bytes": _bytes(training_bytes, "bytes to train with", "activations"),
-    "file_size": _bytes(file_size, "bytes to save", "parameters"),
+    "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", "parameters"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,8 @@ from budget_records import network, profiler, with_unknown_op, written
 
 from archprof import budgets, cli
 from archprof.budgets import Relative
+from archprof.config import from_keywords
+from archprof.render.verdicts import table
 
 TWO = """\
 [[budget]]
@@ -267,3 +270,11 @@ def test_github_gets_annotations_and_a_summary(check, tmp_path, monkeypatch):
 def test_github_without_actions_says_that_there_is_no_summary(check):
     code, _, err = check("--github", text=budget(parameters="5 M"))
     assert code == 0 and "GITHUB_STEP_SUMMARY is not set" in err
+
+
+def test_colors_change_no_word():
+    found = budgets.check([replace(from_keywords(object(), parameters="600"), name="net", model="net")],
+                          profile=profiler(net=network()))
+    colored = re.sub(r"\x1b\[[0-9;]*m", "", table(found, color=True))
+    assert [line.rstrip() for line in colored.splitlines()] == table(found).splitlines()
+    assert colored != table(found, color=True)

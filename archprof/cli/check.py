@@ -25,8 +25,8 @@ exit codes: 0 within, 1 over (or under a minimum), 2 misuse, or a budget that ca
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "check", run, "Judge the budgets of archprof.toml (or pyproject.toml).",
-                             EXAMPLE)
+    parser = options.command(commands, "check", run,
+                             "Judge the budgets of archprof.toml (or pyproject.toml).", EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="judge these budgets alone")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the file that states the budgets")
     parser.add_argument("--why", action="store_true",

@@ -19,9 +19,6 @@ COLUMNS = ("Budget", "Measure", "Value", "Limit", "Headroom", "Change", "Verdict
 _FACES = {"within": "within", "over": "OVER", "under": "UNDER", "cannot tell": "can't tell", "error": "ERROR"}
 _COLORS = {"within": "green", "cannot tell": "yellow"}
 
-#: Wider than any table, so that a log file's lines are never folded.
-_LOG_WIDTH = 200
-
 
 def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
     """All verdicts, in order."""
@@ -72,20 +69,7 @@ def reasons(verdict: Verdict) -> list[str]:
 
 def table(checked: Sequence[Checked], *, why: bool = False, strict: bool = False, color: bool = False) -> str:
     """The table for people, sentences for what is not within below it; with `why`, the layers behind it."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        drawn.add_column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
-    for verdict in verdicts_of(checked):
-        *cells, face = row(verdict)
-        drawn.add_row(*map(Text, cells), Text(face, style=_COLORS.get(verdict.status, "bold red")))
-    page = io.StringIO()
-    console = Console(file=page, width=_LOG_WIDTH, force_terminal=color, no_color=not color, highlight=False)
-    console.print(drawn)
-    lines = [line.rstrip() for line in page.getvalue().splitlines()]
+    lines = (_colored if color else _plain)(verdicts_of(checked))
     return "\n".join([*lines, *_below(checked, why), "", conclusion(checked, strict), ""])
 
 
@@ -157,6 +141,31 @@ def summary(checked: Sequence[Checked], strict: bool = False) -> str:
     return "\n".join([*lines, ""])
 
 
+def _plain(found: Sequence[Verdict]) -> list[str]:
+    lines = [COLUMNS, *map(row, found)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    places = [str.rjust if name in NUMBERS else str.ljust for name in COLUMNS]
+    padded = [[place(cell, width) for place, cell, width in zip(places, line, widths, strict=True)]
+              for line in lines]
+    return ["  ".join(line).rstrip() for line in padded]
+
+
+def _colored(found: Sequence[Verdict]) -> list[str]:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        drawn.add_column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
+    for verdict in found:
+        *cells, face = row(verdict)
+        drawn.add_row(*map(Text, cells), Text(face, style=_COLORS.get(verdict.status, "bold red")))
+    page = io.StringIO()
+    Console(file=page, force_terminal=True, highlight=False).print(drawn)
+    return page.getvalue().splitlines()
+
+
 def _below(checked: Sequence[Checked], why: bool) -> list[str]:
     lines: list[str] = []
     for verdict in verdicts_of(checked):
@@ -164,7 +173,7 @@ def _below(checked: Sequence[Checked], why: bool) -> list[str]:
         if verdict.status != "within":
             lines += ["", sentence(verdict), *(f"    {line}" for line in layers)]
         elif layers:
-            lines += ["", f"{verdict.budget}, {_label(verdict)} ({verdict.limit})"]
+            lines += ["", f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip()]
             lines += [f"    {line}" for line in layers]
     return lines
 
