@@ -255,7 +255,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         activations=activations,
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
         buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
-        saved_bytes=saved_bytes(module),
+        saved_bytes=saved_bytes(found.parts, parameters_of + buffers_of),
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
@@ -266,11 +266,10 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
     )
 
 
-def saved_bytes(module: nn.Module) -> int:
-    """Bytes of the tensors in the state_dict, one that several names share counted once."""
-    # keep_vars: without it every entry is a new view, and shared ones could not be told
-    saved = {id(tensor): tensor for tensor in module.state_dict(keep_vars=True).values()}
-    return sum(tensor.numel() * tensor.element_size() for tensor in saved.values() if isinstance(tensor, Tensor))
+def saved_bytes(parts: Parts, tensors: Iterable[Tensor]) -> int:
+    """Bytes of what a state_dict holds of these: all but buffers that are registered as not persistent."""
+    scratch = {id(part._buffers[name]) for _, part in parts for name in part._non_persistent_buffers_set}
+    return sum(t.numel() * t.element_size() for t in tensors if id(t) not in scratch)
 
 
 def facts_of(op: Op) -> Facts:
