@@ -1,0 +1,143 @@
+"""The formula beside what is counted: real modules, run on meta by archprof's own counter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from ..counts import SHARED, profile, subject_of
+from ..errors import BadOption, did_you_mean
+from ..records import LayerCost, StaticProfile
+from .formula import Convolution, Cost
+from .merging import standardise
+from .records import LayerComparison, NetworkComparison
+from .rewriting import Rewritten, separate
+from .styles import DIRECTIONS
+
+
+def layer_modules(conv: Convolution, device: str = "meta") -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
+    """Standard, depthwise and pointwise convolution of that geometry, as real modules."""
+    middle = conv.multiplier * conv.in_channels
+    shape: dict[str, Any] = {"kernel_size": conv.kernel, "stride": conv.stride, "padding": conv.padding,
+                             "dilation": conv.dilation, "device": device}
+    return (nn.Conv2d(conv.in_channels, conv.out_channels, bias=conv.bias, **shape),
+            nn.Conv2d(conv.in_channels, middle, groups=conv.in_channels, bias=False, **shape),
+            nn.Conv2d(middle, conv.out_channels, 1, bias=conv.bias, device=device))
+
+
+def compare_layer(conv: Convolution) -> LayerComparison:
+    """One two-dimensional convolution and its separable form, counted by running both on the meta device."""
+    standard, depthwise, pointwise = layer_modules(conv)
+    middle = conv.multiplier * conv.in_channels
+
+    def counted(module: nn.Module, channels: int, size: Sequence[int]) -> Cost:
+        seen = profile(module, batch_size=conv.batch_size, input_shape=(channels, *size))
+        moved = sum(layer.bytes_moved for layer in seen.layers)
+        return Cost(seen.parameters, seen.macs, seen.activations, moved)
+
+    return LayerComparison(conv, counted(standard, conv.in_channels, conv.input_size),
+                           counted(depthwise, conv.in_channels, conv.input_size),
+                           counted(pointwise, middle, conv.output_size))
+
+
+class Pair(NamedTuple):
+    """A network, its rewritten form, and the two compared."""
+
+    before: nn.Module
+    after: nn.Module
+    record: NetworkComparison
+
+
+def compare_network(model: str | nn.Module, **options: Any) -> NetworkComparison:
+    """A network beside its rewritten form, layer by layer; keyword arguments as for `rewritten`."""
+    return rewritten(model, **options).record
+
+
+def rewritten(
+    model: str | nn.Module,
+    *,
+    to: str = "separable",
+    style: str = "mobilenet",
+    batch_size: int = 1,
+    input_shape: tuple[int, ...] | None = None,
+) -> Pair:
+    """Rewrite a network (a name such as 'resnet50', or a module) and count both forms.
+
+    `to` is 'separable' (dense KxK convolutions become depthwise + pointwise, `style` between them) or 'standard'
+    (the way back). `input_shape` is (C, H, W). Raises BadOption where there is nothing to rewrite.
+    """
+    if to not in DIRECTIONS:
+        raise BadOption(f"cannot rewrite to '{to}'.{did_you_mean(to, DIRECTIONS)}",
+                        f"Wanted: {' or '.join(DIRECTIONS)}.")
+    subject = subject_of(model, input_shape, SHARED)
+    module = subject.module
+    before = profile(model, batch_size=batch_size, input_shape=input_shape)
+    if to == "separable":
+        new = separate(module, style=style)
+    else:
+        new = standardise(module, (torch.empty(batch_size, *before.input_shape, device="meta"),))
+    after = profile(new.module, batch_size=batch_size, input_shape=before.input_shape)
+    after = replace(after, name=f"{before.name}, {to}", source=before.source)
+    sides = (before, after) if to == "separable" else (after, before)
+    layers = _layers(new, module, *sides, standard_is_old=to == "separable")
+    return Pair(module, new.module,
+                NetworkComparison(to, style if to == "separable" else "", before, after, layers, new.left_alone))
+
+
+def _layers(new: Rewritten, old: nn.Module, standard: StaticProfile, separable: StaticProfile,
+            standard_is_old: bool) -> tuple[LayerComparison, ...]:
+    """One comparison for each changed layer and each size at which it is called."""
+    dense = dict((old if standard_is_old else new.module).named_modules())
+    halves = dict((new.module if standard_is_old else old).named_modules())
+    calls = {"standard": _by_module(standard), "separable": _by_module(separable)}
+    parameters = {"standard": _parameters(standard), "separable": _parameters(separable)}
+
+    def cost(side: str, path: str, call: int) -> Cost:
+        rows = calls[side].get(path, [])
+        row = rows[call] if call < len(rows) else None
+        return Cost(parameters[side].get(path, 0), *((row.macs or 0, row.activations, row.bytes_moved)
+                                                     if row else (0, 0, 0)))
+
+    out: list[LayerComparison] = []
+    for change in new.changes:
+        seen: dict[tuple[Any, ...], LayerComparison] = {}
+        for call, row in enumerate(calls["standard"].get(change.standard, [])):
+            key = (row.input_shape, row.output_shape)
+            if key in seen:
+                seen[key] = replace(seen[key], calls=seen[key].calls + 1)
+                continue
+            between = sum((cost("separable", path, call) for path in change.between), Cost())
+            seen[key] = LayerComparison(
+                _geometry(dense[change.standard], halves[change.depthwise], row),
+                cost("standard", change.standard, call), cost("separable", change.depthwise, call),
+                cost("separable", change.pointwise, call), between, change.standard)
+        out += seen.values()
+    return tuple(out)
+
+
+def _geometry(dense: Any, depthwise: Any, row: LayerCost) -> Convolution:
+    """The geometry of a convolution as it was called."""
+    spatial = len(dense.kernel_size)
+    batch = row.input_shape[0] if len(row.input_shape) == spatial + 2 else 1
+    return Convolution(
+        dense.in_channels, dense.out_channels, tuple(dense.kernel_size), tuple(row.input_shape[-spatial:]),
+        tuple(row.output_shape[-spatial:]), tuple(dense.stride),
+        None if isinstance(dense.padding, str) else tuple(dense.padding), tuple(dense.dilation),
+        dense.bias is not None, depthwise.out_channels // depthwise.in_channels, batch)
+
+
+def _by_module(seen: StaticProfile) -> Mapping[str, list[LayerCost]]:
+    """Calls that cost something, in order, by the path of the module that made them."""
+    out: dict[str, list[LayerCost]] = {}
+    for row in seen.layers:
+        if row.macs or row.parameters or row.kernel:
+            out.setdefault(row.module, []).append(row)
+    return out
+
+
+def _parameters(seen: StaticProfile) -> Mapping[str, int]:
+    return {part.path: part.parameters for part in seen.modules}
