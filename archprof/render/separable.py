@@ -1,112 +1,29 @@
-"""A layer or a network beside its separable form, for a terminal and in Markdown. Never imports torch.
-
-Both are written from one sheet: a heading, then sentences and tables in the order in which they are read.
-"""
+"""A layer or a network beside its separable form, as tables for the terminal and for Markdown. Never imports torch."""
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
 from .. import units
 from ..separable.formula import Convolution, Cost, by
 from ..separable.records import LayerComparison, Machine, NetworkComparison, Shares, Timing
+from ..table import UNRELIABLE, Cell, Column, Table
 from ..timing import Latency
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A small table: text cells, the first `left` columns set to the left, a rule above the last `totals` rows."""
-
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 1
-    totals: int = 0
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What is shown: a heading, then sentences (str) and tables."""
-
-    heading: str
-    parts: tuple[str | Grid, ...]
-
-
-def terminal(record: LayerComparison | NetworkComparison | Shares, width: int = 120) -> str:
-    """The record as text for a terminal of that width."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = sheet(record)
-    out = io.StringIO()
-    console = Console(file=out, width=width, highlight=False, color_system=None)
-    console.print(Text(shown.heading))
-    for part in shown.parts:
-        console.print()
-        if isinstance(part, str):
-            console.print(Text(part))
-            continue
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-        for place, name in enumerate(part.header):
-            table.add_column(name, justify="left" if place < part.left else "right", overflow="fold")
-        for place, row in enumerate(part.rows):
-            table.add_row(*map(Text, row), end_section=place == len(part.rows) - part.totals - 1)
-        console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
-
-
-def markdown(record: LayerComparison | NetworkComparison | Shares) -> str:
-    """The record as a Markdown section."""
-    shown = sheet(record)
-    blocks = [f"## {_escaped(shown.heading)}"]
-    for part in shown.parts:
-        if isinstance(part, str):
-            blocks.append(_escaped(part))
-            continue
-        lines = [part.header, tuple(":--" if place < part.left else "--:" for place in range(len(part.header))),
-                 *part.rows]
-        blocks.append("\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines))
-    return "\n\n".join(blocks) + "\n"
-
-
-def sheet(record: LayerComparison | NetworkComparison | Shares) -> Sheet:
-    """What there is to show of a record."""
+def tables(record: LayerComparison | NetworkComparison | Shares) -> tuple[Table, ...]:
+    """Everything there is to show of a record, in the order in which it is read."""
     if isinstance(record, LayerComparison):
-        return Sheet(_layer_heading(record.convolution), tuple(_layer_parts(record)))
+        return _formula(record.convolution), _counted(record)
     if isinstance(record, NetworkComparison):
-        return Sheet(_network_heading(record), tuple(_network_parts(record)))
-    return Sheet(f"{record.name}: where its mult-adds are", tuple(_shares_parts(record)))
+        left = (_left_alone(record),) if record.left_alone else ()
+        return _layers(record), _whole(record), *left
+    return (_shares(record),)
 
 
 # --- one layer ------------------------------------------------------------------------------------------------
-
-
-def _layer_heading(conv: Convolution) -> str:
-    return (f"{by(conv.kernel)} convolution, {conv.in_channels} to {conv.out_channels} channels, "
-            f"{by(conv.input_size)} to {by(conv.output_size)}, batch {conv.batch_size}")
-
-
-def _layer_parts(record: LayerComparison) -> Iterator[str | Grid]:
-    conv = record.convolution
-    if conv.padding is not None:
-        yield _output_size(conv)
-    yield _formula(conv)
-    yield f"Ratio of mult-adds, separable over standard: {ratio_line(conv)}"
-    yield _counted(record)
-    if record.agrees:
-        yield "The formula and the count of real modules agree to the last unit."
-    else:
-        yield "The formula and the count of real modules DISAGREE: trust neither before the cause is known."
-    if conv.bias:
-        yield (f"The bias adds N = {conv.out_channels} parameters to the standard layer and as many to the pointwise "
-               f"one; with it the ratio of parameters is {float(record.parameter_ratio):.4f}.")
-    if record.timing is not None:
-        yield from _measured(record.timing)
 
 
 def _output_size(conv: Convolution) -> str:
@@ -119,10 +36,10 @@ def _output_size(conv: Convolution) -> str:
         line = f"floor(({n} + 2·{p} - {reach})/{s}) + 1 = {out}"
         if line not in lines:
             lines.append(line)
-    return f"Output size: {'; '.join(lines)}"
+    return f"output size: {'; '.join(lines)}"
 
 
-def _formula(conv: Convolution) -> Grid:
+def _formula(conv: Convolution) -> Table:
     """Symbols, numbers and result of every term."""
     kernel = ("Dk·Dk" if len(set(conv.kernel)) == 1 else "Kh·Kw", "·".join(map(str, conv.kernel)))
     places = ("Df·Df" if len(set(conv.output_size)) == 1 else "Fh·Fw", "·".join(map(str, conv.output_size)))
@@ -142,7 +59,13 @@ def _formula(conv: Convolution) -> Grid:
             *line("pointwise", [channels, *multiplier, filters], conv.pointwise, conv.bias),
             ("separable", "Params", "depthwise + pointwise", "", f"{conv.separable.parameters:,}"),
             ("", "Mult-Adds", "depthwise + pointwise", "", f"{conv.separable.macs:,}")]
-    return Grid(("", "", "Formula", "With the numbers", "Result"), tuple(rows), left=4)
+    notes = [f"mult-adds, separable over standard: {ratio_line(conv)}"]
+    if conv.padding is not None:
+        notes.insert(0, _output_size(conv))
+    return _table(
+        f"{by(conv.kernel)} convolution, {conv.in_channels} to {conv.out_channels} channels, "
+        f"{by(conv.input_size)} to {by(conv.output_size)}, batch {conv.batch_size}",
+        ("", "Quantity", "Formula", "With the numbers", "Result"), rows, notes, left=4)
 
 
 def ratio_line(conv: Convolution) -> str:
@@ -155,7 +78,7 @@ def ratio_line(conv: Convolution) -> str:
     return f"{symbols} = {numbers} = {float(conv.ratio):.4f}"
 
 
-def _counted(record: LayerComparison) -> Grid:
+def _counted(record: LayerComparison) -> Table:
     timing = record.timing
     rows = []
     for name in ("standard", "depthwise", "pointwise", "separable"):
@@ -168,41 +91,59 @@ def _counted(record: LayerComparison) -> Grid:
              f"{separable.activations / standard.activations:.4f}",
              f"{separable.bytes_moved / standard.bytes_moved:.4f}", ""]
     rows.append((*ratio, *([_ratio(timing)] if timing else [])))
-    header = ("Counted", "Params", "Mult-Adds", "Activations", "Moved", "FLOP/B", *(["Time (ms)"] if timing else []))
-    return Grid(header, tuple(rows), totals=1)
+    header = ("", "Params", "Mult-Adds", "Activations", "Moved", "FLOP/B", *(["Time (ms)"] if timing else []))
+    return _table("Counted by running real modules", header, rows, list(_layer_notes(record)))
 
 
-def _measured(timing: Timing) -> Iterator[str]:
-    """What the clock says beside the promise; the machine's own balance is said by the caller, who has it."""
+def _layer_notes(record: LayerComparison) -> Iterator[str]:
+    if record.agrees:
+        yield "formula and count agree to the last unit"
+    else:
+        yield "formula and count DISAGREE: trust neither before the cause is known"
+    if record.convolution.bias:
+        yield (f"the bias adds N = {record.convolution.out_channels} parameters to the standard layer and as many to "
+               f"the pointwise one: parameters, separable over standard: {float(record.parameter_ratio):.4f}")
+    yield "Moved: input, parameters and output, each read or written once; FLOP/B: 2 FLOPs a mult-add, over bytes moved"
+    if record.timing is not None:
+        yield from _doubts(record.timing)
+        if record.machine is not None and record.timing.standard.reliable and record.timing.separable.reliable:
+            yield from shortfall(record, record.machine)
+
+
+def _doubts(timing: Timing) -> Iterator[str]:
     for name in ("standard", "separable", "depthwise", "pointwise"):
         latency: Latency | None = getattr(timing, name)
         if latency is not None and not latency.reliable:
-            yield f"The time of {name} cannot be relied on: {latency.error or latency.why}."
+            yield f"{UNRELIABLE} the time of {name} cannot be relied on: {latency.error or latency.why}"
 
 
-def shortfall(layer: LayerComparison, machine: Machine) -> str:
-    """Why the measured ratio falls short of the formula's, in one paragraph."""
+def shortfall(layer: LayerComparison, machine: Machine) -> Iterator[str]:
+    """Why the measured ratio falls short of the formula's, sentence by sentence."""
     timing = layer.timing
-    if timing is None or timing.ratio is None:
-        return ""
+    assert timing is not None and timing.ratio is not None
     promise = float(layer.ratio)
-    depthwise = layer.depthwise.arithmetic_intensity or 0.0
-    pointwise = layer.pointwise.arithmetic_intensity or 0.0
-    verdict = (f"The formula promises {promise:.3f} of the time, measured is {_ratio(timing)}: "
-               f"{timing.ratio / promise:.1f} times the promise. ")
-    halves = ""
-    if timing.depthwise is not None and timing.depthwise.measured and timing.pointwise is not None \
-            and timing.pointwise.measured:
-        both = timing.depthwise.p50_s + timing.pointwise.p50_s
-        work = layer.depthwise.macs / layer.separable.macs
-        halves = (f"The depthwise half does {units.percent(work, 1)} of the separable mult-adds and takes "
-                  f"{units.percent(timing.depthwise.p50_s / both, 1)} of its time. ")
-    waits = ("less than that, so it waits for memory" if depthwise < machine.balance
-             else "enough to keep the arithmetic busy, so memory is not what holds it back")
-    return (f"{verdict}{halves}This machine does {machine.balance:.1f} FLOP while one byte moves "
-            f"({units.count(machine.flops_per_s)}FLOP/s, {units.size(machine.bytes_per_s)}/s at best, measured). "
-            f"The depthwise half offers {depthwise:.1f} FLOP per byte, {waits}; the pointwise half offers "
-            f"{pointwise:.1f}, the standard layer {layer.standard.arithmetic_intensity or 0:.1f}.")
+    yield (f"the formula promises {promise:.3f} of the time, measured is {_ratio(timing)}: "
+           f"{timing.ratio / promise:.1f} times the promise")
+    halves = timing.depthwise, timing.pointwise
+    if all(half is not None and half.measured for half in halves):
+        times = [half.p50_s for half in halves if half is not None]
+        yield (f"the depthwise half does {units.percent(layer.depthwise.macs / layer.separable.macs, 1)} of the "
+               f"separable mult-adds and takes {units.percent(times[0] / sum(times), 1)} of the halves' time")
+    yield (f"at best, as measured, this machine does {units.count(machine.flops_per_s)}FLOP/s and moves "
+           f"{units.size(machine.bytes_per_s)}/s: {machine.balance:.1f} FLOP while one byte moves")
+    offers = {name: cost.arithmetic_intensity or 0.0 for name, cost in (
+        ("depthwise half", layer.depthwise), ("pointwise half", layer.pointwise), ("standard layer", layer.standard))}
+    waits = ("less than that, so memory and not arithmetic sets its time"
+             if offers["depthwise half"] < machine.balance else "more than that, so memory does not hold it back")
+    yield ("FLOP per byte: " + ", ".join(f"{name} {offer:.1f}" for name, offer in offers.items())
+           + f"; the depthwise half offers {waits}")
+    if timing.depthwise is not None and timing.depthwise.measured:
+        seconds = timing.depthwise.p50_s
+        yield (f"in its time the depthwise half does {units.count(layer.depthwise.flops / seconds)}FLOP/s "
+               f"({units.percent(layer.depthwise.flops / seconds / machine.flops_per_s, 0)} of the best) and moves "
+               f"{units.size(layer.depthwise.bytes_moved / seconds)}/s "
+               f"({units.percent(layer.depthwise.bytes_moved / seconds / machine.bytes_per_s, 0)} of the best; small "
+               "layers stay in the caches)")
 
 
 # --- a network ------------------------------------------------------------------------------------------------
@@ -219,18 +160,7 @@ def _network_heading(record: NetworkComparison) -> str:
     return f"{record.name}, {how}; {size}, batch {record.before.batch_size}"
 
 
-def _network_parts(record: NetworkComparison) -> Iterator[str | Grid]:
-    yield _layers_grid(record)
-    yield _totals_grid(record)
-    yield summary(record)
-    if record.left_alone:
-        yield Grid(("Left alone", "Layers", "Such as"), tuple(_left_alone(record)), left=1)
-    for latency in (record.timing.standard, record.timing.separable) if record.timing else ():
-        if not latency.reliable:
-            yield f"A time cannot be relied on: {latency.error or latency.why}."
-
-
-def _layers_grid(record: NetworkComparison) -> Grid:
+def _layers(record: NetworkComparison) -> Table:
     timed = any(layer.timing is not None for layer in record.layers)
     rows = []
     for layer in record.layers:
@@ -243,85 +173,102 @@ def _layers_grid(record: NetworkComparison) -> Grid:
         rows.append((*row, *([_ratio(layer.timing)] if timed else [])))
     header = ("Layer", "Convolution", "Params", "Mult-Adds", "Activations", "Ratio", "Formula",
               *(["Time ratio"] if timed else []))
-    return Grid(header, tuple(rows), left=2)
+    notes = ["arrows run from the standard layer to what stands for it in the separable form; counts are of one call"]
+    if timed:
+        notes.append("Time ratio: the two bare convolutions after one another, over the standard one, with its 95 % "
+                     "interval")
+    return _table(_network_heading(record), header, rows, notes, left=2)
 
 
-def _totals_grid(record: NetworkComparison) -> Grid:
+def _whole(record: NetworkComparison) -> Table:
     old, new = record.standard, record.separable
-    lines = [("Params", old.parameters, new.parameters, units.count), ("Mult-Adds", old.macs, new.macs, units.count),
+    lines: list[tuple[str, int | None, int | None, Callable[..., str]]] = [
+             ("Params", old.parameters, new.parameters, units.count), ("Mult-Adds", old.macs, new.macs, units.count),
              ("Activations", old.activations, new.activations, units.count),
              ("Parameter memory", old.parameter_bytes, new.parameter_bytes, units.size),
              ("Peak activation memory, inference", old.peak_activation_bytes, new.peak_activation_bytes, units.size),
              ("Activation memory, training", old.training_activation_bytes, new.training_activation_bytes,
               units.size)]
-    rows = [(name, show(a, 4), show(b, 4), f"{b / a:.4f}" if a else units.DASH) for name, a, b, show in lines]
+    rows = [(name, show(a, 4), show(b, 4), f"{b / a:.4f}" if a else units.DASH)
+            for name, a, b, show in lines if a is not None and b is not None]
     rows.insert(2, ("Mult-Adds by the formula", units.count(old.macs, 4), units.count(record.promised_macs, 4),
                     f"{record.promised_macs / old.macs:.4f}" if old.macs else units.DASH))
     if record.timing:
         rows.append(("Time (ms)", _time(record.timing.standard), _time(record.timing.separable), _ratio(record.timing)))
-    return Grid(("Whole network", "Standard", "Separable", "Separable / standard"), tuple(rows))
+    return _table("Whole network", ("", "Standard", "Separable", "Separable / standard"), rows, list(summary(record)))
 
 
-def summary(record: NetworkComparison) -> str:
-    """What was gained and what was not, in one paragraph of plain numbers."""
+def summary(record: NetworkComparison) -> Iterator[str]:
+    """What was gained and what was not, in plain numbers."""
     old, new = record.before, record.after
-    said = [f"{len(record.layers)} layer{'s' if len(record.layers) != 1 else ''} rewritten, "
-            f"{len(record.left_alone)} left alone.",
-            f"Parameters {_changed(old.parameters, new.parameters, units.count)},",
-            f"mult-adds {_changed(old.macs, new.macs, units.count)},",
-            f"activations {_changed(old.activations, new.activations, units.count)},",
-            "peak activation memory of inference "
-            f"{_changed(old.peak_activation_bytes, new.peak_activation_bytes, units.size)}."]
+    yield f"{_plural(len(record.layers), 'layer')} rewritten, {len(record.left_alone)} left alone"
+    yield (f"rewriting takes parameters from {_changed(old.parameters, new.parameters, units.count)}, mult-adds from "
+           f"{_changed(old.macs, new.macs, units.count)}, activations from "
+           f"{_changed(old.activations, new.activations, units.count)} and the peak of activation memory from "
+           f"{_changed(old.peak_activation_bytes, new.peak_activation_bytes, units.size)}")
     timing = record.timing
-    if timing is not None and timing.ratio is not None:
-        before, after = ((timing.standard, timing.separable) if record.to == "separable"
-                         else (timing.separable, timing.standard))
-        times = after.p50_s / before.p50_s
-        said.append(f"One forward pass takes {units.milliseconds(after.p50_s)} ms against "
-                    f"{units.milliseconds(before.p50_s)} ms: {times:.3f} times as long, where the mult-adds alone "
-                    f"would have it be {new.macs / old.macs:.3f}.")
+    if timing is not None:
+        yield from _doubts(timing)
+        if timing.ratio is not None:
+            before, after = ((timing.standard, timing.separable) if record.to == "separable"
+                             else (timing.separable, timing.standard))
+            yield (f"one forward pass takes {_changed(before.p50_s, after.p50_s, units.milliseconds)} ms; by the "
+                   f"mult-adds alone it would be x{new.macs / old.macs:.3f}")
     if record.machine is not None:
-        waiting = [layer for layer in record.layers
-                   if (layer.depthwise.arithmetic_intensity or 0) < record.machine.balance]
-        said.append(f"This machine does {record.machine.balance:.1f} FLOP while one byte moves; the depthwise halves "
-                    f"of {len(waiting)} of {len(record.layers)} layers offer less and wait for memory.")
+        waiting = sum((layer.depthwise.arithmetic_intensity or 0) < record.machine.balance for layer in record.layers)
+        yield (f"this machine does {record.machine.balance:.1f} FLOP while one byte moves: {waiting} of "
+               f"{len(record.layers)} depthwise halves offer less, so that memory and not arithmetic sets their time")
     if record.to == "separable":
-        said.append("The new weights are untrained: what the rewriting costs in accuracy only training can tell.")
-    return " ".join(said)
+        yield "the new weights are untrained: what rewriting costs in accuracy only training can tell"
 
 
-def _left_alone(record: NetworkComparison) -> Iterator[tuple[str, ...]]:
+def _left_alone(record: NetworkComparison) -> Table:
     times = Counter((item.type, item.reason) for item in record.left_alone)
-    for (kind, reason), count in times.items():
-        first = next(item.module for item in record.left_alone if (item.type, item.reason) == (kind, reason))
-        yield f"{kind}: {reason}", str(count), first or "(the network)"
+    first = {(item.type, item.reason): item.module or "(the network)" for item in reversed(record.left_alone)}
+    rows = [(kind, reason, str(count), first[kind, reason]) for (kind, reason), count in times.items()]
+    return _table("Left alone", ("Convolution", "Why", "Layers", "First"), rows, [], left=2)
 
 
 # --- shares ---------------------------------------------------------------------------------------------------
 
 
-def _shares_parts(record: Shares) -> Iterator[str | Grid]:
-    rows = tuple((share.kind, units.count(share.macs, 4), units.percent(share.macs_fraction),
-                  units.count(share.weights, 4), units.percent(share.weights_fraction)) for share in record.kinds)
-    yield Grid(("Layers", "Mult-Adds", "of all", "Weights", "of all"), rows)
+def _shares(record: Shares) -> Table:
+    rows = [(share.kind, units.count(share.macs, 4), units.percent(share.macs_fraction), units.count(share.weights, 4),
+             units.percent(share.weights_fraction)) for share in record.kinds]
+    notes = ["weights leave biases and normalisation out"]
     if record.ratio is not None:
-        yield (f"Every dense KxK convolution made depthwise separable would leave "
-               f"{units.count(record.separable_macs)} of {units.count(record.macs)} mult-adds "
-               f"({units.percent(record.ratio, 1)}) and {units.count(record.separable_parameters)} of "
-               f"{units.count(record.parameters)} parameters, by the formula.")
+        notes.append(saving(record))
+    return _table(f"{record.name}: where its mult-adds are", ("Layers", "Mult-Adds", "of all", "Weights", "of all"), rows,
+                  notes)
+
+
+def saving(record: Shares) -> str:
+    """What rewriting would leave, as one sentence."""
+    return (f"every dense KxK convolution made depthwise separable would leave {units.count(record.separable_macs)} of "
+            f"{units.count(record.macs)} mult-adds and {units.count(record.separable_parameters)} of "
+            f"{units.count(record.parameters)} parameters, by the formula")
 
 
 # --- cells ----------------------------------------------------------------------------------------------------
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str],
+           left: int = 1) -> Table:
+    """A table of finished text whose first `left` columns are words."""
+    columns = tuple(Column(name, name, "text" if place < left else "number") for place, name in enumerate(header))
+    return Table(title, columns, tuple(tuple(Cell(cell, text=cell) for cell in row) for row in rows), tuple(notes))
 
 
 def _to(old: int, new: int) -> str:
     return f"{units.count(old)} → {units.count(new)}"
 
 
-def _changed(old: float, new: float, show) -> str:
-    if not old:
-        return f"{show(old)} to {show(new)}"
-    return f"{show(old)} to {show(new)} ({new / old:.3f} of it)"
+def _changed(old: float, new: float, show: Callable[[float], str]) -> str:
+    return f"{show(old)} to {show(new)}" + (f" (x{new / old:.3f})" if old else "")
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
 def _intensity(cost: Cost) -> str:
@@ -332,7 +279,7 @@ def _time(latency: Latency | None) -> str:
     if latency is None or not latency.measured:
         return units.DASH
     low, high = (units.milliseconds(end) for end in latency.ci95_s)
-    return f"{units.milliseconds(latency.p50_s)} [{low}, {high}]{'' if latency.reliable else '*'}"
+    return f"{units.milliseconds(latency.p50_s)} [{low}, {high}]{'' if latency.reliable else UNRELIABLE}"
 
 
 def _ratio(timing: Timing | None) -> str:
@@ -340,7 +287,3 @@ def _ratio(timing: Timing | None) -> str:
         return units.DASH
     low, high = timing.ratio_ci95
     return f"{timing.ratio:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", "\\|").replace("*", "\\*")

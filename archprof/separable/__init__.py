@@ -32,7 +32,8 @@ from .styles import DIRECTIONS, STYLES, Style
 
 #: Public names that need torch -> the module of this package that defines them.
 _LAZY = {"rewrite": "rewriting", "separate": "rewriting", "merge": "merging", "standardise": "merging",
-         "compare_layer": "counting", "compare_network": "counting"}
+         "compare_layer": "counting", "compare_network": "counting", "rewritten": "counting",
+         "measure_layer": "measuring", "measure_network": "measuring"}
 
 __all__ = [
     "DIRECTIONS", "STYLES", "Convolution", "Cost", "LayerComparison", "LeftAlone", "Machine", "NetworkComparison",

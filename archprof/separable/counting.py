@@ -10,13 +10,12 @@ import torch
 from torch import nn
 
 from ..counts import SHARED, profile, subject_of
-from ..errors import BadOption, did_you_mean
 from ..records import LayerCost, StaticProfile
 from .formula import Convolution, Cost
 from .merging import standardise
 from .records import LayerComparison, NetworkComparison
 from .rewriting import Rewritten, separate
-from .styles import DIRECTIONS
+from .styles import direction_of
 
 
 def layer_modules(conv: Convolution, device: str = "meta") -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
@@ -70,9 +69,7 @@ def rewritten(
     `to` is 'separable' (dense KxK convolutions become depthwise + pointwise, `style` between them) or 'standard'
     (the way back). `input_shape` is (C, H, W). Raises BadOption where there is nothing to rewrite.
     """
-    if to not in DIRECTIONS:
-        raise BadOption(f"cannot rewrite to '{to}'.{did_you_mean(to, DIRECTIONS)}",
-                        f"Wanted: {' or '.join(DIRECTIONS)}.")
+    direction_of(to)
     subject = subject_of(model, input_shape, SHARED)
     module = subject.module
     before = profile(model, batch_size=batch_size, input_shape=input_shape)

@@ -10,10 +10,11 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from .. import stats
 from ..records import StaticProfile, as_json
-from ..timing import Latency
+from ..timing import Latency, ratio_of
 from .formula import Convolution, Cost, Shape
+
+NOTHING = Cost()
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,26 @@ class Timing:
 
     @property
     def ratio(self) -> float | None:
-        """Median time of the separable form over the standard one's; None where either was not measured."""
+        """Time of the separable form over the standard one's; None where either was not measured."""
         if not (self.standard.measured and self.separable.measured):
             return None
-        return self.separable.p50_s / self.standard.p50_s
+        return ratio_of(self.separable, self.standard)[0]
 
     @property
     def ratio_ci95(self) -> tuple[float, float] | None:
-        """95 % interval of `ratio`, by bootstrap."""
+        """95 % interval of `ratio` (see `timing.ratio_of`)."""
         if self.ratio is None:
             return None
-        return stats.bootstrap_ratio_interval(self.separable.seconds, self.standard.seconds)
+        return ratio_of(self.separable, self.standard)[1]
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine can do at best, as measured: multiply large matrices, copy a large array."""
+    """What the machine can do at best, as measured: arithmetic in a large product or convolution, a large copy."""
 
     flops_per_s: float
     bytes_per_s: float
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def balance(self) -> float:
@@ -66,10 +68,11 @@ class LayerComparison:
     standard: Cost
     depthwise: Cost
     pointwise: Cost
-    between: Cost = Cost()
+    between: Cost = NOTHING
     module: str = ""
     calls: int = 1
     timing: Timing | None = None
+    machine: Machine | None = None
 
     @property
     def separable(self) -> Cost:
@@ -120,7 +123,6 @@ class NetworkComparison:
     left_alone: tuple[LeftAlone, ...] = ()
     timing: Timing | None = None
     machine: Machine | None = None
-    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -244,13 +246,13 @@ def _network(record: NetworkComparison) -> dict[str, Any]:
     sides = {side: {key: value for key, value in as_json(getattr(record, side)).items() if key in kept}
              for side in ("before", "after")}
     return {
-        "name": record.name, "to": record.to, "style": record.style, "environment": dict(record.environment),
+        "name": record.name, "to": record.to, "style": record.style,
         **sides,
         "promised_macs": record.promised_macs,
         "layers": [_layer(layer) for layer in record.layers],
         "left_alone": [as_json(item) for item in record.left_alone],
         "timing": _timing(record.timing),
-        "machine": record.machine and as_json(record.machine) | {"balance": record.machine.balance},
+        "machine": _machine(record.machine),
     }
 
 
@@ -264,7 +266,15 @@ def _layer(record: LayerComparison) -> dict[str, Any]:
                     "agrees": record.agrees}
         | {part: as_json(getattr(record, part)) for part in ("standard", "depthwise", "between", "pointwise")},
         "timing": _timing(record.timing),
+        "machine": _machine(record.machine),
     }
+
+
+def _machine(machine: Machine | None) -> dict[str, Any] | None:
+    if machine is None:
+        return None
+    return {"flops_per_s": machine.flops_per_s, "bytes_per_s": machine.bytes_per_s, "balance": machine.balance,
+            "environment": dict(machine.environment)}
 
 
 def _timing(timing: Timing | None) -> dict[str, Any] | None:

@@ -169,7 +169,7 @@ def _reason(module: nn.Module, shared: frozenset[int]) -> str | None:
     if not isinstance(module, CONVOLUTIONS):
         return None
     if prod(module.kernel_size) == 1:
-        return "1x1: nothing to separate"
+        return "nothing to separate"
     if is_depthwise(module):
         return "already depthwise"
     if module.groups > 1:

@@ -33,3 +33,11 @@ def style_of(name: str) -> Style:
     if name not in STYLES:
         raise BadOption(f"unknown style '{name}'.{did_you_mean(name, STYLES)}", f"Styles: {', '.join(STYLES)}.")
     return STYLES[name]
+
+
+def direction_of(name: str) -> str:
+    """The direction of that name. Raises BadOption, naming the nearest."""
+    if name not in DIRECTIONS:
+        raise BadOption(f"cannot rewrite to '{name}'.{did_you_mean(name, DIRECTIONS)}",
+                        f"Wanted: {' or '.join(DIRECTIONS)}.")
+    return name
