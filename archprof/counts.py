@@ -75,25 +75,54 @@ def profile(
     """
     if mode not in ("eval", "train"):
         raise BadOption(f"mode {mode!r} is unknown;", "wanted: 'eval' or 'train'.")
-    if batch_size < 1:
-        raise BadOption(f"batch size {batch_size} is not a positive number.")
+    if type(batch_size) is not int or batch_size < 1:
+        raise BadOption(f"batch size {batch_size!r} is not a positive whole number;", "wanted: such as 8.")
     subject = subject_of(model, input_shape, shape_memory)
     if inputs is None and kwargs is None:
-        args: tuple = default_inputs(subject.module, batch_size, subject.input_shape)
-    else:
-        args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    found, notes = run(subject, args, kwargs or {}, mode == "train", shape_memory)
-    shape = first_shape(args, kwargs or {})
-    if inputs is not None or kwargs is not None:
-        batch_size = shape[0] if shape else 1
+        return profile_of(subject, batch_size, mode, shape_memory)
+    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
+    return _profile(subject, args, kwargs or {}, mode, shape_memory)
+
+
+def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
+               shape_memory: ShapeMemory = SHARED) -> StaticProfile:
+    """The profile of a subject at its default input; for several of them, where building once is enough."""
+    args = default_inputs(subject.module, batch_size, subject.input_shape)
+    return replace(_profile(subject, args, {}, mode, shape_memory), batch_size=batch_size)
+
+
+def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
+    """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
+    args = default_inputs(subject.module, batch_size, subject.input_shape)
+    return memory.peak(run(subject, args, {}, False, shape_memory)[0]).nbytes
+
+
+def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
+    """Predicted bytes held between forward and backward, as in StaticProfile; None where training cannot run.
+
+    (A batch norm over a single value per channel refuses to train, for one.)
+    """
+    args = default_inputs(subject.module, batch_size, subject.input_shape)
+    try:
+        found = trace(subject.module, *without_values((args,)), memory=shape_memory, training=True)
+    except Exception:
+        return None
+    return memory.saved_for_backward(found)
+
+
+def _profile(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
+             shape_memory: ShapeMemory) -> StaticProfile:
+    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+    shape = first_shape(args, kwargs)
     return replace(
         fold(found, subject.module, train=mode == "train"),
-        name=subject.name, source=subject.source, batch_size=batch_size, mode=mode,
-        input_shape=shape[1:] if shape else (), notes=subject.notes + notes,
+        name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
+        input_shape=shape[1:], notes=subject.notes + notes,
     )
 
 
-def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None, shape_memory: ShapeMemory) -> Subject:
+def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = None,
+               shape_memory: ShapeMemory = SHARED) -> Subject:
     """The module to profile, on the meta device where it was built from a name."""
     if isinstance(model, nn.Module):
         unwrapped = getattr(model, "_orig_mod", model)  # a compiled module counts as what it compiles

@@ -137,7 +137,11 @@ class BatchMemory:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """One published claim: it belongs to weights and a protocol, not to an architecture alone."""
+    """One published claim: it belongs to weights and a protocol, not to an architecture alone.
+
+    `resolution` is the side of the square input in pixels, None where the protocol has no single one;
+    `retrieved` is the day on which the source was read (ISO 8601).
+    """
 
     architecture: str
     dataset: str
@@ -148,6 +152,7 @@ class Accuracy:
     protocol: str = ""
     resolution: int | None = None
     weights: str = ""
+    retrieved: str = ""
 
 
 @dataclass(frozen=True)
