@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadFile
 from .timing import Latency, Ratio, ratios_to
@@ -24,8 +24,7 @@ SCHEMA_VERSION = 1
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class LayerCost:
+class LayerCost(NamedTuple):
     """One operator call: where it ran and what it costs.
 
     `module` is the dotted path of the innermost module that was running ('' is the network itself).
@@ -103,7 +102,7 @@ class StaticProfile:
     parameter_bytes: int
     buffer_bytes: int
     peak_activation_bytes: int
-    training_activation_bytes: int
+    training_activation_bytes: int | None
     peak_at: str = ""
     mode: str = "eval"
     uncounted: tuple[Uncounted, ...] = ()
@@ -121,13 +120,28 @@ class StaticProfile:
         """One row per operator call (the fields of LayerCost)."""
         import pandas
 
-        columns = [name for name in LayerCost.__dataclass_fields__]
-        return pandas.DataFrame([as_json(layer) for layer in self.layers], columns=columns)
+        return pandas.DataFrame(self.layers, columns=list(LayerCost._fields))
+
+
+@dataclass(frozen=True)
+class BatchMemory:
+    """Predicted activation memory at one batch size: of a forward pass, and of a training step's forward half.
+
+    `training_activation_bytes` is None where training was not traced or cannot be (a batch norm over one value).
+    """
+
+    batch_size: int
+    peak_activation_bytes: int
+    training_activation_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """One published claim: it belongs to weights and a protocol, not to an architecture alone."""
+    """One published claim: it belongs to weights and a protocol, not to an architecture alone.
+
+    `resolution` is the side of the square input in pixels, None where the protocol has no single one;
+    `retrieved` is the day on which the source was read (ISO 8601).
+    """
 
     architecture: str
     dataset: str
@@ -138,6 +152,7 @@ class Accuracy:
     protocol: str = ""
     resolution: int | None = None
     weights: str = ""
+    retrieved: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,6 +168,7 @@ class ArchitectureResult:
     year: int | None = None
     profile: StaticProfile | None = None
     accuracy: tuple[Accuracy, ...] = ()
+    memory: tuple[BatchMemory, ...] = ()
     latency: tuple[Latency, ...] = ()
     error: str | None = None
 
@@ -232,28 +248,34 @@ class Comparison:
             raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None
 
     def to_frame(self) -> pandas.DataFrame:
-        """One row per architecture, numbers in base units."""
-        from .table import side_by_side
+        """One row per architecture, numbers in base units (the columns of the CSV)."""
+        import pandas
 
-        return side_by_side(self).to_frame()
+        from .table import flat_rows
+
+        return pandas.DataFrame(flat_rows(self))
 
     def to_markdown(self) -> str:
-        """The side-by-side table as Markdown, notes below."""
+        """The tables as Markdown, notes below each."""
         from .render.markdown import markdown
-        from .table import side_by_side
+        from .table import tables
 
-        return markdown(side_by_side(self))
+        return markdown(tables(self))
 
     def _repr_html_(self) -> str:
         from .render.html import html
-        from .table import side_by_side
+        from .table import tables
 
-        return html(side_by_side(self))
+        return html(tables(self))
 
 
 def as_json(record: Any) -> dict[str, Any]:
     """A flat record's fields as JSON values (tuples become lists)."""
-    return {name: _plain(getattr(record, name)) for name in record.__dataclass_fields__}
+    return {name: _plain(getattr(record, name)) for name in _names(record)}
+
+
+def _names(kind: Any) -> Iterable[str]:
+    return kind._fields if hasattr(kind, "_fields") else kind.__dataclass_fields__
 
 
 def _plain(value: Any) -> Any:
@@ -272,6 +294,7 @@ def _row_json(row: ArchitectureResult) -> dict[str, Any]:
             profile[name] = [as_json(item) for item in getattr(row.profile, name)]
         out |= {key: value for key, value in profile.items() if key not in ("name", "source")}
     out["accuracy"] = [as_json(claim) for claim in row.accuracy]
+    out["memory"] = [as_json(entry) for entry in row.memory]
     out["latency"] = [cell.to_json() for cell in row.latency]
     out["error"] = row.error
     return out
@@ -292,6 +315,7 @@ def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
         profile=profile,
         accuracy=tuple(Accuracy(**_known(Accuracy, {"architecture": saved["name"]} | item))
                        for item in saved.get("accuracy", ())),
+        memory=tuple(BatchMemory(**_known(BatchMemory, entry)) for entry in saved.get("memory", ())),
         latency=tuple(Latency.from_json(cell) for cell in saved.get("latency", ())),
         error=saved.get("error"),
     )
@@ -299,8 +323,9 @@ def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
 
 def _known(kind: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
     """The saved keys that `kind` has as fields, lists as tuples: keys of later versions are passed over."""
+    names = _names(kind)
     return {name: tuple(value) if isinstance(value, list) else value
-            for name, value in saved.items() if name in kind.__dataclass_fields__}
+            for name, value in saved.items() if name in names}
 
 
 def rename(results: Iterable[ArchitectureResult]) -> tuple[ArchitectureResult, ...]:

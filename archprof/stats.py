@@ -7,7 +7,7 @@ import random
 from collections.abc import Sequence
 from statistics import NormalDist, median
 
-__all__ = ["bootstrap_ratio_interval", "median", "median_interval", "quantile"]
+__all__ = ["bootstrap_ratio_interval", "half_width", "median", "median_interval", "quantile", "rank_sum_p"]
 
 #: Resamples of a bootstrap interval: Efron and Tibshirani 1993, section 14.2, ask for at least 1,000.
 RESAMPLES = 1000
@@ -63,3 +63,59 @@ def bootstrap_ratio_interval(
         for _ in range(RESAMPLES)
     ]
     return quantile(ratios, (1 - confidence) / 2), quantile(ratios, (1 + confidence) / 2)
+
+
+def half_width(interval: tuple[float, float], centre: float) -> float:
+    """The larger distance from `centre` to an end of the interval, as a fraction of `centre`."""
+    return max(interval[1] - centre, centre - interval[0]) / centre
+
+
+def rank_sum_p(one: Sequence[float], other: Sequence[float]) -> float:
+    """Two-sided p-value of the Wilcoxon rank-sum (Mann-Whitney) test that two samples come from one population.
+
+    Exact for samples of at most 20 without ties, otherwise by the normal approximation with correction for
+    ties and continuity (Conover 1999, section 5.1).
+    """
+    n, m = len(one), len(other)
+    if not n or not m:
+        raise ValueError("a rank-sum test needs values on both sides")
+    ranks, ties = _ranks([*one, *other])
+    u = sum(ranks[:n]) - n * (n + 1) / 2
+    if not ties and max(n, m) <= 20:
+        ways = _rank_sum_ways(n, m)
+        tail = sum(ways[: int(min(u, n * m - u)) + 1])
+        return min(1.0, 2 * tail / math.comb(n + m, n))
+    total = n + m
+    variance = n * m / 12 * (total + 1 - sum(t**3 - t for t in ties) / (total * (total - 1)))
+    if variance <= 0:
+        return 1.0
+    z = max(abs(u - n * m / 2) - 0.5, 0.0) / math.sqrt(variance)
+    return 2 * (1 - NormalDist().cdf(z))
+
+
+def _ranks(values: Sequence[float]) -> tuple[list[float], list[int]]:
+    """The rank of each value from 1 on, equal values sharing the mean of theirs; and the sizes of the ties."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks, ties = [0.0] * len(values), []
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for place in order[start:end]:
+            ranks[place] = (start + 1 + end) / 2
+        if end - start > 1:
+            ties.append(end - start)
+        start = end
+    return ranks, ties
+
+
+def _rank_sum_ways(n: int, m: int) -> list[int]:
+    """How many arrangements of n and m values give each U from 0 to n*m: the Gaussian binomial's coefficients."""
+    ways = [1] + [0] * (n * m)
+    for k in range(1, n + 1):
+        for u in range(n * m, m + k - 1, -1):  # times (1 - q^(m+k))
+            ways[u] -= ways[u - m - k]
+        for u in range(k, n * m + 1):  # over (1 - q^k)
+            ways[u] += ways[u - k]
+    return ways

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import stats
+
+#: Below this many samples a 99th percentile is the maximum under another name.
+SAMPLES_FOR_P99 = 100
+
+#: Fewest values whose order statistics give a 95 % interval of a median: 1 - 2/2^6 = 96.9 %, 1 - 2/2^5 = 93.8 %.
+SAMPLES_FOR_INTERVAL = 6
 
 
 @dataclass(frozen=True)
@@ -31,20 +37,26 @@ class Latency:
     """Wall-clock time of one forward pass (or training step) at one batch size.
 
     Blocks are kept whole and in the order in which they ran; disturbed ones are left out of every
-    statistic. `error` says why there is no measurement; then there are no blocks.
+    statistic. `why` says why the figures cannot be relied on, `note` what else a reader should know (the
+    time budget ended first), `error` why there is no measurement; then there are no blocks.
     """
 
     batch_size: int
     blocks: tuple[Block, ...] = ()
     measured_peak_bytes: int | None = None
-    why: str | None = None  # why the figures cannot be relied on
+    why: str | None = None
     error: str | None = None
+    note: str | None = None
+
+    @property
+    def clean(self) -> tuple[Block, ...]:
+        """The undisturbed blocks."""
+        return tuple(block for block in self.blocks if block.disturbed is None)
 
     @property
     def seconds(self) -> tuple[float, ...]:
         """Time per pass of each undisturbed block (of every block, when all were disturbed)."""
-        clean = tuple(block.seconds for block in self.blocks if block.disturbed is None)
-        return clean or tuple(block.seconds for block in self.blocks)
+        return tuple(block.seconds for block in self.clean or self.blocks)
 
     @property
     def measured(self) -> bool:
@@ -67,6 +79,11 @@ class Latency:
         return stats.quantile(self.seconds, 0.9)
 
     @property
+    def p99_s(self) -> float | None:
+        """99th percentile of seconds of one pass; None below 100 samples."""
+        return stats.quantile(self.seconds, 0.99) if len(self.seconds) >= SAMPLES_FOR_P99 else None
+
+    @property
     def ci95_s(self) -> tuple[float, float]:
         """95 % interval of the median."""
         return stats.median_interval(self.seconds)
@@ -81,12 +98,12 @@ class Latency:
         out: dict[str, Any] = {"batch_size": self.batch_size}
         if self.measured:
             out |= {
-                "p50_s": self.p50_s, "p90_s": self.p90_s, "ci95_s": list(self.ci95_s),
+                "p50_s": self.p50_s, "p90_s": self.p90_s, "p99_s": self.p99_s, "ci95_s": list(self.ci95_s),
                 "samples": len(self.seconds), "throughput": self.throughput,
             }
         out |= {
             "measured_peak_bytes": self.measured_peak_bytes,
-            "reliable": self.reliable, "why": self.why, "error": self.error,
+            "reliable": self.reliable, "why": self.why, "error": self.error, "note": self.note,
             "blocks": [
                 {"seconds": b.seconds, "passes": b.passes, "round": b.round, "order": b.order,
                  "disturbed": b.disturbed, "evidence": dict(b.evidence) if b.evidence else None}
@@ -105,6 +122,7 @@ class Latency:
             measured_peak_bytes=saved.get("measured_peak_bytes"),
             why=saved.get("why"),
             error=saved.get("error"),
+            note=saved.get("note"),
         )
 
 
@@ -118,15 +136,46 @@ class Ratio:
     ratio: float
     ci95: tuple[float, float]
 
+    @property
+    def sentence(self) -> str:
+        """'resnet50 takes 3.9 (3.8 to 4.0) times as long as mobilenetv1 at batch 1'.
+
+        As many digits as the interval supports: one more than where its ends begin to differ.
+        """
+        low, high = self.ci95
+        digits = next((d for d in (1, 2, 3) if f"{low:.{d}f}" != f"{high:.{d}f}"), 3)
+        shown = [f"{value:.{digits}f}" for value in (self.ratio, low, high)]
+        return (f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
+                f"{self.reference} at batch {self.batch_size}")
+
+
+def ratio_of(above: Latency, below: Latency) -> tuple[float, tuple[float, float]]:
+    """How many times as long `above` takes as `below`, and the 95 % interval.
+
+    Blocks of one round ran within moments of each other, so slow changes of the machine cancel in their
+    quotient: the estimate is the median of the quotients within rounds, its interval the order-statistic
+    interval of that median. Where fewer than 6 rounds have an undisturbed block of both, it is the
+    quotient of the medians, with a bootstrap interval.
+    """
+    quotients = _paired(above.clean, below.clean)
+    if len(quotients) >= SAMPLES_FOR_INTERVAL:
+        return stats.median(quotients), stats.median_interval(quotients)
+    return above.p50_s / below.p50_s, stats.bootstrap_ratio_interval(above.seconds, below.seconds)
+
+
+def _paired(above: Iterable[Block], below: Iterable[Block]) -> list[float]:
+    """Quotients of the blocks of equal rounds."""
+    base = {block.round: block.seconds for block in below}
+    return [block.seconds / base[block.round] for block in above if block.round in base]
+
 
 def ratios_to(reference: str | None, cells: Mapping[str, Sequence[Latency]]) -> tuple[Ratio, ...]:
-    """Ratios of every other architecture's medians to the reference's, batch size by batch size."""
+    """Ratio of every other architecture to the reference, batch size by batch size."""
     if reference is None:
         return ()
     base = {cell.batch_size: cell for cell in cells[reference] if cell.measured}
     return tuple(
-        Ratio(cell.batch_size, name, reference, cell.p50_s / base[cell.batch_size].p50_s,
-              stats.bootstrap_ratio_interval(cell.seconds, base[cell.batch_size].seconds))
+        Ratio(cell.batch_size, name, reference, *ratio_of(cell, base[cell.batch_size]))
         for name, row in cells.items() if name != reference
         for cell in row if cell.measured and cell.batch_size in base
     )

@@ -1,0 +1,80 @@
+"""archprof compare: several networks side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import options
+
+if TYPE_CHECKING:
+    from ..records import Comparison
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = options.command(commands, "compare", run, "Parameters, mult-adds, memory and latency of several models.",
+                             "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json")
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
+    parser.add_argument("--input-shape", type=options.typed(options.input_shape), metavar="C,H,W",
+                        help="for every network (default: each its own)")
+    parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
+    parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
+    parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
+    parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    options.add_measuring(parser)
+    options.add_exports(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, show, export; 1 where a network failed beside others that did not."""
+    from .. import spec
+    from ..render import files
+
+    for model in args.models:
+        spec.parse(model)
+    exports = (args.json, args.csv, args.markdown)
+    files.check(exports)
+
+    from .. import comparison, published
+    from .progress import progress
+
+    with progress() as tell:
+        try:
+            result, code = comparison.compare(
+                args.models, input_shape=args.input_shape, latency=not args.no_latency, reference=args.reference,
+                accuracies=published.read(args.accuracy) if args.accuracy else (), dataset=args.dataset,
+                progress=tell, **options.measuring(args)), 0
+        except comparison.Interrupted as stopped:
+            result, code = stopped.comparison, 130
+    failed = [row for row in result.architectures if row.profile is None]
+    if failed and code == 0 and len(failed) == len(result.architectures):
+        from ..errors import ForwardFailed
+
+        raise ForwardFailed(failed[0].error or f"{failed[0].name} failed.")
+    if files.STDOUT not in exports:
+        from ..render import terminal
+        from ..table import tables
+
+        terminal.show(tables(result))
+    export(result, args)
+    for warning in result.warnings:
+        print(f"archprof: {warning}", file=sys.stderr)
+    for row in failed if code == 0 else ():
+        print(f"archprof: {row.error}", file=sys.stderr)
+    return code or (1 if failed else 0)
+
+
+def export(result: Comparison, args: argparse.Namespace) -> None:
+    """Write the files that were asked for."""
+    from ..render import files
+
+    if args.json:
+        files.write(args.json, result.to_json())
+    if args.csv:
+        from ..render.csv import csv_text
+
+        files.write(args.csv, csv_text(result))
+    if args.markdown:
+        files.write(args.markdown, result.to_markdown())

@@ -1,0 +1,110 @@
+"""Options that several commands share, and the parsing of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ArchprofError, BadOption
+
+
+def batch_sizes(text: str) -> tuple[int, ...]:
+    """'1,8,32' -> (1, 8, 32); '1..64' -> the powers of two between."""
+    if match := re.fullmatch(r"([0-9]+)\.\.([0-9]+)", text):
+        low, high = int(match[1]), int(match[2])
+        if not 0 < low <= high:
+            raise BadOption(f"batch sizes '{text}' run from {low} to {high};", "wanted: such as 1..64.")
+        return tuple(sorted({low, high, *(2**n for n in range(high.bit_length()) if low <= 2**n <= high)}))
+    sizes = []
+    for part in text.split(","):
+        if not re.fullmatch(r"[0-9]+", part.strip()) or int(part) == 0:
+            raise BadOption(f"batch size '{part.strip()}' is not a positive whole number;", "wanted: such as 1,8,32.")
+        sizes.append(int(part))
+    return tuple(sizes)
+
+
+def input_shape(text: str) -> tuple[int, ...]:
+    """'3,224,224' or '3x224x224' -> (3, 224, 224), without the batch."""
+    parts = re.split(r"[,x]", text.strip("() "))
+    if not all(re.fullmatch(r"\s*[0-9]+\s*", part) and int(part) > 0 for part in parts):
+        raise BadOption(f"input shape '{text}' is not a list of positive whole numbers;", "wanted: such as 3,224,224.")
+    return tuple(int(part) for part in parts)
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise BadOption(f"'{text}' is not a positive number.")
+    return value
+
+
+def whole(text: str) -> int:
+    """A whole number above 0."""
+    if not re.fullmatch(r"[0-9]+", text) or int(text) == 0:
+        raise BadOption(f"'{text}' is not a positive whole number.")
+    return int(text)
+
+
+class _Parsed:
+    """argparse hides what a type function says behind its own words; ours say more."""
+
+    def __init__(self, parse: Callable[[str], Any]) -> None:
+        self.parse, self.__name__ = parse, parse.__name__
+
+    def __call__(self, text: str) -> Any:
+        try:
+            return self.parse(text)
+        except ArchprofError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def command(commands: Any, name: str, run: Callable[[Any], int], summary: str, example: str) -> Any:
+    """Add a command with the shape that all of them have; returns its parser."""
+    parser = commands.add_parser(name, help=summary, description=summary, epilog=f"example: {example}",
+                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def typed(parse: Callable[[str], Any]) -> Any:
+    """`parse` as an argparse type."""
+    return _Parsed(parse)
+
+
+def add_measuring(parser: Any) -> None:
+    """What shapes a measurement."""
+    group = parser.add_argument_group("measuring")
+    group.add_argument("--batch-sizes", type=typed(batch_sizes), default=(1, 8, 32), metavar="N,N,...",
+                       help="such as 1,8,32, or 1..64 for powers of two (default: 1,8,32)")
+    group.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
+    group.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
+    group.add_argument("--threads", type=typed(whole), metavar="N", help="CPU threads (default: torch's own choice)")
+    group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
+    group.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="measure under torch.compile")
+    group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
+    group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
+    group.add_argument("--optimizer", default="sgd", metavar="NAME", help="for --mode train (default: sgd)")
+    group.add_argument("--time-budget", type=typed(positive), default=20.0, metavar="SECONDS",
+                       help="for all measuring together (default: 20)")
+    group.add_argument("--precision", type=typed(positive), default=0.02, metavar="FRACTION",
+                       help="stop when every 95 %% interval is within this (default: 0.02)")
+
+
+def measuring(args: Any) -> dict[str, Any]:
+    """The keyword arguments of `compare` that `add_measuring` reads."""
+    names = ("batch_sizes", "device", "dtype", "threads", "channels_last", "compile", "cuda_graph", "mode",
+             "optimizer", "time_budget", "precision")
+    return {name: getattr(args, name) for name in names}
+
+
+def add_exports(parser: Any) -> None:
+    """Where to write the results."""
+    group = parser.add_argument_group("results ('-' is stdout)")
+    for kind in ("json", "csv", "markdown"):
+        group.add_argument(f"--{kind}", metavar="FILE", help=f"write {kind.upper() if kind != 'markdown' else 'Markdown'}")

@@ -1,0 +1,41 @@
+"""Progress of long work, on stderr: a live line on a terminal, a few plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Tell(Protocol):
+    """Called with what is being done and the seconds that are left at most (0: unknown)."""
+
+    def __call__(self, doing: str, left_s: float = 0.0) -> None: ...
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """Show what is told until the block ends."""
+    if not sys.stderr.isatty():
+        yield _plain_lines()
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("starting") as status:
+        def tell(doing: str, left_s: float = 0.0) -> None:
+            status.update(doing + (f", at most {left_s:.0f} s left" if left_s > 0 else ""))
+
+        yield tell
+
+
+def _plain_lines() -> Tell:
+    told: set[str] = set()
+
+    def tell(doing: str, left_s: float = 0.0) -> None:
+        # one line when measuring begins; the rest would only fill a log
+        if left_s > 0 and "measuring" not in told:
+            told.add("measuring")
+            print(f"archprof: measuring, at most {left_s:.0f} s", file=sys.stderr)
+
+    return tell

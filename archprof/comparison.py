@@ -1,0 +1,249 @@
+"""Several architectures side by side: counted, and measured where asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from . import __version__, counts, published, sources, units
+from .errors import ArchprofError, BadOption
+from .measure import device, latency, quiet
+from .measure.conditions import Conditions
+from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
+from .timing import Latency
+
+if TYPE_CHECKING:
+    from .spec import ModelSpec
+
+Model = "str | ModelSpec | nn.Module"
+
+#: Batch sizes measured when none are asked for: one request, a small and a large batch.
+BATCH_SIZES = (1, 8, 32)
+
+#: Seconds for all measuring of a run when none are asked for.
+TIME_BUDGET_S = 20.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: `comparison` holds everything that was counted and measured until then."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        super().__init__("interrupted")
+        self.comparison = comparison
+
+
+@dataclass
+class _Subject:
+    """One network of a run: as it was asked for, then its result as far as it has come."""
+
+    model: Any
+    found: sources.Found | None
+    result: ArchitectureResult
+    module: nn.Module | None = None
+    sizes: dict[int, int] = field(default_factory=dict)  # batch size -> bytes that measuring it will take
+
+
+def compare(
+    models: Sequence[str | ModelSpec | nn.Module],
+    *,
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    device: str = "cpu",
+    dtype: str = "float32",
+    threads: int | None = None,
+    channels_last: bool = False,
+    compile: str | None = None,
+    cuda_graph: bool = False,
+    mode: str = "eval",
+    optimizer: str = "sgd",
+    input_shape: Shape | None = None,
+    latency: bool = True,
+    time_budget: float = TIME_BUDGET_S,
+    precision: float = 0.02,
+    reference: str | None = None,
+    accuracies: Sequence[Accuracy] = (),
+    dataset: str = "imagenet-1k",
+    progress: Callable[[str, float], None] | None = None,
+) -> Comparison:
+    """Count, and unless `latency` is False measure, several networks under the same conditions.
+
+    `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
+    taken to `reference`, the last model by default. `time_budget` (seconds) bounds all measuring together.
+    `progress` is called with what is being done and the seconds that are left at most.
+
+    A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
+    row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.
+    """
+    conditions = Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
+                            cuda_graph=cuda_graph, mode=mode, optimizer=optimizer)
+    sizes = checked_batch_sizes(batch_sizes)
+    subjects = [_subject(model) for model in models]
+    names = [subject.result.name for subject in subjects]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadOption(f"'{twice}' is named twice.", "Name each network once.")
+    run = _Run(conditions, sizes, input_shape, accuracies, dataset, progress)
+    reference = _reference(reference, names)
+    try:
+        for subject in subjects:
+            run.tell(f"counting {subject.result.name}")
+            run.count(subject)
+        if latency:
+            run.refuse_what_cannot_fit(subjects)
+            run.measure(subjects, time_budget, precision, reference)
+    except KeyboardInterrupt:
+        raise Interrupted(run.comparison(subjects, reference, "interrupted: what was not reached is missing")) from None
+    return run.comparison(subjects, reference)
+
+
+def checked_batch_sizes(batch_sizes: Sequence[int]) -> tuple[int, ...]:
+    """Ascending, without repeats. Raises BadOption for anything below 1, or none at all."""
+    if not batch_sizes:
+        raise BadOption("no batch size is given;", "wanted: one or more, such as 1,8,32.")
+    for size in batch_sizes:
+        if type(size) is not int or size < 1:
+            raise BadOption(f"batch size {size!r} is not a positive whole number;", "wanted: such as 1,8,32.")
+    return tuple(sorted(set(batch_sizes)))
+
+
+def _reference(reference: str | None, names: list[str]) -> str | None:
+    if reference is None:
+        return names[-1] if len(names) > 1 else None
+    if reference not in names:
+        raise BadOption(f"reference '{reference}' is not among the networks compared;", f"wanted: {', '.join(names)}.")
+    return reference
+
+
+def _subject(model: str | ModelSpec | nn.Module) -> _Subject:
+    if isinstance(model, nn.Module):
+        return _Subject(model, None, ArchitectureResult(type(model).__name__, "instance", type(model).__name__))
+    found = sources.find(model)
+    return _Subject(found.spec, found, ArchitectureResult(found.name, found.source, found.family, found.year))
+
+
+class _Run:
+    """One comparison under way."""
+
+    def __init__(self, conditions: Conditions, batch_sizes: tuple[int, ...], input_shape: Shape | None,
+                 accuracies: Sequence[Accuracy], dataset: str, progress: Callable[[str, float], None] | None) -> None:
+        self.conditions, self.batch_sizes, self.input_shape = conditions, batch_sizes, input_shape
+        self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
+        self.warnings: list[str] = []
+
+    def tell(self, doing: str, left_s: float = 0.0) -> None:
+        if self.progress is not None:
+            self.progress(doing, left_s)
+
+    # --- counting ---------------------------------------------------------------------------------------------
+
+    def count(self, subject: _Subject) -> None:
+        """Fill in the static profile and memory at each batch size, or the error."""
+        try:
+            prepared = counts.subject_of(subject.model, self.input_shape)
+            profile = counts.profile_of(prepared)
+            memory = tuple(self.memory_at(prepared, size) for size in self.batch_sizes)
+        except ArchprofError as error:
+            subject.result = replace(subject.result, error=str(error))
+            return
+        training, *_ = [entry.training_activation_bytes for entry in memory if entry.batch_size == 1] or [None]
+        profile = replace(profile, training_activation_bytes=training)
+        subject.result = replace(subject.result, profile=profile, memory=memory, accuracy=self.accuracy(subject, profile))
+        subject.sizes = {entry.batch_size: self.needs(profile, entry) for entry in memory}
+
+    def memory_at(self, prepared: counts.Subject, batch_size: int) -> BatchMemory:
+        return BatchMemory(batch_size, counts.peak_activation_bytes(prepared, batch_size),
+                           counts.training_activation_bytes(prepared, batch_size))
+
+    def needs(self, profile: StaticProfile, entry: BatchMemory) -> int:
+        """Bytes that a measurement holds at least: parameters and activations, and in training gradients too."""
+        if self.conditions.mode == "train" and entry.training_activation_bytes is not None:
+            return 2 * profile.parameter_bytes + entry.training_activation_bytes
+        return profile.parameter_bytes + entry.peak_activation_bytes
+
+    def accuracy(self, subject: _Subject, profile: StaticProfile) -> tuple[Accuracy, ...]:
+        """Published claims for the network as it was named: options change it, so only bare names have them."""
+        found = subject.found
+        if found is None or not found.published or found.spec.options:
+            return ()
+        claims = published.claims(found.published, dataset=self.dataset, extra=self.accuracies)
+        side = profile.input_shape[-1] if profile.input_shape else None
+        if side != found.input_shape[-1] or found.spec.resolution is not None:
+            claims = tuple(claim for claim in claims if claim.resolution == side)
+        return claims
+
+    # --- measuring --------------------------------------------------------------------------------------------
+
+    def refuse_what_cannot_fit(self, subjects: list[_Subject]) -> None:
+        """Raise BadOption for a batch size that no network can be measured at in the memory there is."""
+        have = device.available_bytes(self.conditions)
+        counted = [subject for subject in subjects if subject.sizes]
+        for size in self.batch_sizes:
+            if have is None or not counted:
+                return
+            least = min(counted, key=lambda subject: subject.sizes[size])
+            if least.sizes[size] > have:
+                raise BadOption(
+                    f"batch size {size}: {least.result.name} alone needs {units.size(least.sizes[size])}, and "
+                    f"{units.size(have)} are available on {self.conditions.device}.",
+                    "Leave it out, or count only: --no-latency.")
+
+    def measure(self, subjects: list[_Subject], time_budget: float, precision: float, reference: str | None) -> None:
+        """Measure every network that was counted, all of them in turn; results go into the subjects."""
+        have = device.available_bytes(self.conditions)
+        cells, refused = [], {}
+        for subject in subjects:
+            for size, needed in subject.sizes.items():
+                key = (subject.result.name, size)
+                if have is not None and needed > have:
+                    refused[key] = Latency(size, error=f"not tried: it needs {units.size(needed)}, and "
+                                                       f"{units.size(have)} are available")
+                else:
+                    cells.append(latency.Cell(*key, lambda subject=subject, size=size: self.step(subject, size)))
+        if not cells and not refused:
+            return
+        try:
+            with device.applied(self.conditions):
+                measured = latency.measure(
+                    cells, sync=device.sync_for(self.conditions), time_budget=time_budget, precision=precision,
+                    reference=reference, progress=lambda seen: self.tell(seen.doing, seen.left_s),
+                    witness=self.witness())
+        except latency.Interrupted as stopped:
+            self.keep(subjects, stopped.latencies | refused)
+            raise
+        self.keep(subjects, measured | refused)
+
+    def witness(self) -> quiet.Witness:
+        env = device.environment(self.conditions)
+        return quiet.Witness(threads=env["threads"], cpus=env["cpus"])
+
+    def step(self, subject: _Subject, batch_size: int) -> latency.Step:
+        """One prepared pass; the network is built once, when its first cell is reached."""
+        if subject.module is None:
+            subject.module = self.real_module(subject)
+        assert subject.result.profile is not None
+        inputs = device.inputs(subject.result.profile.input_shape, batch_size, self.conditions)
+        return latency.forward_step(subject.module, inputs, self.conditions)
+
+    def real_module(self, subject: _Subject) -> nn.Module:
+        if subject.found is None:
+            return device.materialise(subject.model, self.conditions, keep=True)
+        return device.materialise(device.realistic(subject.found.build), self.conditions)
+
+    def keep(self, subjects: list[_Subject], measured: dict[tuple[str, int], Latency]) -> None:
+        for subject in subjects:
+            mine = tuple(measured[key] for size in self.batch_sizes if (key := (subject.result.name, size)) in measured)
+            subject.result = replace(subject.result, latency=mine)
+            subject.module = None
+
+    # --- the record -------------------------------------------------------------------------------------------
+
+    def comparison(self, subjects: list[_Subject], reference: str | None, *warnings: str) -> Comparison:
+        return Comparison(
+            environment=device.environment(self.conditions),
+            architectures=tuple(subject.result for subject in subjects),
+            reference=reference,
+            warnings=tuple([*self.warnings, *warnings]),
+            archprof=__version__,
+        )

@@ -1,0 +1,322 @@
+"""Folding one recorded pass into a StaticProfile: totals, by layer, by type, by module."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from . import costs, memory, sources
+from .building import build_on_meta
+from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
+from .inputs import default_inputs, first_shape, without_values
+from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
+from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
+from .shapes import Op, ShapeMemory
+from .trace import Trace, trace
+
+if TYPE_CHECKING:
+    from .spec import ModelSpec
+
+#: Shapes seen by any profile of this process: the second ResNet of a run is answered mostly from memory.
+SHARED = ShapeMemory()
+
+
+class Facts(NamedTuple):
+    """What follows from an Op's shapes alone."""
+
+    listed: bool
+    type: str
+    kernel: Shape
+    stride: Shape
+    macs: int | None
+    activations: int
+    bytes_moved: int
+    input_shape: Shape
+    output_shape: Shape
+    generation: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network about to be profiled: where it came from, and how it was built."""
+
+    module: nn.Module
+    name: str
+    source: str
+    input_shape: Shape
+    notes: tuple[str, ...] = ()
+    found: sources.Found | None = None
+
+
+def profile(
+    model: str | ModelSpec | nn.Module,
+    inputs: tuple | None = None,
+    kwargs: dict[str, Any] | None = None,
+    *,
+    batch_size: int = 1,
+    input_shape: Shape | None = None,
+    mode: str = "eval",
+    shape_memory: ShapeMemory = SHARED,
+) -> StaticProfile:
+    """Count what one pass of a network costs, without running it.
+
+    `model` is a name or a module; a module comes back untouched. `inputs` are forward's positional arguments and
+    `kwargs` its keyword arguments; without them one float tensor of (batch_size, *input_shape) is assumed, where
+    `input_shape` defaults to the network's own. `mode` is 'eval' (one forward pass) or 'train' (forward and
+    backward, `training_activation_bytes` filled in).
+
+    Raises UnknownModel, BadOption, BuildFailed, or ForwardFailed with the module that raised.
+    """
+    if mode not in ("eval", "train"):
+        raise BadOption(f"mode {mode!r} is unknown;", "wanted: 'eval' or 'train'.")
+    if type(batch_size) is not int or batch_size < 1:
+        raise BadOption(f"batch size {batch_size!r} is not a positive whole number;", "wanted: such as 8.")
+    subject = subject_of(model, input_shape, shape_memory)
+    if inputs is None and kwargs is None:
+        return profile_of(subject, batch_size, mode, shape_memory)
+    args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
+    return _profile(subject, args, kwargs or {}, mode, shape_memory)
+
+
+def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
+               shape_memory: ShapeMemory = SHARED) -> StaticProfile:
+    """The profile of a subject at its default input; for several of them, where building once is enough."""
+    args = default_inputs(subject.module, batch_size, subject.input_shape)
+    return replace(_profile(subject, args, {}, mode, shape_memory), batch_size=batch_size)
+
+
+def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
+    """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
+    args = default_inputs(subject.module, batch_size, subject.input_shape)
+    return memory.peak(run(subject, args, {}, False, shape_memory)[0]).nbytes
+
+
+def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
+    """Predicted bytes held between forward and backward, as in StaticProfile; None where training cannot run.
+
+    (A batch norm over a single value per channel refuses to train, for one.)
+    """
+    args = default_inputs(subject.module, batch_size, subject.input_shape)
+    try:
+        found = trace(subject.module, *without_values((args,)), memory=shape_memory, training=True)
+    except Exception:
+        return None
+    return memory.saved_for_backward(found)
+
+
+def _profile(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
+             shape_memory: ShapeMemory) -> StaticProfile:
+    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+    shape = first_shape(args, kwargs)
+    return replace(
+        fold(found, subject.module, train=mode == "train"),
+        name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
+        input_shape=shape[1:], notes=subject.notes + notes,
+    )
+
+
+def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = None,
+               shape_memory: ShapeMemory = SHARED) -> Subject:
+    """The module to profile, on the meta device where it was built from a name."""
+    if isinstance(model, nn.Module):
+        unwrapped = getattr(model, "_orig_mod", model)  # a compiled module counts as what it compiles
+        return Subject(unwrapped, type(unwrapped).__name__, "instance", tuple(input_shape or (3, 224, 224)))
+    found = sources.find(model)
+    try:
+        module, way = build_on_meta(found.make, shape_memory)
+    except ArchprofError:
+        raise
+    except Exception:
+        found.build()  # says what is wrong, without our mode in between
+        raise BuildFailed(f"{found.name}: it cannot be built.") from None
+    notes = () if way == "meta" else ("built with real weights: its constructor looks at their values",)
+    return Subject(module, found.name, found.source, tuple(input_shape or found.input_shape), notes, found)
+
+
+def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
+        shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
+    """One recorded pass: on meta, or with real tensors where the network looks at values."""
+    backward = _scalar_of if training else None
+    try:
+        blank_args, blank_kwargs = without_values((args, kwargs))
+        return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
+                     backward=backward), ()
+    except Exception as on_meta:
+        try:
+            return _run_really(subject, args, kwargs, training, on_meta)
+        except Exception as error:
+            raise _explain(subject, args, kwargs, error) from error
+
+
+def _run_really(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
+                on_meta: Exception) -> tuple[Trace, tuple[str, ...]]:
+    """The pass with real tensors; `on_meta` is raised again where that cannot help or cannot be afforded."""
+    from .inputs import real_inputs
+
+    if isinstance(on_meta, TypeError):  # forward's signature: real tensors raise the same
+        raise on_meta
+    module = subject.module
+    if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
+        if subject.found is None:
+            raise on_meta
+        module = subject.found.build()
+    device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
+    args, kwargs = real_inputs((args, kwargs), device)
+    found = trace(module, args, kwargs, memory=None, training=training, backward=_scalar_of if training else None)
+    reason = " ".join(str(on_meta).split())
+    return found, (f"counted in a real pass, because the network looks at values ({reason[:120]})",)
+
+
+def _scalar_of(output: Any) -> Tensor:
+    """A scalar to call backward on: the sum of every floating-point tensor that the network returns."""
+    from torch.utils._pytree import tree_leaves
+
+    tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    if not tensors:
+        raise ForwardFailed("nothing that the network returns depends on a trainable parameter.",
+                            "Training cannot be counted.")
+    total = tensors[0].sum()
+    for tensor in tensors[1:]:
+        total = total + tensor.sum()
+    return total
+
+
+def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Exception) -> ArchprofError:
+    """One line: which module raised, what it said, and what it was given."""
+    if isinstance(error, ArchprofError):
+        return error
+    said = " ".join(str(error).split())
+    path = getattr(error, "archprof_module", "")
+    if isinstance(error, TypeError) and not path:
+        from .inputs import signature_of
+
+        return ForwardFailed(f"{subject.name}: {said}.".replace("..", "."),
+                             f"forward wants {signature_of(subject.module)}.")
+    where = "its own forward"
+    if path:
+        kind = type(subject.module.get_submodule(path)).__name__
+        where = f"layer '{path}' ({kind})"
+    given = " and ".join("x".join(map(str, tensor.shape)) for tensor in [*args, *kwargs.values()]
+                         if isinstance(tensor, Tensor))
+    return ForwardFailed(f"{subject.name} cannot take an input of {given}: {where} says: {said}")
+
+
+def fold(found: Trace, module: nn.Module, train: bool = False) -> StaticProfile:
+    """The profile of a recorded pass; name and inputs are left for the caller to fill in."""
+    owned = {name: parameter for name, parameter in module.named_parameters()}
+    unread = {number: [owned[name] for name in names] for number, names in found.parameters.items()}
+    layers: list[LayerCost] = []
+    uncounted: Counter[str] = Counter()
+    macs = activations = 0
+    for call in found.calls:
+        facts = call.op.facts
+        if facts is None or facts.generation != costs.generation:
+            facts = call.op.facts = facts_of(call.op)
+        if facts.macs is None:
+            uncounted[call.op.name] += 1
+        elif facts.macs:
+            macs += facts.macs
+            activations += facts.activations
+        if not facts.listed:
+            continue
+        parameters = weights = 0
+        kind = facts.type
+        for number in call.inputs:
+            if number in found.parameters:
+                if kind is MATRIX_PRODUCT:
+                    kind = FULLY_CONNECTED
+                for parameter in unread.pop(number, ()):
+                    size = parameter.numel()
+                    parameters += size
+                    if facts.macs and parameter.dim() > 1:
+                        weights += size
+        layers.append(LayerCost(
+            call.module, call.op.name, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
+            parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
+    never = sum(parameter.numel() for rest in unread.values() for parameter in rest)
+    most = memory.peak(found)
+    parameters_of, buffers_of = list(owned.values()), list(module.buffers())
+    return StaticProfile(
+        name="", source="", input_shape=(), batch_size=1,
+        parameters=sum(p.numel() for p in parameters_of),
+        trainable_parameters=sum(p.numel() for p in parameters_of if p.requires_grad),
+        buffers=sum(b.numel() for b in buffers_of),
+        macs=macs,
+        activations=activations,
+        parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
+        buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
+        peak_activation_bytes=most.nbytes,
+        training_activation_bytes=memory.saved_for_backward(found) if train else None,
+        peak_at=found.calls[most.call].module if found.calls else "",
+        uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
+        by_type=by_type(layers, never),
+        layers=tuple(layers),
+        modules=modules_of(module),
+    )
+
+
+def facts_of(op: Op) -> Facts:
+    """Cost, type and shapes of an operator call, from its shapes alone."""
+    macs = costs.macs(op.func, op.args, op.kwargs, op.out)
+    given, made = list(_shapes(op.args)), list(_shapes((op.out,)))
+    listed = is_layer(op)
+    kind, kernel, stride = layer_type(op) if listed else ("", (), ())
+    out = made[0] if made else costs.Shape(())
+    # the weight gradient of a backward call is no activation, nor is anything an operator without MACs makes
+    activations = sum(prod(shape) for shape in made[:1]) if macs else 0
+    return Facts(listed, kind, kernel, stride, macs, activations,
+                 sum(prod(shape) * shape.dtype.itemsize for shape in given + made),
+                 tuple(_main_input(op, given)), tuple(out), costs.generation)
+
+
+def _main_input(op: Op, given: list[costs.Shape]) -> costs.Shape:
+    """The shape that a reader calls the input: addmm's first argument is its bias."""
+    if op.name in ("aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm") and len(given) > 1:
+        return given[1]
+    return given[0] if given else costs.Shape(())
+
+
+def _shapes(values: Iterable[Any]) -> Iterable[costs.Shape]:
+    for value in values:
+        if isinstance(value, costs.Shape):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _shapes(value)
+
+
+def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost, ...]:
+    """Layers folded by type, the costliest first; parameters that no call read have a row of their own."""
+    rows: dict[str, list[int]] = {}
+    for layer in layers:
+        row = rows.setdefault(layer.type, [0, 0, 0, 0, 0])
+        for place, value in enumerate((layer.parameters, layer.macs or 0, 1, layer.weights, layer.activations)):
+            row[place] += value
+    if never_read:
+        rows[UNUSED] = [never_read, 0, 0, 0, 0]
+    folded = [TypeCost(kind, *row) for kind, row in rows.items()]
+    return tuple(sorted(folded, key=lambda row: (-row.macs, -row.parameters, row.type)))
+
+
+def modules_of(module: nn.Module) -> tuple[ModuleCost, ...]:
+    """Every module with its own parameters and buffers; what is shared counts where it is met first."""
+    seen: set[int] = set()
+    rows = []
+    for path, part in module.named_modules():
+        parameters = trainable = buffers = 0
+        for parameter in part._parameters.values():
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                parameters += parameter.numel()
+                trainable += parameter.numel() if parameter.requires_grad else 0
+        for buffer in part._buffers.values():
+            if buffer is not None and id(buffer) not in seen:
+                seen.add(id(buffer))
+                buffers += buffer.numel()
+        rows.append(ModuleCost(path, type(part).__name__, parameters, trainable, buffers))
+    return tuple(rows)

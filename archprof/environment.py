@@ -1,0 +1,29 @@
+"""What a measurement was taken on, as data: the fingerprint, and where two environments differ. Standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+#: Keys that describe the run but do not shape its numbers. Every other key goes into the fingerprint.
+NOT_SHAPING = frozenset({"fingerprint", "date", "free_memory_bytes"})
+
+
+def fingerprint(environment: Mapping[str, Any]) -> str:
+    """Twelve hexadecimal digits that agree where everything that shapes a time agrees."""
+    shaping = {key: value for key, value in environment.items() if key not in NOT_SHAPING}
+    text = json.dumps(shaping, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
+    """Each shaping key on which two environments differ, as 'threads: 2 against 4'."""
+    keys = sorted((one.keys() | other.keys()) - NOT_SHAPING)
+    return tuple(f"{key}: {_shown(one.get(key))} against {_shown(other.get(key))}"
+                 for key in keys if one.get(key) != other.get(key))
+
+
+def _shown(value: Any) -> str:
+    return "not stated" if value is None else str(value)

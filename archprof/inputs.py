@@ -1,0 +1,53 @@
+"""What a network is fed: default inputs, stand-ins for given ones, real ones where values matter."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from .meta import stand_in
+from .records import Shape
+
+
+def default_inputs(module: nn.Module, batch_size: int, input_shape: Shape) -> tuple[Tensor]:
+    """One tensor (batch_size, *input_shape) on meta, in the type of the network's parameters (float32 without any)."""
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
+    return (torch.empty((batch_size, *input_shape), dtype=dtype, device="meta"),)
+
+
+def without_values(inputs: Any) -> Any:
+    """The same structure with stand-ins on meta for floating-point tensors.
+
+    Whole numbers and truth values stay: networks use them as indices and masks, and look at them.
+    """
+    return pytree.tree_map_only(Tensor, lambda t: stand_in(t) if t.is_floating_point() or t.is_complex() else t, inputs)
+
+
+def real_inputs(inputs: Any, device: torch.device) -> Any:
+    """The same structure with a real random tensor for each one on meta, everything on `device`."""
+    def real(tensor: Tensor) -> Tensor:
+        if not tensor.is_meta:
+            return tensor.to(device)
+        if tensor.is_floating_point():
+            return torch.randn(tensor.shape, device=device).to(tensor.dtype)
+        return torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)
+
+    return pytree.tree_map_only(Tensor, real, inputs)
+
+
+def first_shape(args: tuple, kwargs: dict[str, Any]) -> Shape:
+    """Shape of the first tensor among the inputs, () where there is none."""
+    leaves = pytree.tree_leaves((args, kwargs))
+    return next((tuple(leaf.shape) for leaf in leaves if isinstance(leaf, Tensor)), ())
+
+
+def signature_of(module: nn.Module) -> str:
+    """forward's parameters as a reader would write them: '(x, mask=None)'."""
+    try:
+        return str(inspect.signature(module.forward)).split(" ->")[0]
+    except (TypeError, ValueError):
+        return "(unknown)"

@@ -1,0 +1,70 @@
+"""Under which conditions a network is measured: one frozen value, checked when it is made.
+
+Names are checked without torch; torch is imported only to ask whether a device other than the CPU, or a
+dtype other than float32, can really be had.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..errors import BadOption, did_you_mean
+
+DTYPES = ("float32", "bfloat16", "float16")
+MODES = ("eval", "train")
+OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta", "adamax", "asgd")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Everything the caller chooses that shapes a time.
+
+    `threads` None keeps torch's own number; `compile` None is eager, otherwise torch.compile's mode.
+    `optimizer` matters in mode 'train' only. Raises BadOption for a value that is unknown or cannot be had.
+    """
+
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int | None = None
+    channels_last: bool = False
+    compile: str | None = None
+    cuda_graph: bool = False
+    mode: str = "eval"
+    optimizer: str = "sgd"
+
+    def __post_init__(self) -> None:
+        one_of("dtype", self.dtype, DTYPES)
+        one_of("mode", self.mode, MODES)
+        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        if self.compile is not None:
+            one_of("compile mode", self.compile, COMPILE_MODES)
+        if self.threads is not None and self.threads < 1:
+            raise BadOption(f"threads is {self.threads};", "wanted: a whole number from 1 on.")
+        if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", self.device):
+            raise BadOption(f"unknown device '{self.device}'.{did_you_mean(self.device, ('cpu', 'cuda', 'mps'))}",
+                            "Accepted: cpu, cuda, cuda:N, mps.")
+        if self.cuda_graph and self.kind != "cuda":
+            raise BadOption(f"a CUDA graph needs a CUDA device; the device is '{self.device}'.",
+                            "Add '--device cuda' or leave out '--cuda-graph'.")
+        if self.cuda_graph and self.mode == "train":
+            raise BadOption("a CUDA graph holds the forward pass only, not a training step.",
+                            "Leave out '--cuda-graph' or '--mode train'.")
+        if self.kind != "cpu" or self.dtype != "float32" or self.compile is not None:
+            from .device import check_available
+
+            check_available(self)
+
+    @property
+    def kind(self) -> str:
+        """'cpu', 'cuda' or 'mps', without the index."""
+        return self.device.partition(":")[0]
+
+
+def one_of(what: str, seen: str, known: Iterable[str]) -> None:
+    """Raise BadOption unless `seen` is one of `known`."""
+    known = tuple(known)
+    if seen not in known:
+        raise BadOption(f"unknown {what} '{seen}'.{did_you_mean(seen, known)}", f"Accepted: {', '.join(known)}.")

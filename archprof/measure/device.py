@@ -1,0 +1,221 @@
+"""What is measured on: availability, the environment and its fingerprint, synchronisation, memory, inputs."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..environment import fingerprint
+from ..errors import BadOption
+from .conditions import Conditions
+from .weights import fast_init, materialise, realistic
+
+__all__ = ["Conditions", "applied", "available_bytes", "check_available", "environment", "fast_init", "inputs",
+           "materialise", "moved", "realistic", "sync_for"]
+
+#: Raised whenever the way of sampling changes so that times of two versions should not be compared.
+PROTOCOL = 1
+
+#: Variables that change how the CPU libraries compute, by prefix.
+LIBRARY_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "MALLOC_", "LD_PRELOAD", "TORCHINDUCTOR_",
+                     "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+
+
+def check_available(conditions: Conditions) -> None:
+    """Raise BadOption where the device, the dtype on it, or a compiler for it cannot be had."""
+    device = torch.device(conditions.device)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise BadOption(f"device '{conditions.device}': no CUDA device is available to torch {torch.__version__}.",
+                            "Accepted here: cpu.")
+        if device.index is not None and device.index >= torch.cuda.device_count():
+            have = ", ".join(f"cuda:{i}" for i in range(torch.cuda.device_count()))
+            raise BadOption(f"there is no device '{conditions.device}'.", f"Accepted here: cpu, {have}.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise BadOption("device 'mps': Metal is not available to this torch.", "Accepted here: cpu.")
+    if conditions.dtype != "float32" and (reason := _cannot_compute(device, torch_dtype(conditions))):
+        raise BadOption(f"device '{conditions.device}' cannot compute in {conditions.dtype}: {reason}",
+                        "Use '--dtype float32'.")
+    if conditions.compile is not None and (reason := _no_compiler(device)):
+        raise BadOption(f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure eager.")
+
+
+def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Why a convolution, a batch norm and a matrix product in this dtype fail on the device; None: they work."""
+    try:
+        x = torch.ones(1, 4, 4, 4, device=device, dtype=dtype)
+        x = torch.nn.functional.conv2d(x, torch.ones(4, 4, 1, 1, device=device, dtype=dtype))
+        x = torch.nn.functional.batch_norm(x, x[0, :, 0, 0], x[0, :, 0, 0].abs() + 1)
+        torch.nn.functional.linear(x, x[0, 0])
+    except (RuntimeError, NotImplementedError) as reason:
+        return first_line(reason)
+    return None
+
+
+def _no_compiler(device: torch.device) -> str | None:
+    """Why torch.compile has nothing to generate code with; None: it has."""
+    if device.type == "cuda":
+        try:
+            import triton  # noqa: F401
+        except ImportError:
+            return "the triton package is not installed."
+        return None
+    named = os.environ.get("CXX")
+    if not any(shutil.which(tool) for tool in ([named] if named else ["g++", "clang++", "c++"])):
+        return f"no C++ compiler was found (looked for {named or 'g++, clang++'})."
+    return None
+
+
+def torch_dtype(conditions: Conditions) -> torch.dtype:
+    """The dtype itself."""
+    dtype = getattr(torch, conditions.dtype)
+    assert isinstance(dtype, torch.dtype)
+    return dtype
+
+
+def first_line(reason: BaseException) -> str:
+    """An exception as one line of at most 200 characters."""
+    lines = str(reason).strip().splitlines()
+    return (lines[0] if lines else type(reason).__name__)[:200]
+
+
+@contextmanager
+def applied(conditions: Conditions) -> Iterator[None]:
+    """torch runs with the conditions' number of threads inside, with its former number after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(conditions.threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def no_sync() -> None:
+    """The CPU has computed when a call returns."""
+
+
+def sync_for(conditions: Conditions) -> Callable[[], None]:
+    """A function that waits until the device has done everything asked of it."""
+    if conditions.kind == "cuda":
+        device = torch.device(conditions.device)
+        return lambda: torch.cuda.synchronize(device)
+    return torch.mps.synchronize if conditions.kind == "mps" else no_sync
+
+
+def environment(conditions: Conditions) -> dict[str, Any]:
+    """Everything that shapes a time on this machine under these conditions, with its fingerprint.
+
+    All values are JSON values. `date` (ISO 8601, UTC) is not part of the fingerprint.
+    """
+    found: dict[str, Any] = {
+        "torch": torch.__version__,
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "platform": f"{platform.system()}-{platform.machine()}",
+        "device": conditions.device,
+        "device_name": _device_name(conditions),
+        "cpu": _cpu_name(),
+        "cpus": _usable_cpus(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": conditions.threads or torch.get_num_threads(),
+        "dtype": conditions.dtype,
+        "channels_last": conditions.channels_last,
+        "compile": conditions.compile,
+        "cuda_graph": conditions.cuda_graph,
+        "mode": conditions.mode,
+        "optimizer": conditions.optimizer if conditions.mode == "train" else None,
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "variables": {name: value for name, value in sorted(os.environ.items())
+                      if name.startswith(LIBRARY_VARIABLES)},
+        "protocol": PROTOCOL,
+    }
+    if conditions.kind == "cuda":
+        found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
+                  "cudnn_benchmark": torch.backends.cudnn.benchmark,
+                  "tf32": torch.backends.cudnn.allow_tf32}
+    found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {**found, "fingerprint": fingerprint(found)}
+
+
+def _device_name(conditions: Conditions) -> str:
+    if conditions.kind == "cuda":
+        return torch.cuda.get_device_name(torch.device(conditions.device))
+    return "Apple GPU" if conditions.kind == "mps" else _cpu_name()
+
+
+def _cpu_name() -> str:
+    """The processor's model as the kernel names it."""
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _usable_cpus() -> int:
+    """How many CPUs this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_bytes(conditions: Conditions) -> int | None:
+    """Bytes that a measurement may take on the device now; None where that cannot be told.
+
+    On the CPU: what the kernel says can be had without swapping (MemAvailable), or less where a control
+    group sets a lower limit.
+    """
+    if conditions.kind == "cuda":
+        device = torch.device(conditions.device)
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if conditions.kind == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    limits = [limit for limit in (_memory_available(), _group_available()) if limit is not None]
+    return min(limits, default=None)
+
+
+def _memory_available() -> int | None:
+    try:
+        found = re.search(r"^MemAvailable:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def _group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What a container's memory limit leaves (control groups version 2, then 1)."""
+    for limit, used in (("memory.max", "memory.current"),
+                        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        try:
+            most, now = (root / limit).read_text().strip(), (root / used).read_text().strip()
+        except OSError:
+            continue
+        return None if most == "max" else max(int(most) - int(now), 0)
+    return None
+
+
+def inputs(input_shape: tuple[int, ...], batch_size: int, conditions: Conditions) -> tuple[torch.Tensor, ...]:
+    """One random normal tensor (batch_size, *input_shape) on the device: what normalised images look like."""
+    return moved((torch.randn(batch_size, *input_shape),), conditions)
+
+
+def moved(values: Any, conditions: Conditions) -> Any:
+    """The same nested inputs on the device; floating tensors in the dtype, images channels-last where asked for."""
+    if isinstance(values, torch.Tensor):
+        dtype = torch_dtype(conditions) if values.is_floating_point() else values.dtype
+        out = values.to(conditions.device, dtype)
+        return out.contiguous(memory_format=torch.channels_last) if conditions.channels_last and out.dim() == 4 else out
+    if isinstance(values, dict):
+        return {key: moved(value, conditions) for key, value in values.items()}
+    if isinstance(values, tuple) and hasattr(values, "_fields"):
+        return type(values)(*(moved(value, conditions) for value in values))
+    if isinstance(values, (list, tuple)):
+        return type(values)(moved(value, conditions) for value in values)
+    return values

@@ -1,0 +1,120 @@
+"""What is timed: one forward pass, or one training step, as a callable without arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import memory
+from .conditions import Conditions
+
+#: So small that weights stay what they are over thousands of steps, whatever the optimizer: the work of an
+#: update does not depend on it.
+LEARNING_RATE = 1e-7
+
+#: The optimizers that a training step can use, each with torch's defaults but for the learning rate.
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=0.9),
+    "adam": lambda parameters: torch.optim.Adam(parameters, lr=LEARNING_RATE),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=LEARNING_RATE),
+    "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=LEARNING_RATE),
+    "adamax": lambda parameters: torch.optim.Adamax(parameters, lr=LEARNING_RATE),
+    "asgd": lambda parameters: torch.optim.ASGD(parameters, lr=LEARNING_RATE),
+}
+
+
+class Step:
+    """One pass, called without arguments; knows the memory that it keeps and takes."""
+
+    def __init__(self, run: Callable[[], object], device: torch.device, held: Callable[[], object],
+                 optimizer: torch.optim.Optimizer | None = None) -> None:
+        self._run, self._device, self._held, self.optimizer = run, device, held, optimizer
+
+    def __call__(self) -> object:
+        return self._run()
+
+    def peak_bytes(self) -> int | None:
+        """Bytes on the device at the step's highest point: weights, inputs, optimizer state and everything
+        that the step allocates. Runs one step."""
+        extra = memory.peak_bytes(self._run, self._device)
+        return None if extra is None else memory.bytes_of(self._held()) + extra
+
+    @property
+    def optimizer_state_bytes(self) -> int:
+        """Bytes of the optimizer's state: 0 in eval mode and before the first step."""
+        return memory.bytes_of([list(state.values()) for state in self.optimizer.state.values()]) if self.optimizer else 0
+
+
+def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditions,
+                 kwargs: Mapping[str, Any] | None = None) -> Step:
+    """A step that runs `module(*inputs, **kwargs)` under the conditions; in mode 'train' a whole training step.
+
+    Module and inputs are taken as they are: already on the device, in the dtype and layout (`materialise`,
+    `moved`). With `compile` the first call compiles; with `cuda_graph` the pass is captured here, so that
+    the step is one replay.
+    """
+    kwargs = kwargs or {}
+    device = torch.device(conditions.device)
+    optimizer = OPTIMIZERS[conditions.optimizer](module.parameters()) if conditions.mode == "train" else None
+    called: Callable[..., Any] = module
+    if conditions.compile is not None:
+        called = torch.compile(module, mode=None if conditions.compile == "default" else conditions.compile)
+
+    def forward() -> object:
+        with torch.inference_mode():
+            return called(*inputs, **kwargs)
+
+    def train() -> object:
+        assert optimizer is not None
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(called(*inputs, **kwargs)).backward()
+        optimizer.step()
+        return None
+
+    def held() -> object:
+        states = list(optimizer.state.values()) if optimizer else []
+        return [list(module.parameters()), list(module.buffers()), inputs, dict(kwargs),
+                [list(state.values()) for state in states]]
+
+    run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
+    return Step(run, device, held, optimizer)
+
+
+def loss_of(output: object) -> torch.Tensor:
+    """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean of squares.
+
+    Several outputs (auxiliary heads) are summed. Computed in float32, as mixed-precision training does.
+    """
+    if isinstance(output, torch.Tensor):
+        values = output.float()
+        if values.dim() == 2:
+            first = torch.zeros(len(values), dtype=torch.long, device=values.device)
+            return nn.functional.cross_entropy(values, first)
+        return values.square().mean()
+    parts = list(output.values()) if isinstance(output, dict) else list(output) if isinstance(output, (list, tuple)) else []
+    losses = [loss_of(part) for part in parts if part is not None]
+    if not losses:
+        raise TypeError(f"no loss can be taken of an output of type {type(output).__name__}")
+    return torch.stack(losses).sum()
+
+
+def _captured(forward: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    """The pass as one CUDA graph: warmed up on a side stream, as torch's documentation of graphs asks."""
+    side = torch.cuda.Stream(device)
+    side.wait_stream(torch.cuda.current_stream(device))
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            forward()
+    torch.cuda.current_stream(device).wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        kept = forward()  # the graph writes into its output: it must stay alive
+
+    def replay() -> object:
+        graph.replay()
+        return kept
+
+    return replay

@@ -1,0 +1,175 @@
+"""Running Python code on tensors without values: nothing is allocated, no arithmetic is done.
+
+Shapes are answered on the meta device. What a network computes from small constants alone is computed for real, so
+that it may look at the outcome; where values and shapes meet, the values are dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .shapes import Op, ShapeMemory, describe
+
+#: Constants up to this many elements are computed for real beside the meta pass, so that a network may look at them
+#: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
+SMALL = 2**16
+
+
+class NeedsValues(RuntimeError):
+    """The network looks at values that a pass without arithmetic does not have."""
+
+
+class WithoutValues(TorchDispatchMode):
+    """A dispatch mode that answers every operator from `memory`; None lets operators run as they are.
+
+    A subclass may look at each call in `noted`.
+    """
+
+    supports_higher_order_operators = True
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch would wrap our handler to shield it from its compiler, and import the compiler for that (0.56 s)
+        return False
+
+    def __init__(self, memory: ShapeMemory | None) -> None:
+        super().__init__()
+        self.memory = memory
+        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
+        """Called with the input tensors, the value and the Op of each call; returns the value."""
+        return value
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors: list[Tensor] = []
+        collect_tensors(args, tensors)
+        if kwargs:
+            collect_tensors(kwargs.values(), tensors)
+        if self.memory is None:
+            return self._really(func, tensors, args, kwargs)
+        if isinstance(func, torch._ops.OpOverload) and _is_composite(func):
+            # it arrived whole (under inference_mode): run the operators it is made of
+            with self:
+                decomposed = func.decompose(*args, **kwargs)
+            if decomposed is not NotImplemented:
+                return decomposed
+        if tensors and all([tensor.is_meta for tensor in tensors]):
+            value, op = self.memory.answer(func, args, kwargs)
+        elif self._may_be_real(func, tensors, args, kwargs):
+            return self._really(func, tensors, args, kwargs)
+        else:
+            blank, blank_kwargs = self._without_values(func, args, kwargs)
+            value, op = self.memory.answer(func, blank, blank_kwargs)
+            if args and value is not None and value is blank[0] and value is not args[0]:
+                raise NeedsValues(f"{op.name} writes unknown values into a real tensor")
+        return self.noted(tensors, value, op)
+
+    def _really(self, func: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
+        value = func(*args, **kwargs)
+        return self.noted(tensors, value, describe(func, args, kwargs, value))
+
+    def _may_be_real(self, func: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> bool:
+        """Whether a call without meta tensors is small enough to be computed as it stands."""
+        if any([tensor.is_meta for tensor in tensors]):
+            return False
+        if tensors:
+            return sum(tensor.numel() for tensor in tensors) <= SMALL
+        device = kwargs.get("device")
+        if device is not None and torch.device(device).type == "meta":
+            return False
+        assert self.memory is not None
+        made = self.memory.answer(func, args, kwargs | {"device": torch.device("meta")} if "device" in _arguments(func)
+                                  else kwargs).value
+        return not isinstance(made, Tensor) or made.numel() <= SMALL
+
+    def _without_values(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """The same arguments with a stand-in for each real tensor, and for any device that is asked for."""
+        args = tuple(self._stand_in(value) for value in args)
+        kwargs = {name: self._stand_in(value) for name, value in kwargs.items()}
+        if "device" in _arguments(func):
+            kwargs["device"] = torch.device("meta")
+            if kwargs.get("pin_memory"):
+                kwargs["pin_memory"] = False
+        return args, kwargs
+
+    def _stand_in(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            if value.is_meta:
+                return value
+            kept = self.stand_ins.get(id(value))
+            if kept is None:
+                kept = self.stand_ins[id(value)] = (value, stand_in(value))
+            return kept[1]
+        if type(value) in (list, tuple):
+            return type(value)([self._stand_in(item) for item in value])
+        return value
+
+
+def collect_tensors(values: Any, into: list[Tensor]) -> None:
+    """Append every tensor in nested lists and tuples."""
+    for value in values:
+        kind = type(value)
+        if kind is Tensor or kind is Parameter:
+            into.append(value)
+        elif kind is list or kind is tuple:
+            collect_tensors(value, into)
+        elif isinstance(value, Tensor):
+            into.append(value)
+
+
+_names: dict[Any, frozenset[str]] = {}
+
+
+def _arguments(func: Any) -> frozenset[str]:
+    known = _names.get(func)
+    if known is None:
+        schema = getattr(func, "_schema", None)
+        known = _names[func] = frozenset(arg.name for arg in schema.arguments) if schema is not None else frozenset()
+    return known
+
+
+_composite: dict[Any, bool] = {}
+
+
+def _is_composite(func: Any) -> bool:
+    known = _composite.get(func)
+    if known is None:
+        known = _composite[func] = torch._C._dispatch_has_kernel_for_dispatch_key(
+            func.name(), "CompositeImplicitAutograd")
+    return known
+
+
+def stand_in(tensor: Tensor) -> Tensor:
+    """A meta tensor of the same shape, strides, type and need of gradients."""
+    if tensor.layout is torch.strided and not tensor.is_quantized:
+        blank = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    else:
+        blank = tensor.to("meta")
+    if isinstance(tensor, Parameter):
+        return Parameter(blank, requires_grad=tensor.requires_grad)
+    return blank.requires_grad_(tensor.requires_grad) if tensor.requires_grad else blank
+
+
+def put_stand_ins(module: nn.Module) -> None:
+    """Replace every parameter and buffer by a stand-in, wherever a module holds it (call inside `untouched`)."""
+    made: dict[int, Tensor] = {}
+    for part in module.modules():
+        for table in (part._parameters, part._buffers):
+            for name, tensor in table.items():
+                if tensor is not None and not tensor.is_meta:
+                    if id(tensor) not in made:
+                        made[id(tensor)] = stand_in(tensor)
+                    table[name] = made[id(tensor)]
+    if not made:
+        return
+    for part in module.modules():  # a recurrent layer keeps a list of its own weights
+        for name, value in part.__dict__.items():
+            if isinstance(value, list) and any(id(item) in made for item in value):
+                part.__dict__[name] = [made.get(id(item), item) for item in value]

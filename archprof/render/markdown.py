@@ -1,0 +1,31 @@
+"""Tables as Markdown that renders on any forge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..table import Table
+
+
+def markdown(tables: Iterable[Table], level: int = 2) -> str:
+    """Pipe tables under headings of that level, notes as lists below them."""
+    return "\n".join(_one(table, level) for table in tables)
+
+
+def _one(table: Table, level: int) -> str:
+    lines = [f"{'#' * level} {table.title}", ""]
+    lines.append("| " + " | ".join(_escape(column.heading) for column in table.columns) + " |")
+    lines.append("|" + "|".join(" :--- " if column.kind == "text" else " ---: " for column in table.columns) + "|")
+    for row in table.rows:
+        lines.append("| " + " | ".join(_escape(table.text(row, place)) for place in range(len(row))) + " |")
+    lines.append("")
+    if table.notes:
+        lines += [f"- {_escape(note)}" for note in table.notes] + [""]
+    return "\n".join(lines)
+
+
+def _escape(text: str) -> str:
+    """Keep what Markdown would read as markup from being read so."""
+    for letter in "\\|*_`[]<>~":
+        text = text.replace(letter, "\\" + letter)
+    return text

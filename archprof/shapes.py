@@ -1,0 +1,398 @@
+"""Output shapes of operators, without arithmetic: remembered, in closed form, or as torch's meta kernels say.
+
+Networks repeat themselves, so most operator calls have been answered before: a shape memory maps
+(operator, input shapes, arguments) to the outputs' shapes. torch answers the rest, except for the commonest
+operators, whose shapes are written down here: torch's Python meta kernels take about 0.3 ms a call, and the
+first of them imports half of torch's compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from .costs import Shape
+
+aten = torch.ops.aten
+
+Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # shape, strides, dtype
+
+#: Distinct (operator, shapes, arguments) kept before the memory is emptied: about 100 MB.
+MEMORY_LIMIT = 50_000
+
+#: Operators whose schema promises a fresh tensor, but which hand on their input's storage.
+_SECRET_VIEWS = {aten._unsafe_view.default, aten._reshape_alias.default, aten.lift_fresh.default}
+
+_SCALARS = {int, float, bool, complex}
+
+
+class Op:
+    """One distinct call: an operator with its arguments, every tensor replaced by its Shape.
+
+    Calls that repeat it share this object. `fate` says how an output comes about: 'fresh' (new storage,
+    as in `layouts`), 'self' (the first argument, written in place), 'torch' (torch must be asked: views,
+    random access to storages, anything unusual).
+    """
+
+    __slots__ = ("args", "facts", "fate", "func", "kwargs", "layouts", "out")
+
+    def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
+        self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
+        self.fate, self.layouts = fate, layouts
+        self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
+
+    @property
+    def name(self) -> str:
+        """'aten.convolution', 'mylib.fused_act': namespace and name, no overload."""
+        return op_name(self.func)
+
+
+class Answer(NamedTuple):
+    """What a call returns, and the Op that describes it."""
+
+    value: Any
+    op: Op
+
+
+class ShapeMemory:
+    """Answers operator calls on meta tensors and remembers the answers.
+
+    `remember=False` asks torch each time and uses no closed form: slow, the yardstick for tests.
+    """
+
+    def __init__(self, remember: bool = True) -> None:
+        self.remember = remember
+        self._known: dict[tuple, Op] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
+        """The outputs of `func(*args, **kwargs)`, tensors on the meta device."""
+        key = _key(func, args, kwargs) if self.remember else None
+        if key is None:
+            return _ask_torch(func, args, kwargs)
+        op = self._known.get(key)
+        if op is not None:
+            fate = op.fate
+            if fate == "fresh":
+                return Answer(_fresh(op.layouts), op)
+            return Answer(args[0] if fate == "self" else func(*args, **kwargs), op)
+        closed = _CLOSED.get(func)
+        layouts = closed(*args, **kwargs) if closed is not None else None
+        if layouts is None:
+            answer = _ask_torch(func, args, kwargs)
+        elif layouts is _SELF:
+            answer = Answer(args[0], describe(func, args, kwargs, args[0], "self", None))
+        else:
+            value = _fresh(layouts)
+            answer = Answer(value, describe(func, args, kwargs, value, "fresh", layouts))
+        if len(self._known) >= MEMORY_LIMIT:
+            self._known.clear()
+        self._known[key] = answer.op
+        return answer
+
+
+def _fresh(layouts: Any) -> Any:
+    if type(layouts) is list:
+        return tuple([torch.empty_strided(shape, stride, dtype=dtype, device="meta") for shape, stride, dtype in layouts])
+    shape, stride, dtype = layouts
+    return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+
+
+def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
+    value = func(*args, **kwargs)
+    fate, layouts = "torch", None
+    if _makes_fresh_tensors(func):
+        layouts = _layouts(value)
+        fate = "fresh" if layouts is not None else "torch"
+    elif args and value is args[0] and _writes_only_self(func):
+        fate = "self"
+    return Answer(value, describe(func, args, kwargs, value, fate, layouts))
+
+
+def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
+    """The Op of a call whose outputs are known."""
+    return Op(func, shapes_of(args), {key: shapes_of(item) for key, item in kwargs.items()}, shapes_of(value), fate, layouts)
+
+
+def shapes_of(value: Any) -> Any:
+    """The same structure of lists and tuples with each tensor replaced by its Shape."""
+    if isinstance(value, Tensor):
+        sparse = value.layout is not torch.strided and value.layout is not torch._mkldnn
+        return Shape(value.shape, dtype=value.dtype, nnz=_stored(value) if sparse else None, device=value.device.type)
+    if isinstance(value, list | tuple):
+        return type(value)([shapes_of(item) for item in value]) if type(value) in (list, tuple) else tuple(
+            shapes_of(item) for item in value)
+    return value
+
+
+def _stored(tensor: Tensor) -> int | None:
+    return None if tensor.is_meta else tensor._nnz()
+
+
+def op_name(func: Any) -> str:
+    """'aten.convolution' for torch.ops.aten.convolution.default; a higher-order operator by its own name."""
+    schema = getattr(func, "_schema", None)
+    return schema.name.replace("::", ".") if schema is not None else func.name()
+
+
+def _key(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple | None:
+    """What determines the outputs' layouts; None where something unusual does (sparse, complex, subclass)."""
+    parts: list[Any] = [func]
+    try:
+        _extend(parts, args)
+        for name, value in kwargs.items():
+            parts.append(name)
+            _extend(parts, (value,))
+        hash(key := tuple(parts))
+    except TypeError:
+        return None
+    return key
+
+
+def _extend(parts: list[Any], values: Any) -> None:
+    for value in values:
+        kind = type(value)
+        if kind is Tensor or kind is Parameter:
+            if value.layout is not torch.strided or value.dtype.is_complex or not value.is_meta:
+                raise TypeError
+            parts += (value.shape, value.stride(), value.dtype)
+        elif kind is list or kind is tuple:
+            parts.append(len(value))
+            _extend(parts, value)
+        elif kind in _SCALARS:
+            parts += (kind, value)  # 1, 1.0 and True are equal, but not to a dtype
+        elif isinstance(value, Tensor):
+            raise TypeError
+        else:
+            parts.append(value)
+
+
+def _layouts(value: Any) -> Any:
+    """(shape, strides, dtype) of a plain strided tensor, a list of them for a tuple of such, else None."""
+    if isinstance(value, tuple | list):
+        found = [_layouts(item) for item in value]
+        return found if type(value) is tuple and all(type(item) is tuple for item in found) else None
+    if type(value) is not Tensor or not value.is_meta or value.layout is not torch.strided or value.dtype.is_complex:
+        return None
+    return tuple(value.shape), value.stride(), value.dtype
+
+
+_fresh_by_schema: dict[Any, bool] = {}
+
+
+def _makes_fresh_tensors(func: Any) -> bool:
+    """Whether the schema promises outputs that share nothing with the inputs, and a layout fixed by them."""
+    known = _fresh_by_schema.get(func)
+    if known is None:
+        schema = getattr(func, "_schema", None)
+        known = (
+            schema is not None
+            and func not in _SECRET_VIEWS
+            and not schema.is_mutable
+            and all(value.alias_info is None for value in [*schema.arguments, *schema.returns])
+            and torch.Tag.data_dependent_output not in func.tags
+            and torch.Tag.dynamic_output_shape not in func.tags
+        )
+        _fresh_by_schema[func] = known
+    return known
+
+
+def _writes_only_self(func: Any) -> bool:
+    """Whether the operator writes its first argument, returns it and leaves its shape: relu_, add_."""
+    schema = getattr(func, "_schema", None)
+    if schema is None or torch.Tag.inplace_view in func.tags:
+        return False
+    written = [arg.alias_info is not None and arg.alias_info.is_write for arg in schema.arguments]
+    return bool(written) and written[0] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
+
+
+# --- closed forms -----------------------------------------------------------------------------------------------
+# Each takes the operator's own arguments and returns a Layout, a list of them, _SELF, or None where the case is not
+# the plain one (torch is asked then). Plain: contiguous tensors of one dtype.
+
+_SELF = object()
+
+_CLOSED: dict[Any, Callable[..., Any]] = {}
+
+
+def _closed(*funcs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(form: Callable[..., Any]) -> Callable[..., Any]:
+        for func in funcs:
+            _CLOSED[func] = form
+        return form
+
+    return register
+
+
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides, as torch counts them: an empty dimension has the stride of one."""
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step)
+        step *= length if length > 1 else 1
+    return tuple(reversed(strides))
+
+
+def _plain(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
+    return shape, contiguous(shape), dtype
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Row-major to the letter: a dimension of length 1 may hide a channels-last stride from is_contiguous()."""
+    return x.stride() == contiguous(x.shape)
+
+
+def _same(x: Tensor) -> Layout | None:
+    return (tuple(x.shape), x.stride(), x.dtype) if _is_plain(x) else None
+
+
+@_closed(aten.convolution.default)
+def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], padding: list[int], dilation: list[int],
+                 transposed: bool, output_padding: list[int], groups: int) -> Layout | None:
+    spatial = weight.dim() - 2
+    if (transposed or x.dim() != weight.dim() or x.dtype != weight.dtype or x.shape[1] != weight.shape[1] * groups
+            or not (_is_plain(x) and _is_plain(weight))):
+        return None
+    out = [x.shape[0], weight.shape[0]]
+    for i in range(spatial):
+        s, p, d = stride[i % len(stride)], padding[i % len(padding)], dilation[i % len(dilation)]
+        length = (x.shape[2 + i] + 2 * p - d * (weight.shape[2 + i] - 1) - 1) // s + 1
+        if length <= 0:
+            return None
+        out.append(length)
+    return _plain(tuple(out), x.dtype)
+
+
+@_closed(aten.native_batch_norm.default)
+def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float,
+                eps: float) -> list[Layout] | None:
+    if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype):
+        return None
+    kept = (x.shape[1],) if training else (0,)
+    return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
+
+
+@_closed(aten.relu.default, aten.hardtanh.default, aten.sigmoid.default, aten.silu.default, aten.gelu.default,
+         aten.leaky_relu.default, aten.hardswish.default, aten.hardsigmoid.default, aten.tanh.default)
+def _unary(x: Tensor, *_: Any, **__: Any) -> Layout | None:
+    return _same(x) if x.is_floating_point() else None
+
+
+@_closed(aten.relu_.default, aten.hardtanh_.default, aten.sigmoid_.default, aten.silu_.default, aten.gelu_.default,
+         aten.leaky_relu_.default, aten.hardswish_.default, aten.hardsigmoid_.default, aten.tanh_.default)
+def _unary_in_place(x: Tensor, *_: Any, **__: Any) -> Any:
+    return _SELF if x.is_floating_point() else None
+
+
+@_closed(aten.clone.default)
+def _clone(x: Tensor, *, memory_format: Any = None) -> Layout | None:
+    return _same(x) if memory_format in (None, torch.preserve_format, torch.contiguous_format) else None
+
+
+@_closed(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
+def _binary(x: Tensor, y: Any, **_: Any) -> Layout | None:
+    if not isinstance(y, Tensor) or x.dtype != y.dtype or not x.is_floating_point():
+        return None
+    if x.shape == y.shape:
+        return _same(x) if x.stride() == y.stride() else None
+    if not (_is_plain(x) and _is_plain(y)):
+        return None
+    rank = max(x.dim(), y.dim())
+    first, second = (1,) * (rank - x.dim()) + tuple(x.shape), (1,) * (rank - y.dim()) + tuple(y.shape)
+    out = tuple([max(a, b) if a != b else a for a, b in zip(first, second, strict=True)])
+    # only a gate or a bias: one operand already has the output's shape, so strides are contiguous too
+    return _plain(out, x.dtype) if out in (tuple(x.shape), tuple(y.shape)) and all(
+        1 in (a, b) or a == b for a, b in zip(first, second, strict=True)) else None
+
+
+@_closed(aten.add_.Tensor, aten.mul_.Tensor, aten.sub_.Tensor, aten.div_.Tensor)
+def _binary_in_place(x: Tensor, y: Any, **_: Any) -> Any:
+    if isinstance(y, Tensor):
+        return _SELF if x.shape == y.shape and x.dtype == y.dtype and x.is_floating_point() else None
+    return _SELF if x.is_floating_point() or type(y) is int else None
+
+
+@_closed(aten.addmm.default)
+def _addmm(bias: Tensor, x: Tensor, weight: Tensor, **_: Any) -> Layout | None:
+    if x.dim() != 2 or weight.dim() != 2 or x.shape[1] != weight.shape[0] or x.dtype != weight.dtype:
+        return None
+    return _plain((x.shape[0], weight.shape[1]), x.dtype)
+
+
+@_closed(aten.mm.default)
+def _mm(x: Tensor, weight: Tensor) -> Layout | None:
+    return _addmm(x, x, weight)
+
+
+@_closed(aten.bmm.default)
+def _bmm(x: Tensor, y: Tensor) -> Layout | None:
+    if x.dim() != 3 or y.dim() != 3 or x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1] or x.dtype != y.dtype:
+        return None
+    return _plain((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
+
+
+@_closed(aten._softmax.default)
+def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
+    return _same(x) if not half_to_float else None
+
+
+@_closed(aten.native_layer_norm.default)
+def _layer_norm(x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float) -> list[Layout] | None:
+    if not _is_plain(x) or x.dtype not in (torch.float32, torch.float64):
+        return None
+    kept = tuple(x.shape[: x.dim() - len(shape)]) + (1,) * len(shape)
+    return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
+
+
+@_closed(aten.mean.dim)
+def _mean(x: Tensor, dim: Any, keepdim: bool = False, *, dtype: Any = None) -> Layout | None:
+    if dtype is not None or not dim or not x.is_floating_point() or not _is_plain(x):
+        return None
+    gone = {d % x.dim() for d in dim}
+    kept = [1 if i in gone else n for i, n in enumerate(x.shape) if keepdim or i not in gone]
+    return _plain(tuple(kept), x.dtype)
+
+
+@_closed(aten._adaptive_avg_pool2d.default)
+def _adaptive_avg_pool2d(x: Tensor, size: list[int]) -> Layout | None:
+    if not _is_plain(x):
+        return None
+    return _plain((*x.shape[:-2], *size), x.dtype)
+
+
+@_closed(aten.max_pool2d_with_indices.default)
+def _max_pool2d(x: Tensor, kernel: list[int], stride: Any = (), padding: Any = (0,), dilation: Any = (1,),
+                ceil_mode: bool = False) -> list[Layout] | None:
+    if not _is_plain(x) or ceil_mode:
+        return None
+    out = list(x.shape[:-2])
+    for i, length in enumerate(x.shape[-2:]):
+        k = kernel[i % len(kernel)]
+        s = stride[i % len(stride)] if stride else k
+        p, d = padding[i % len(padding)], dilation[i % len(dilation)]
+        length = (length + 2 * p - d * (k - 1) - 1) // s + 1
+        if length <= 0:
+            return None
+        out.append(length)
+    return [_plain(tuple(out), x.dtype), _plain(tuple(out), torch.int64)]
+
+
+@_closed(aten.cat.default)
+def _cat(tensors: list[Tensor], dim: int = 0) -> Layout | None:
+    first = tensors[0]
+    if any(t.dim() != first.dim() or t.dtype != first.dtype or not _is_plain(t) for t in tensors):
+        return None
+    if first.dim() == 0:
+        return None
+    dim %= first.dim()
+    rest = [n for i, n in enumerate(first.shape) if i != dim]
+    if any([n for i, n in enumerate(t.shape) if i != dim] != rest for t in tensors):
+        return None
+    rest.insert(dim, sum(t.shape[dim] for t in tensors))
+    return _plain(tuple(rest), first.dtype)
