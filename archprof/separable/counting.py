@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import torch
 from torch import nn
 
-from ..counts import SHARED, profile, subject_of
+from ..counts import Subject, profile, profile_of, subject_of, training_activation_bytes
+from ..inputs import default_inputs
 from ..records import LayerCost, StaticProfile
 from .formula import Convolution, Cost
 from .merging import standardise
@@ -70,19 +70,24 @@ def rewritten(
     (the way back). `input_shape` is (C, H, W). Raises BadOption where there is nothing to rewrite.
     """
     direction_of(to)
-    subject = subject_of(model, input_shape, SHARED)
-    module = subject.module
-    before = profile(model, batch_size=batch_size, input_shape=input_shape)
+    subject = subject_of(model, input_shape)
+    module, shape = subject.module, subject.input_shape
     if to == "separable":
         new = separate(module, style=style)
     else:
-        new = standardise(module, (torch.empty(batch_size, *before.input_shape, device="meta"),))
-    after = profile(new.module, batch_size=batch_size, input_shape=before.input_shape)
-    after = replace(after, name=f"{before.name}, {to}", source=before.source)
+        new = standardise(module, default_inputs(module, batch_size, shape))
+    before = _counted(subject, batch_size)
+    after = _counted(Subject(new.module, f"{subject.name}, {to}", subject.source, shape), batch_size)
     sides = (before, after) if to == "separable" else (after, before)
     layers = _layers(new, module, *sides, standard_is_old=to == "separable")
     return Pair(module, new.module,
                 NetworkComparison(to, style if to == "separable" else "", before, after, layers, new.left_alone))
+
+
+def _counted(subject: Subject, batch_size: int) -> StaticProfile:
+    """Inference counted, and what training keeps in memory beside it."""
+    return replace(profile_of(subject, batch_size),
+                   training_activation_bytes=training_activation_bytes(subject, batch_size))
 
 
 def _layers(new: Rewritten, old: nn.Module, standard: StaticProfile, separable: StaticProfile,
