@@ -8,7 +8,7 @@ from math import prod
 
 from .. import units
 from ..separable.formula import Convolution, Cost, by
-from ..separable.records import LayerComparison, Machine, NetworkComparison, Shares, Timing
+from ..separable.records import KINDS, LayerComparison, Machine, NetworkComparison, Shares, Timing, shares
 from ..table import UNRELIABLE, Cell, Column, Table
 from ..timing import Latency
 
@@ -19,7 +19,7 @@ def tables(record: LayerComparison | NetworkComparison | Shares) -> tuple[Table,
         return _formula(record.convolution), _counted(record)
     if isinstance(record, NetworkComparison):
         left = (_left_alone(record),) if record.left_alone else ()
-        return _layers(record), _whole(record), *left
+        return _shares(shares(record.before)), _layers(record), _whole(record), *left
     return (_shares(record),)
 
 
@@ -133,8 +133,8 @@ def shortfall(layer: LayerComparison, machine: Machine) -> Iterator[str]:
            f"{units.size(machine.bytes_per_s)}/s: {machine.balance:.1f} FLOP while one byte moves")
     offers = {name: cost.arithmetic_intensity or 0.0 for name, cost in (
         ("depthwise half", layer.depthwise), ("pointwise half", layer.pointwise), ("standard layer", layer.standard))}
-    waits = ("less than that, so memory and not arithmetic sets its time"
-             if offers["depthwise half"] < machine.balance else "more than that, so memory does not hold it back")
+    waits = ("less than that: memory, not arithmetic, is what bounds it"
+             if offers["depthwise half"] < machine.balance else "more than that: memory is not what bounds it")
     yield ("FLOP per byte: " + ", ".join(f"{name} {offer:.1f}" for name, offer in offers.items())
            + f"; the depthwise half offers {waits}")
     if timing.depthwise is not None and timing.depthwise.measured:
@@ -173,10 +173,12 @@ def _layers(record: NetworkComparison) -> Table:
         rows.append((*row, *([_ratio(layer.timing)] if timed else [])))
     header = ("Layer", "Convolution", "Params", "Mult-Adds", "Activations", "Ratio", "Formula",
               *(["Time ratio"] if timed else []))
-    notes = ["arrows run from the standard layer to what stands for it in the separable form; counts are of one call"]
+    same = sum(layer.ratio == layer.convolution.ratio for layer in record.layers)
+    notes = ["arrows run from the standard layer to what stands for it in the separable form; counts are of one call",
+             f"the counted ratio is the formula's, to the last unit, in {same} of {len(record.layers)} rows"]
     if timed:
         notes.append("Time ratio: the two bare convolutions after one another, over the standard one, with its 95 % "
-                     "interval")
+                     f"interval; {UNRELIABLE} could not be relied on")
     return _table(_network_heading(record), header, rows, notes, left=2)
 
 
@@ -201,7 +203,8 @@ def _whole(record: NetworkComparison) -> Table:
 def summary(record: NetworkComparison) -> Iterator[str]:
     """What was gained and what was not, in plain numbers."""
     old, new = record.before, record.after
-    yield f"{_plural(len(record.layers), 'layer')} rewritten, {len(record.left_alone)} left alone"
+    rewritten = len({layer.module for layer in record.layers})
+    yield f"{_plural(rewritten, 'layer')} rewritten, {len(record.left_alone)} left alone"
     yield (f"rewriting takes parameters from {_changed(old.parameters, new.parameters, units.count)}, mult-adds from "
            f"{_changed(old.macs, new.macs, units.count)}, activations from "
            f"{_changed(old.activations, new.activations, units.count)} and the peak of activation memory from "
@@ -209,15 +212,16 @@ def summary(record: NetworkComparison) -> Iterator[str]:
     timing = record.timing
     if timing is not None:
         yield from _doubts(timing)
-        if timing.ratio is not None:
+        if timing.standard.reliable and timing.separable.reliable:
             before, after = ((timing.standard, timing.separable) if record.to == "separable"
                              else (timing.separable, timing.standard))
-            yield (f"one forward pass takes {_changed(before.p50_s, after.p50_s, units.milliseconds)} ms; by the "
-                   f"mult-adds alone it would be x{new.macs / old.macs:.3f}")
+            yield (f"one forward pass goes from {units.milliseconds(before.p50_s)} to "
+                   f"{units.milliseconds(after.p50_s)} ms (x{after.p50_s / before.p50_s:.3f}); by its mult-adds alone "
+                   f"it would be x{new.macs / old.macs:.3f}")
     if record.machine is not None:
         waiting = sum((layer.depthwise.arithmetic_intensity or 0) < record.machine.balance for layer in record.layers)
         yield (f"this machine does {record.machine.balance:.1f} FLOP while one byte moves: {waiting} of "
-               f"{len(record.layers)} depthwise halves offer less, so that memory and not arithmetic sets their time")
+               f"{len(record.layers)} depthwise halves offer less: memory, not arithmetic, is what bounds them")
     if record.to == "separable":
         yield "the new weights are untrained: what rewriting costs in accuracy only training can tell"
 
@@ -240,6 +244,18 @@ def _shares(record: Shares) -> Table:
         notes.append(saving(record))
     return _table(f"{record.name}: where its mult-adds are", ("Layers", "Mult-Adds", "of all", "Weights", "of all"), rows,
                   notes)
+
+
+def shares_table(records: Sequence[Shares]) -> Table:
+    """Several networks: the share of mult-adds in each kind of layer, and what rewriting would leave."""
+    kinds = [kind for kind, _ in KINDS]
+    columns = (Column("name", "Architecture"), *(Column(kind, kind, "share") for kind in kinds),
+               Column("macs", "Mult-Adds", "count", "less"),
+               Column("separable_macs", "if separable", "count", "less"), Column("ratio", "ratio", "ratio", "less"))
+    rows = tuple((Cell(record.name), *(Cell(record.fraction(kind)) for kind in kinds), Cell(record.macs),
+                  Cell(record.separable_macs), Cell(record.ratio)) for record in records)
+    return Table("Where the mult-adds are", columns, rows, (
+        "if separable: every dense KxK convolution made depthwise + pointwise, by the formula",))
 
 
 def saving(record: Shares) -> str:
@@ -286,4 +302,5 @@ def _ratio(timing: Timing | None) -> str:
     if timing is None or timing.ratio is None or timing.ratio_ci95 is None:
         return units.DASH
     low, high = timing.ratio_ci95
-    return f"{timing.ratio:.3f} [{low:.3f}, {high:.3f}]"
+    sure = timing.standard.reliable and timing.separable.reliable
+    return f"{timing.ratio:.3f} [{low:.3f}, {high:.3f}]{'' if sure else UNRELIABLE}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -95,30 +95,46 @@ def _layers(new: Rewritten, old: nn.Module, standard: StaticProfile, separable: 
     """One comparison for each changed layer and each size at which it is called."""
     dense = dict((old if standard_is_old else new.module).named_modules())
     halves = dict((new.module if standard_is_old else old).named_modules())
-    calls = {"standard": _by_module(standard), "separable": _by_module(separable)}
-    parameters = {"standard": _parameters(standard), "separable": _parameters(separable)}
-
-    def cost(side: str, path: str, call: int) -> Cost:
-        rows = calls[side].get(path, [])
-        row = rows[call] if call < len(rows) else None
-        return Cost(parameters[side].get(path, 0), *((row.macs or 0, row.activations, row.bytes_moved)
-                                                     if row else (0, 0, 0)))
-
+    standard_side, separable_side = _Side(standard), _Side(separable)
     out: list[LayerComparison] = []
     for change in new.changes:
         seen: dict[tuple[Any, ...], LayerComparison] = {}
-        for call, row in enumerate(calls["standard"].get(change.standard, [])):
+        rows = standard_side.convolutions(change.standard)
+        for call, row in enumerate(rows):
             key = (row.input_shape, row.output_shape)
             if key in seen:
                 seen[key] = replace(seen[key], calls=seen[key].calls + 1)
                 continue
-            between = sum((cost("separable", path, call) for path in change.between), Cost())
+            between = sum((separable_side.cost(path, call, len(rows)) for path in change.between), Cost())
             seen[key] = LayerComparison(
                 _geometry(dense[change.standard], halves[change.depthwise], row),
-                cost("standard", change.standard, call), cost("separable", change.depthwise, call),
-                cost("separable", change.pointwise, call), between, change.standard)
+                standard_side.cost(change.standard, call, len(rows)),
+                separable_side.cost(change.depthwise, call, len(rows)),
+                separable_side.cost(change.pointwise, call, len(rows)), between, change.standard)
         out += seen.values()
     return tuple(out)
+
+
+class _Side:
+    """A profile by module path."""
+
+    def __init__(self, seen: StaticProfile) -> None:
+        self.parameters = {part.path: part.parameters for part in seen.modules}
+        self.rows: dict[str, list[LayerCost]] = {}
+        for row in seen.layers:
+            self.rows.setdefault(row.module, []).append(row)
+
+    def convolutions(self, path: str) -> list[LayerCost]:
+        """The convolutions that the module made, in order; what it did to pad is left out."""
+        return [row for row in self.rows.get(path, []) if "convolution" in row.op]
+
+    def cost(self, path: str, call: int, calls: int) -> Cost:
+        """The module's cost at one of its calls."""
+        rows = self.convolutions(path) or self.rows.get(path, [])
+        each = len(rows) // calls
+        own = rows[call * each:(call + 1) * each]
+        return Cost(self.parameters.get(path, 0), sum(row.macs or 0 for row in own),
+                    sum(row.activations for row in own), sum(row.bytes_moved for row in own))
 
 
 def _geometry(dense: Any, depthwise: Any, row: LayerCost) -> Convolution:
@@ -131,15 +147,3 @@ def _geometry(dense: Any, depthwise: Any, row: LayerCost) -> Convolution:
         None if isinstance(dense.padding, str) else tuple(dense.padding), tuple(dense.dilation),
         dense.bias is not None, depthwise.out_channels // depthwise.in_channels, batch)
 
-
-def _by_module(seen: StaticProfile) -> Mapping[str, list[LayerCost]]:
-    """Calls that cost something, in order, by the path of the module that made them."""
-    out: dict[str, list[LayerCost]] = {}
-    for row in seen.layers:
-        if row.macs or row.parameters or row.kernel:
-            out.setdefault(row.module, []).append(row)
-    return out
-
-
-def _parameters(seen: StaticProfile) -> Mapping[str, int]:
-    return {part.path: part.parameters for part in seen.modules}

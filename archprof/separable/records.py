@@ -12,7 +12,7 @@ from typing import Any
 
 from ..records import StaticProfile, as_json
 from ..timing import Latency, ratio_of
-from .formula import Convolution, Cost, Shape
+from .formula import Convolution, Cost, Shape, saves
 
 NOTHING = Cost()
 
@@ -220,6 +220,8 @@ def shares(profile: StaticProfile) -> Shares:
     for layer in profile.layers:
         if layer.macs and kind_of(layer.type) == "dense KxK":
             inputs, outputs = _channels(layer.input_shape, layer.kernel), _channels(layer.output_shape, layer.kernel)
+            if not saves(prod(layer.kernel), outputs):
+                continue
             weight = prod(layer.kernel) * inputs * outputs
             separable = prod(layer.kernel) * inputs + inputs * outputs
             saved_macs += layer.macs - layer.macs // weight * separable

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ..errors import BadOption
-from .formula import by
+from .formula import by, saves
 from .records import LeftAlone
 from .styles import Style, style_of
 
@@ -177,13 +177,15 @@ def _reason(module: nn.Module, shared: frozenset[int]) -> str | None:
     if parametrize.is_parametrized(module):
         return "its weight is parametrised"
     if type(module) not in CONVOLUTIONS:
-        return f"a subclass of {type(module).__mro__[1].__name__} with a behaviour of its own"
+        return f"{type(module).__name__} is a subclass, which may compute something else"
+    if "forward" in vars(module):
+        return "its forward was exchanged"
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         return "it has hooks (such as weight_norm's)"
     if any(id(parameter) in shared for parameter in module.parameters(recurse=False)):
         return "its weight is shared with another module"
-    if module.out_channels == 1:
-        return "one output channel: the separable form would cost more"
+    if not saves(prod(module.kernel_size), module.out_channels):
+        return "too few output channels: the separable form saves nothing"
     return ""
 
 
