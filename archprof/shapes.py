@@ -84,10 +84,10 @@ class ShapeMemory:
             return Answer(args[0] if fate == "self" else func(*args, **kwargs), op)
         closed = _CLOSED.get(func)
         layouts = closed(*args, **kwargs) if closed is not None else None
-        if layouts is None:
+        if _writes_only_self(func) and _fits_into_self(args):
+            answer = Answer(args[0], describe(func, args, kwargs, args[0], "self"))
+        elif layouts is None:
             answer = _ask_torch(func, args, kwargs)
-        elif layouts is _SELF:
-            answer = Answer(args[0], describe(func, args, kwargs, args[0], "self", None))
         else:
             value = _fresh(layouts)
             answer = Answer(value, describe(func, args, kwargs, value, "fresh", layouts))
@@ -212,11 +212,23 @@ def _writes_only_self(func: Any) -> bool:
     return bool(written) and written[0] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
 
 
-# --- closed forms -----------------------------------------------------------------------------------------------
-# Each takes the operator's own arguments and returns a Layout, a list of them, _SELF, or None where the case is not
-# the plain one (torch is asked then). Plain: contiguous tensors of one dtype.
+def _fits_into_self(args: tuple) -> bool:
+    """Whether writing into the first argument plainly works: one dtype, the other tensors expand to its shape."""
+    first = args[0]
+    for other in args[1:]:
+        if isinstance(other, Tensor):
+            if other.dtype != first.dtype or other.dim() > first.dim():
+                return False
+            if any([n not in (1, m) for n, m in zip(reversed(other.shape), reversed(first.shape), strict=False)]):
+                return False
+        elif isinstance(other, list | tuple) or (type(other) is float and not first.is_floating_point()):
+            return False
+    return True
 
-_SELF = object()
+
+# --- closed forms -----------------------------------------------------------------------------------------------
+# Each takes the operator's own arguments and returns a Layout, a list of them, or None where the case is not the plain
+# one (torch is asked then). Plain: contiguous tensors of one dtype.
 
 _CLOSED: dict[Any, Callable[..., Any]] = {}
 
@@ -284,15 +296,18 @@ def _unary(x: Tensor, *_: Any, **__: Any) -> Layout | None:
     return _same(x) if x.is_floating_point() else None
 
 
-@_closed(aten.relu_.default, aten.hardtanh_.default, aten.sigmoid_.default, aten.silu_.default, aten.gelu_.default,
-         aten.leaky_relu_.default, aten.hardswish_.default, aten.hardsigmoid_.default, aten.tanh_.default)
-def _unary_in_place(x: Tensor, *_: Any, **__: Any) -> Any:
-    return _SELF if x.is_floating_point() else None
-
-
 @_closed(aten.clone.default)
 def _clone(x: Tensor, *, memory_format: Any = None) -> Layout | None:
     return _same(x) if memory_format in (None, torch.preserve_format, torch.contiguous_format) else None
+
+
+@_closed(aten.empty_like.default, aten.zeros_like.default, aten.ones_like.default)
+def _like(x: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
+          memory_format: Any = None) -> Layout | None:
+    if device not in (None, x.device) or memory_format not in (None, torch.preserve_format, torch.contiguous_format):
+        return None
+    same = _same(x)
+    return same and (same[0], same[1], dtype or x.dtype)
 
 
 @_closed(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
@@ -309,13 +324,6 @@ def _binary(x: Tensor, y: Any, **_: Any) -> Layout | None:
     # only a gate or a bias: one operand already has the output's shape, so strides are contiguous too
     return _plain(out, x.dtype) if out in (tuple(x.shape), tuple(y.shape)) and all(
         1 in (a, b) or a == b for a, b in zip(first, second, strict=True)) else None
-
-
-@_closed(aten.add_.Tensor, aten.mul_.Tensor, aten.sub_.Tensor, aten.div_.Tensor)
-def _binary_in_place(x: Tensor, y: Any, **_: Any) -> Any:
-    if isinstance(y, Tensor):
-        return _SELF if x.shape == y.shape and x.dtype == y.dtype and x.is_floating_point() else None
-    return _SELF if x.is_floating_point() or type(y) is int else None
 
 
 @_closed(aten.addmm.default)
