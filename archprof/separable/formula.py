@@ -183,7 +183,7 @@ def _same(extents: dict[str, Shape]) -> Shape:
 
 def _pair(name: str, value: int | Sequence[int] | str, least: int) -> Shape:
     if isinstance(value, str):
-        raise BadOption(f"{name} '{value}' is not a number.")
+        raise BadOption(f"{name} '{value}' is not a number;", "wanted: one or two numbers, or 'same' for padding.")
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or min(pair) < least:
         raise BadOption(f"{name} is {by(pair)};", f"wanted: one or two whole numbers of at least {least}.")

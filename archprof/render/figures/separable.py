@@ -74,9 +74,13 @@ def _fill(page: Page, layers: Sequence[LayerComparison]) -> None:
     else:
         page.note("Time was not measured (it is, with --measure).")
         page.right_margin = line_end_margin(page, names)
-    page.finish(page.options.width * (0.55 if not page.narrow else 0.9) * (2 if timed and page.narrow else 1),
-                (lambda: at_line_ends(page, plots[0], [(ends, 1 / area) for area in areas], names) and None)
-                if not timed else None)
+
+    def name_asymptotes() -> None:
+        if not timed:
+            at_line_ends(page, plots[0], [(ends, 1 / area) for area in areas], names)
+
+    tall = 0.9 * len(plots) if page.narrow else 0.55
+    page.finish(page.options.width * tall, name_asymptotes)
 
 
 def _plots(page: Page, count: int) -> list[Axes]:
