@@ -106,7 +106,7 @@ def _layer_notes(record: LayerComparison) -> Iterator[str]:
     yield "Moved: input, parameters and output, each read or written once; FLOP/B: 2 FLOPs a mult-add, over bytes moved"
     if record.timing is not None:
         yield from _doubts(record.timing)
-        if record.machine is not None and record.timing.standard.reliable and record.timing.separable.reliable:
+        if record.machine and record.timing.standard.reliable and record.timing.separable.reliable:
             yield from shortfall(record, record.machine)
 
 
@@ -205,6 +205,8 @@ def summary(record: NetworkComparison) -> Iterator[str]:
     old, new = record.before, record.after
     rewritten = len({layer.module for layer in record.layers})
     yield f"{_plural(rewritten, 'layer')} rewritten, {len(record.left_alone)} left alone"
+    if record.uncalled:
+        yield f"rewritten too, but not run in inference: {', '.join(record.uncalled)}"
     yield (f"rewriting takes parameters from {_changed(old.parameters, new.parameters, units.count)}, mult-adds from "
            f"{_changed(old.macs, new.macs, units.count)}, activations from "
            f"{_changed(old.activations, new.activations, units.count)} and the peak of activation memory from "

@@ -80,8 +80,10 @@ def rewritten(
     after = _counted(Subject(new.module, f"{subject.name}, {to}", subject.source, shape), batch_size)
     sides = (before, after) if to == "separable" else (after, before)
     layers = _layers(new, module, *sides, standard_is_old=to == "separable")
-    return Pair(module, new.module,
-                NetworkComparison(to, style if to == "separable" else "", before, after, layers, new.left_alone))
+    called = {layer.module for layer in layers}
+    return Pair(module, new.module, NetworkComparison(
+        to, style if to == "separable" else "", before, after, layers, new.left_alone,
+        tuple(change.standard for change in new.changes if change.standard not in called)))
 
 
 def _counted(subject: Subject, batch_size: int) -> StaticProfile:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ..errors import BadOption
 from ..measure import latency
 from ..measure.conditions import Conditions
 from ..measure.device import applied, environment, inputs, materialise, sync_for
@@ -76,11 +75,11 @@ def measure_network(
     return replace(record, timing=Timing(seen["standard"], seen["separable"]), layers=layers, machine=machine)
 
 
-def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine:
+def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | None:
     """The machine's two roofs (Williams, Waterman and Patterson 2009), from its fastest blocks.
 
     FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with different
-    code. Bytes/s: a large copy, read and write counted. Raises BadOption where these could not be measured.
+    code. Bytes/s: a large copy, read and write counted. None where the time was too short for all three.
     """
     kind, dtype = conditions.kind, getattr(torch, conditions.dtype)
     side, size, batch = _MATRIX[kind], _ARRAY_BYTES[kind], _BATCH[kind]
@@ -102,10 +101,8 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine:
     work = {"product": (product, 2 * side**3), "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
             "copy": (copying, 2 * size)}
     seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions, sampling)
-    for name, result in seen.items():
-        if not result.measured:
-            raise BadOption(f"the machine's limits could not be measured ({name}): {result.error}.",
-                            "Give more time, or leave out --measure.")
+    if not all(result.measured for result in seen.values()):
+        return None
     best = {name: amount / min(seen[name].seconds) for name, (_, amount) in work.items()}
     return Machine(max(best["product"], best["convolution"]), best["copy"], environment(conditions))
 

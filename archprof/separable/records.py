@@ -112,7 +112,8 @@ class NetworkComparison:
     """A network beside its rewritten form.
 
     `to` is 'separable' or 'standard' and says which way; `before` and `after` follow it. `layers` always have
-    the standard and the separable form in their own places.
+    the standard and the separable form in their own places. `uncalled` are layers that were rewritten too but do
+    not run in inference (auxiliary heads): their parameters count, their mult-adds do not.
     """
 
     to: str
@@ -121,6 +122,7 @@ class NetworkComparison:
     after: StaticProfile
     layers: tuple[LayerComparison, ...]
     left_alone: tuple[LeftAlone, ...] = ()
+    uncalled: tuple[str, ...] = ()
     timing: Timing | None = None
     machine: Machine | None = None
 
@@ -201,7 +203,8 @@ def kind_of(layer_type: str) -> str:
 def shares(profile: StaticProfile) -> Shares:
     """Share of mult-adds and weights by kind of layer, and what rewriting would leave.
 
-    Everything follows from the profile; nothing is built or run. Weights leave biases and normalisation out,
+    Everything follows from the profile; nothing is built or run, so that layers which do not run in inference
+    (auxiliary heads) stay as they are in `separable_parameters`. Weights leave biases and normalisation out,
     as table 2 of Howard et al. 2017 does.
     """
     macs = dict.fromkeys((kind for kind, _ in KINDS), 0)
@@ -253,6 +256,7 @@ def _network(record: NetworkComparison) -> dict[str, Any]:
         "promised_macs": record.promised_macs,
         "layers": [_layer(layer) for layer in record.layers],
         "left_alone": [as_json(item) for item in record.left_alone],
+        "uncalled": list(record.uncalled),
         "timing": _timing(record.timing),
         "machine": _machine(record.machine),
     }
