@@ -215,9 +215,10 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
     layers: list[LayerCost] = []
     uncounted: Counter[str] = Counter()
     macs = activations = 0
+    generation = costs.generation
     for call in found.calls:
         facts = call.op.facts
-        if facts is None or facts.generation != costs.generation:
+        if facts is None or facts.generation != generation:
             facts = call.op.facts = facts_of(call.op)
         if facts.macs is None:
             uncounted[call.op.name] += 1

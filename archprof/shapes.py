@@ -9,7 +9,7 @@ first of them imports half of torch's compiler.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,28 +34,22 @@ class Op:
     """One distinct call: an operator with its arguments, every tensor replaced by its Shape.
 
     Calls that repeat it share this object. `fate` says how an output comes about: 'fresh' (new storage,
-    as in `layouts`), 'self' (the first argument, written in place), 'torch' (torch must be asked: views,
-    random access to storages, anything unusual).
+    as in `layouts`, of `sizes` bytes each), 'self' (the first argument, written in place), 'torch' (torch must be
+    asked: views, anything unusual).
     """
 
-    __slots__ = ("args", "facts", "fate", "func", "kwargs", "layouts", "out")
+    __slots__ = ("args", "facts", "fate", "func", "kwargs", "layouts", "out", "sizes")
 
     def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
+        self.sizes = tuple(_nbytes(layout) for layout in (layouts if type(layouts) is list else [layouts] if layouts else ()))
         self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
     def name(self) -> str:
         """'aten.convolution', 'mylib.fused_act': namespace and name, no overload."""
         return op_name(self.func)
-
-
-class Answer(NamedTuple):
-    """What a call returns, and the Op that describes it."""
-
-    value: Any
-    op: Op
 
 
 class ShapeMemory:
@@ -71,8 +65,8 @@ class ShapeMemory:
     def __len__(self) -> int:
         return len(self._known)
 
-    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
-        """The outputs of `func(*args, **kwargs)`, tensors on the meta device."""
+    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
+        """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call."""
         key = _key(func, args, kwargs) if self.remember else None
         if key is None:
             return _ask_torch(func, args, kwargs)
@@ -80,21 +74,21 @@ class ShapeMemory:
         if op is not None:
             fate = op.fate
             if fate == "fresh":
-                return Answer(_fresh(op.layouts), op)
-            return Answer(args[0] if fate == "self" else func(*args, **kwargs), op)
+                return _fresh(op.layouts), op
+            return (args[0] if fate == "self" else func(*args, **kwargs)), op
         closed = _CLOSED.get(func)
         layouts = closed(*args, **kwargs) if closed is not None else None
         if _writes_only_self(func) and _fits_into_self(args):
-            answer = Answer(args[0], describe(func, args, kwargs, args[0], "self"))
+            value, op = args[0], describe(func, args, kwargs, args[0], "self")
         elif layouts is None:
-            answer = _ask_torch(func, args, kwargs)
+            value, op = _ask_torch(func, args, kwargs)
         else:
             value = _fresh(layouts)
-            answer = Answer(value, describe(func, args, kwargs, value, "fresh", layouts))
+            op = describe(func, args, kwargs, value, "fresh", layouts)
         if len(self._known) >= MEMORY_LIMIT:
             self._known.clear()
-        self._known[key] = answer.op
-        return answer
+        self._known[key] = op
+        return value, op
 
 
 def _fresh(layouts: Any) -> Any:
@@ -104,7 +98,7 @@ def _fresh(layouts: Any) -> Any:
     return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
 
 
-def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
+def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
     value = func(*args, **kwargs)
     fate, layouts = "torch", None
     if _makes_fresh_tensors(func):
@@ -112,7 +106,14 @@ def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
         fate = "fresh" if layouts is not None else "torch"
     elif args and value is args[0] and _writes_only_self(func):
         fate = "self"
-    return Answer(value, describe(func, args, kwargs, value, fate, layouts))
+    return value, describe(func, args, kwargs, value, fate, layouts)
+
+
+def _nbytes(layout: Layout) -> int:
+    shape, stride, dtype = layout
+    if 0 in shape:
+        return 0
+    return (1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))) * dtype.itemsize
 
 
 def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
@@ -122,17 +123,16 @@ def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torc
 
 def shapes_of(value: Any) -> Any:
     """The same structure of lists and tuples with each tensor replaced by its Shape."""
+    kind = type(value)
+    if kind is Tensor or kind is Parameter:
+        strided = value.layout is torch.strided
+        return Shape(value.shape, value.dtype, None, value.device.type) if strided else Shape.of(value)
     if isinstance(value, Tensor):
-        sparse = value.layout is not torch.strided and value.layout is not torch._mkldnn
-        return Shape(value.shape, dtype=value.dtype, nnz=_stored(value) if sparse else None, device=value.device.type)
+        return Shape.of(value)
     if isinstance(value, list | tuple):
         return type(value)([shapes_of(item) for item in value]) if type(value) in (list, tuple) else tuple(
             shapes_of(item) for item in value)
     return value
-
-
-def _stored(tensor: Tensor) -> int | None:
-    return None if tensor.is_meta else tensor._nnz()
 
 
 def op_name(func: Any) -> str:

@@ -45,6 +45,12 @@ class Storage:
         self.died: int | None = None
 
 
+class _Watcher(weakref.ref):
+    """A weak reference that knows which storage it watches."""
+
+    __slots__ = ("identity", "number")
+
+
 @dataclass(frozen=True)
 class Trace:
     """What one pass did.
@@ -68,16 +74,12 @@ class _Recorder(WithoutValues):
         super().__init__(memory)
         self.calls: list[OpCall] = []
         self.storages: list[Storage] = []
-        self.parameters: dict[int, str] = {}
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
         self.watchers: list[Any] = []
         self.paths = {id(part): path for path, part in parts}
-        self.owned: dict[int, str] = {}  # identity of a parameter or buffer -> its name ('' for a buffer)
-        for name, parameter in tensors_of(parts, "_parameters").items():
-            self.owned[id(parameter)] = name
-        for _, part in parts:
-            for buffer in part._buffers.values():
-                self.owned[id(buffer)] = ""
+        owned = [*tensors_of(parts, "_parameters").items(), *(("", b) for b in tensors_of(parts, "_buffers").values())]
+        self.owned = {id(tensor): -1 - place for place, (_, tensor) in enumerate(owned)}
+        self.parameters = {-1 - place: name for place, (name, _) in enumerate(owned) if name}
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
@@ -94,32 +96,40 @@ class _Recorder(WithoutValues):
         number = self.numbers.get(identity)
         if number is not None:
             return number
-        name = self.owned.get(id(tensor))
-        if name is not None:  # a parameter or buffer reaches its first operator as itself, before any view of it
-            number = self.numbers[identity] = -1 - len(self.numbers) - len(self.storages)
-            if name:
-                self.parameters[number] = name
-            return number
+        owned = self.owned.get(id(tensor))
+        if owned is not None:  # a parameter or buffer reaches its first operator as itself, before any view of it
+            self.numbers[identity] = owned
+            return owned
+        return self.new(storage, storage.nbytes(), owner)
+
+    def new(self, storage: Any, nbytes: int, owner: str) -> int:
+        """Number a storage that was not seen before, and watch for its end."""
+        identity = storage._cdata
         number = self.numbers[identity] = len(self.storages)
-        self.storages.append(Storage(storage.nbytes(), len(self.calls), owner))
-
-        def died(_: Any, number: int = number, identity: int = identity) -> None:
-            self.storages[number].died = len(self.calls)
-            if self.numbers.get(identity) == number:
-                del self.numbers[identity]
-
-        self.watchers.append(weakref.ref(storage, died))
+        self.storages.append(Storage(nbytes, len(self.calls), owner))
+        watcher = _Watcher(storage, self.died)
+        watcher.number, watcher.identity = number, identity
+        self.watchers.append(watcher)
         return number
+
+    def died(self, watcher: _Watcher) -> None:
+        self.storages[watcher.number].died = len(self.calls)
+        if self.numbers.get(watcher.identity) == watcher.number:
+            del self.numbers[watcher.identity]
 
     # --- operators --------------------------------------------------------------------------------------------
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
-        inputs = [self.number(tensor, "constant") for tensor in tensors]
-        if type(value) is Tensor:
-            outputs = [self.number(value, "activation")]
-        elif value is None:
-            outputs = []
-        else:
+        owned = self.owned if op.fate != "torch" else {}  # a view's storage must be known as its parameter's
+        inputs = [owned.get(id(tensor)) or self.number(tensor, "constant") for tensor in tensors]
+        outputs: list[int | None] = []
+        if op.fate == "fresh":
+            for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):
+                if nbytes:
+                    outputs.append(self.new(tensor.untyped_storage(), nbytes, "activation"))
+        elif op.fate == "self":
+            outputs = inputs[:1]
+        elif value is not None:
             made: list[Tensor] = []
             collect_tensors(value if isinstance(value, list | tuple) else (value,), made)
             outputs = [self.number(tensor, "activation") for tensor in made]
