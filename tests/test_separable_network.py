@@ -69,7 +69,7 @@ def test_a_network_keeps_the_formulas_promise(name, layers):
 
 
 def test_auxiliary_heads_are_rewritten_and_said_not_to_run():
-    found = separable.compare_network("inception_v3")
+    found = separable.compare_network("inception_v3(aux_logits=True)")
     assert found.uncalled == ("AuxLogits.conv1.conv",)
     assert "rewritten too, but not run in inference: AuxLogits.conv1.conv" in tables(found)[2].notes
 
@@ -123,24 +123,52 @@ def test_nothing_to_compare(model, options, said):
 # --- measured -------------------------------------------------------------------------------------------------
 
 
-def test_measuring_a_layer_and_a_network_fills_every_place(monkeypatch):
+@pytest.fixture
+def scripted(monkeypatch):
+    """latency.measure runs every step once and takes its times from here, in seconds by the cell's name."""
+    times = {"standard": 0.010, "separable": 0.004, "depthwise": 0.003, "pointwise": 0.001,
+             "product": 0.5, "convolution": 0.002, "copy": 0.001}
+    asked: list[list[str]] = []
+
+    def measure(cells, **_):
+        asked.append([cell.name for cell in cells])
+        for cell in cells:
+            cell.prepare()()
+        return {cell.key: latency(*[times[cell.name]] * 8) for cell in cells}
+
+    monkeypatch.setattr(measuring.latency, "measure", measure)
     monkeypatch.setattr(measuring, "_MATRIX", {"cpu": 32})
     monkeypatch.setattr(measuring, "_ARRAY_BYTES", {"cpu": 2**16})
     monkeypatch.setattr(measuring, "_LARGE", separable.convolution(4, 4, 3, 8))
-    hurried = measuring.Sampling(time_budget=1.0, precision=0.5)
-    layer = separable.measure_layer(separable.compare_layer(separable.convolution(4, 8, 3, 12)), sampling=hurried)
-    assert layer.machine.balance == layer.machine.flops_per_s / layer.machine.bytes_per_s > 0
-    for part in ("standard", "separable", "depthwise", "pointwise"):
-        found = getattr(layer.timing, part)
-        assert found.measured, found.error
+    return asked
+
+
+def test_measuring_a_layer(scripted):
+    found = separable.measure_layer(separable.compare_layer(separable.convolution(4, 8, 3, 12)))
+    assert found.timing.ratio == pytest.approx(0.4)
+    assert (found.timing.depthwise.p50_s, found.timing.pointwise.p50_s) == (0.003, 0.001)
+    # the better of product and convolution: 2 * 9*4*4 * 8*8 FLOP in 2 ms; read and write of 64 KiB in 1 ms
+    assert found.machine.flops_per_s == 2 * 144 * 64 / 0.002
+    assert found.machine.bytes_per_s == 2 * 2**16 / 0.001
+    assert scripted == [["product", "convolution", "copy"], ["standard", "separable", "depthwise", "pointwise"]]
+
+
+@pytest.mark.parametrize("to", ["separable", "standard"])
+def test_measuring_a_network(scripted, to):
     module = nn.Sequential(conv(3, 4, 3), nn.ReLU(), conv(4, 4, 3), conv(4, 4, 3, bias=True))
-    pair = separable.rewritten(module, input_shape=(3, 8, 8))
+    if to == "standard":
+        module = separable.rewrite(module)
+    pair = separable.rewritten(module, to=to, input_shape=(3, 8, 8))
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    found = separable.measure_network(pair, sampling=hurried)
-    assert found.timing.ratio > 0 and found.machine.environment["threads"] > 0
+    found = separable.measure_network(pair)
+    assert found.timing.ratio == pytest.approx(0.4)  # separable over standard, whichever way
     assert found.layers[1].timing is found.layers[2].timing  # alike but for the bias: measured once
+    assert len(scripted) == 2 + 2
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    json.loads(separable.to_json(found))
+    saved = json.loads(separable.to_json(found))
+    assert saved["machine"]["balance"] == found.machine.balance and saved["layers"][0]["timing"]["ratio"]
+    times = 0.4 if to == "separable" else 2.5
+    assert any(f"(x{times:.3f}); by its mult-adds alone" in note for note in tables(found)[2].notes)
 
 
 def test_why_the_promise_is_not_kept():

@@ -67,7 +67,7 @@ def measure_network(
     standard, separable = (pair.before, pair.after) if record.to == "separable" else (pair.after, pair.before)
     shape = record.before.input_shape
     seen = _in_turns({"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
-                     record.before.batch_size, conditions, third)
+                     record.before.batch_size, conditions, third, peak=True)
     kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers if _plane(layer.convolution)))
     each = third._replace(time_budget=2 * third.time_budget / max(len(kinds), 1))
     timings = {kind: _layer_timing(kind, conditions, each) for kind in kinds}
@@ -91,7 +91,7 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
     def convolving() -> Callable[[], object]:
         layer = materialise(layer_modules(_LARGE)[0], conditions)
         return latency.forward_step(layer, inputs((_LARGE.in_channels, *_LARGE.input_size), batch, conditions),
-                                    conditions)
+                                    conditions).__call__
 
     def copying() -> Callable[[], object]:
         source = torch.ones(size, dtype=torch.uint8, device=conditions.device)
@@ -125,15 +125,16 @@ def _layer_timing(conv: Convolution, conditions: Conditions, sampling: Sampling)
     return Timing(**seen)
 
 
-def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions,
-              sampling: Sampling) -> dict[str, Latency]:
-    """Measure several modules, interleaved; each is made when its turn comes, from a copy."""
+def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling,
+              peak: bool = False) -> dict[str, Latency]:
+    """Measure several modules, interleaved, their peak memory too where asked for; each is a copy, made in its turn."""
 
     def cell(name: str, make: Make) -> latency.Cell:
         def prepare() -> Any:
             module, shape = make()
-            return latency.forward_step(materialise(module, conditions, keep=True),
+            step = latency.forward_step(materialise(module, conditions, keep=True),
                                         inputs(shape, batch_size, conditions), conditions)
+            return step if peak else step.__call__  # a bare function: its memory is not looked at, which takes long
         return latency.Cell(name, batch_size, prepare)
 
     return _measured([cell(name, make) for name, make in makes.items()], conditions, sampling)
