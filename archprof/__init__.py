@@ -27,6 +27,7 @@ _PUBLIC = {
     "Latency": "timing",
     "Ratio": "timing",
     "ArchprofError": "errors",
+    "separable": "",
 }
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from . import separable
     from .comparison import compare
     from .counts import profile
     from .errors import ArchprofError
@@ -52,8 +54,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module 'archprof' has no attribute '{name}'")
-    module = importlib.import_module(f".{_PUBLIC[name]}", __name__)
-    return getattr(module, name)
+    if not _PUBLIC[name]:
+        return importlib.import_module(f".{name}", __name__)
+    return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
