@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from .meta import WithoutValues, put_stand_ins
+from .meta import WithoutValues
+from .modules import put_stand_ins, walk
 from .shapes import ShapeMemory
 
 aten = torch.ops.aten
@@ -46,7 +47,7 @@ def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[n
                 module, way = make(), "meta"
         except Exception:
             module, way = make(), "real"
-        put_stand_ins(module)
+        put_stand_ins(walk(module))
     finally:
         torch.set_rng_state(random_state)
     return module, way

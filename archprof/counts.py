@@ -17,6 +17,7 @@ from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from .inputs import default_inputs, first_shape, without_values
 from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
 from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
+from .modules import Parts, tensors_of
 from .shapes import Op, ShapeMemory
 from .trace import Trace, trace
 
@@ -115,7 +116,7 @@ def _profile(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
     found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
     shape = first_shape(args, kwargs)
     return replace(
-        fold(found, subject.module, train=mode == "train"),
+        fold(found, train=mode == "train"),
         name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
         input_shape=shape[1:], notes=subject.notes + notes,
     )
@@ -207,31 +208,34 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
     return ForwardFailed(f"{subject.name} cannot take an input of {given}: {where} says: {said}")
 
 
-def fold(found: Trace, module: nn.Module, train: bool = False) -> StaticProfile:
+def fold(found: Trace, train: bool = False) -> StaticProfile:
     """The profile of a recorded pass; name and inputs are left for the caller to fill in."""
-    owned = {name: parameter for name, parameter in module.named_parameters()}
-    unread = {number: [owned[name] for name in names] for number, names in found.parameters.items()}
+    owned = tensors_of(found.parts, "_parameters")
+    unread = dict(owned)
     layers: list[LayerCost] = []
     uncounted: Counter[str] = Counter()
     macs = activations = 0
+    generation = costs.generation
     for call in found.calls:
         facts = call.op.facts
-        if facts is None or facts.generation != costs.generation:
+        if facts is None or facts.generation != generation:
             facts = call.op.facts = facts_of(call.op)
         if facts.macs is None:
             uncounted[call.op.name] += 1
         elif facts.macs:
             macs += facts.macs
-            activations += facts.activations
+            if not call.backward:
+                activations += facts.activations
         if not facts.listed:
             continue
         parameters = weights = 0
         kind = facts.type
         for number in call.inputs:
-            if number in found.parameters:
+            if number is not None and number < 0 and number in found.parameters:
                 if kind is MATRIX_PRODUCT:
                     kind = FULLY_CONNECTED
-                for parameter in unread.pop(number, ()):
+                parameter = unread.pop(found.parameters[number], None)
+                if parameter is not None:
                     size = parameter.numel()
                     parameters += size
                     if facts.macs and parameter.dim() > 1:
@@ -239,9 +243,10 @@ def fold(found: Trace, module: nn.Module, train: bool = False) -> StaticProfile:
         layers.append(LayerCost(
             call.module, call.op.name, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
             parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
-    never = sum(parameter.numel() for rest in unread.values() for parameter in rest)
+    never = sum(parameter.numel() for parameter in unread.values())
     most = memory.peak(found)
-    parameters_of, buffers_of = list(owned.values()), list(module.buffers())
+    parameters_of = list(owned.values())
+    buffers_of = list(tensors_of(found.parts, "_buffers").values())
     return StaticProfile(
         name="", source="", input_shape=(), batch_size=1,
         parameters=sum(p.numel() for p in parameters_of),
@@ -257,7 +262,7 @@ def fold(found: Trace, module: nn.Module, train: bool = False) -> StaticProfile:
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
         by_type=by_type(layers, never),
         layers=tuple(layers),
-        modules=modules_of(module),
+        modules=modules_of(found.parts),
     )
 
 
@@ -303,11 +308,11 @@ def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost,
     return tuple(sorted(folded, key=lambda row: (-row.macs, -row.parameters, row.type)))
 
 
-def modules_of(module: nn.Module) -> tuple[ModuleCost, ...]:
+def modules_of(parts: Parts) -> tuple[ModuleCost, ...]:
     """Every module with its own parameters and buffers; what is shared counts where it is met first."""
     seen: set[int] = set()
     rows = []
-    for path, part in module.named_modules():
+    for path, part in parts:
         parameters = trainable = buffers = 0
         for parameter in part._parameters.values():
             if parameter is not None and id(parameter) not in seen:

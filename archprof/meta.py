@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -18,6 +18,8 @@ from .shapes import Op, ShapeMemory, describe
 #: Constants up to this many elements are computed for real beside the meta pass, so that a network may look at them
 #: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
 SMALL = 2**16
+
+_EMPTY = torch.ops.aten.empty.memory_format
 
 
 class NeedsValues(RuntimeError):
@@ -47,6 +49,8 @@ class WithoutValues(TorchDispatchMode):
         return value
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is _EMPTY and args[0] == [0]:  # batch norm's reserve: nothing to answer, nothing to note
+            return torch.empty((0,), dtype=torch.uint8, device="meta")
         kwargs = kwargs or {}
         tensors: list[Tensor] = []
         collect_tensors(args, tensors)
@@ -155,21 +159,3 @@ def stand_in(tensor: Tensor) -> Tensor:
     if isinstance(tensor, Parameter):
         return Parameter(blank, requires_grad=tensor.requires_grad)
     return blank.requires_grad_(tensor.requires_grad) if tensor.requires_grad else blank
-
-
-def put_stand_ins(module: nn.Module) -> None:
-    """Replace every parameter and buffer by a stand-in, wherever a module holds it (call inside `untouched`)."""
-    made: dict[int, Tensor] = {}
-    for part in module.modules():
-        for table in (part._parameters, part._buffers):
-            for name, tensor in table.items():
-                if tensor is not None and not tensor.is_meta:
-                    if id(tensor) not in made:
-                        made[id(tensor)] = stand_in(tensor)
-                    table[name] = made[id(tensor)]
-    if not made:
-        return
-    for part in module.modules():  # a recurrent layer keeps a list of its own weights
-        for name, value in part.__dict__.items():
-            if isinstance(value, list) and any(id(item) in made for item in value):
-                part.__dict__[name] = [made.get(id(item), item) for item in value]

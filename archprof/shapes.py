@@ -9,7 +9,7 @@ first of them imports half of torch's compiler.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,28 +34,22 @@ class Op:
     """One distinct call: an operator with its arguments, every tensor replaced by its Shape.
 
     Calls that repeat it share this object. `fate` says how an output comes about: 'fresh' (new storage,
-    as in `layouts`), 'self' (the first argument, written in place), 'torch' (torch must be asked: views,
-    random access to storages, anything unusual).
+    as in `layouts`, of `sizes` bytes each), 'self' (the first argument, written in place), 'torch' (torch must be
+    asked: views, anything unusual).
     """
 
-    __slots__ = ("args", "facts", "fate", "func", "kwargs", "layouts", "out")
+    __slots__ = ("args", "facts", "fate", "func", "kwargs", "layouts", "out", "sizes")
 
     def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
+        self.sizes = tuple(_nbytes(layout) for layout in (layouts if type(layouts) is list else [layouts] if layouts else ()))
         self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
     def name(self) -> str:
         """'aten.convolution', 'mylib.fused_act': namespace and name, no overload."""
         return op_name(self.func)
-
-
-class Answer(NamedTuple):
-    """What a call returns, and the Op that describes it."""
-
-    value: Any
-    op: Op
 
 
 class ShapeMemory:
@@ -71,8 +65,8 @@ class ShapeMemory:
     def __len__(self) -> int:
         return len(self._known)
 
-    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
-        """The outputs of `func(*args, **kwargs)`, tensors on the meta device."""
+    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
+        """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call."""
         key = _key(func, args, kwargs) if self.remember else None
         if key is None:
             return _ask_torch(func, args, kwargs)
@@ -80,21 +74,21 @@ class ShapeMemory:
         if op is not None:
             fate = op.fate
             if fate == "fresh":
-                return Answer(_fresh(op.layouts), op)
-            return Answer(args[0] if fate == "self" else func(*args, **kwargs), op)
+                return _fresh(op.layouts), op
+            return (args[0] if fate == "self" else func(*args, **kwargs)), op
         closed = _CLOSED.get(func)
         layouts = closed(*args, **kwargs) if closed is not None else None
-        if layouts is None:
-            answer = _ask_torch(func, args, kwargs)
-        elif layouts is _SELF:
-            answer = Answer(args[0], describe(func, args, kwargs, args[0], "self", None))
+        if _writes_only_self(func) and _fits_into_self(args):
+            value, op = args[0], describe(func, args, kwargs, args[0], "self")
+        elif layouts is None:
+            value, op = _ask_torch(func, args, kwargs)
         else:
             value = _fresh(layouts)
-            answer = Answer(value, describe(func, args, kwargs, value, "fresh", layouts))
+            op = describe(func, args, kwargs, value, "fresh", layouts)
         if len(self._known) >= MEMORY_LIMIT:
             self._known.clear()
-        self._known[key] = answer.op
-        return answer
+        self._known[key] = op
+        return value, op
 
 
 def _fresh(layouts: Any) -> Any:
@@ -104,7 +98,7 @@ def _fresh(layouts: Any) -> Any:
     return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
 
 
-def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
+def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
     value = func(*args, **kwargs)
     fate, layouts = "torch", None
     if _makes_fresh_tensors(func):
@@ -112,7 +106,14 @@ def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> Answer:
         fate = "fresh" if layouts is not None else "torch"
     elif args and value is args[0] and _writes_only_self(func):
         fate = "self"
-    return Answer(value, describe(func, args, kwargs, value, fate, layouts))
+    return value, describe(func, args, kwargs, value, fate, layouts)
+
+
+def _nbytes(layout: Layout) -> int:
+    shape, stride, dtype = layout
+    if 0 in shape:
+        return 0
+    return (1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))) * dtype.itemsize
 
 
 def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
@@ -122,17 +123,16 @@ def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torc
 
 def shapes_of(value: Any) -> Any:
     """The same structure of lists and tuples with each tensor replaced by its Shape."""
+    kind = type(value)
+    if kind is Tensor or kind is Parameter:
+        strided = value.layout is torch.strided
+        return Shape(value.shape, value.dtype, None, value.device.type) if strided else Shape.of(value)
     if isinstance(value, Tensor):
-        sparse = value.layout is not torch.strided and value.layout is not torch._mkldnn
-        return Shape(value.shape, dtype=value.dtype, nnz=_stored(value) if sparse else None, device=value.device.type)
+        return Shape.of(value)
     if isinstance(value, list | tuple):
         return type(value)([shapes_of(item) for item in value]) if type(value) in (list, tuple) else tuple(
             shapes_of(item) for item in value)
     return value
-
-
-def _stored(tensor: Tensor) -> int | None:
-    return None if tensor.is_meta else tensor._nnz()
 
 
 def op_name(func: Any) -> str:
@@ -212,11 +212,23 @@ def _writes_only_self(func: Any) -> bool:
     return bool(written) and written[0] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
 
 
-# --- closed forms -----------------------------------------------------------------------------------------------
-# Each takes the operator's own arguments and returns a Layout, a list of them, _SELF, or None where the case is not
-# the plain one (torch is asked then). Plain: contiguous tensors of one dtype.
+def _fits_into_self(args: tuple) -> bool:
+    """Whether writing into the first argument plainly works: one dtype, the other tensors expand to its shape."""
+    first = args[0]
+    for other in args[1:]:
+        if isinstance(other, Tensor):
+            if other.dtype != first.dtype or other.dim() > first.dim():
+                return False
+            if any([n not in (1, m) for n, m in zip(reversed(other.shape), reversed(first.shape), strict=False)]):
+                return False
+        elif isinstance(other, list | tuple) or (type(other) is float and not first.is_floating_point()):
+            return False
+    return True
 
-_SELF = object()
+
+# --- closed forms -----------------------------------------------------------------------------------------------
+# Each takes the operator's own arguments and returns a Layout, a list of them, or None where the case is not the plain
+# one (torch is asked then). Plain: contiguous tensors of one dtype.
 
 _CLOSED: dict[Any, Callable[..., Any]] = {}
 
@@ -284,15 +296,18 @@ def _unary(x: Tensor, *_: Any, **__: Any) -> Layout | None:
     return _same(x) if x.is_floating_point() else None
 
 
-@_closed(aten.relu_.default, aten.hardtanh_.default, aten.sigmoid_.default, aten.silu_.default, aten.gelu_.default,
-         aten.leaky_relu_.default, aten.hardswish_.default, aten.hardsigmoid_.default, aten.tanh_.default)
-def _unary_in_place(x: Tensor, *_: Any, **__: Any) -> Any:
-    return _SELF if x.is_floating_point() else None
-
-
 @_closed(aten.clone.default)
 def _clone(x: Tensor, *, memory_format: Any = None) -> Layout | None:
     return _same(x) if memory_format in (None, torch.preserve_format, torch.contiguous_format) else None
+
+
+@_closed(aten.empty_like.default, aten.zeros_like.default, aten.ones_like.default)
+def _like(x: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
+          memory_format: Any = None) -> Layout | None:
+    if device not in (None, x.device) or memory_format not in (None, torch.preserve_format, torch.contiguous_format):
+        return None
+    same = _same(x)
+    return same and (same[0], same[1], dtype or x.dtype)
 
 
 @_closed(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
@@ -309,13 +324,6 @@ def _binary(x: Tensor, y: Any, **_: Any) -> Layout | None:
     # only a gate or a bias: one operand already has the output's shape, so strides are contiguous too
     return _plain(out, x.dtype) if out in (tuple(x.shape), tuple(y.shape)) and all(
         1 in (a, b) or a == b for a, b in zip(first, second, strict=True)) else None
-
-
-@_closed(aten.add_.Tensor, aten.mul_.Tensor, aten.sub_.Tensor, aten.div_.Tensor)
-def _binary_in_place(x: Tensor, y: Any, **_: Any) -> Any:
-    if isinstance(y, Tensor):
-        return _SELF if x.shape == y.shape and x.dtype == y.dtype and x.is_floating_point() else None
-    return _SELF if x.is_floating_point() or type(y) is int else None
 
 
 @_closed(aten.addmm.default)

@@ -15,27 +15,27 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as torch_module
 
-from .meta import WithoutValues, collect_tensors, put_stand_ins
+from .meta import WithoutValues, collect_tensors
+from .modules import Parts, put_stand_ins, set_training, tensors_of, untouched, walk
 from .shapes import Op, ShapeMemory
 
 
 class OpCall(NamedTuple):
-    """One operator call. `inputs` and `outputs` are numbers of storages; `module` is the innermost one running."""
+    """One operator call. `inputs` and `outputs` are numbers of storages (None: has none); `module` is the innermost one running."""
 
     op: Op
     module: str
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+    inputs: tuple[int | None, ...]
+    outputs: tuple[int | None, ...]
     backward: bool
 
 
 class Storage:
-    """A piece of memory: its bytes, and the calls between which it lived.
+    """A piece of memory made during the pass, or handed to it: its bytes, and the calls between which it lived.
 
-    It is alive during call i when born <= i < died; `died` is None for what outlives the pass. `owner` is
-    'parameter', 'buffer', 'input', 'constant' (made outside the pass) or 'activation'.
+    It is alive during call i when born <= i < died; `died` is None for what outlives the pass. `owner` is 'input',
+    'constant' (a tensor that the network keeps outside its parameters and buffers) or 'activation'.
     """
 
     __slots__ = ("born", "died", "nbytes", "owner")
@@ -45,43 +45,44 @@ class Storage:
         self.died: int | None = None
 
 
+class _Watcher(weakref.ref):
+    """A weak reference that knows which storage it watches."""
+
+    __slots__ = ("identity", "number")
+
+
 @dataclass(frozen=True)
 class Trace:
-    """What one pass did. `parameters` maps storage numbers to the qualified names that live there."""
+    """What one pass did.
+
+    Storages are numbered by their place in `storages`; those of parameters and buffers have negative numbers, and
+    `parameters` maps a parameter's number to its qualified name. `parts` are the modules by path.
+    """
 
     calls: list[OpCall]
     storages: list[Storage]
-    parameters: dict[int, list[str]]
+    parameters: dict[int, str]
+    parts: Parts
     forward_calls: int
     output: Any
-    real: str | None = None  # why real tensors were needed, None for a pass on meta
 
 
 class _Recorder(WithoutValues):
     """Answers every operator, on meta where `memory` is given, and writes down what was asked."""
 
-    def __init__(self, memory: ShapeMemory | None, paths: dict[int, str], follow_gradients: bool) -> None:
+    def __init__(self, memory: ShapeMemory | None, parts: Parts, follow_gradients: bool) -> None:
         super().__init__(memory)
-        self.paths = paths
         self.calls: list[OpCall] = []
         self.storages: list[Storage] = []
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
         self.watchers: list[Any] = []
-        self.stack: list[tuple[int, str]] = []
+        self.paths = {id(part): path for path, part in parts}
+        owned = [*tensors_of(parts, "_parameters").items(), *(("", b) for b in tensors_of(parts, "_buffers").values())]
+        self.owned = {id(tensor): -1 - place for place, (_, tensor) in enumerate(owned)}
+        self.parameters = {-1 - place: name for place, (name, _) in enumerate(owned) if name}
         self.module = ""
+        self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
-
-    # --- where we are -----------------------------------------------------------------------------------------
-
-    def enter(self, module: nn.Module, _: Any) -> None:
-        self.module = self.paths.get(id(module), self.module)
-        self.stack.append((id(module), self.module))
-
-    def leave(self, module: nn.Module, _: Any, __: Any) -> None:
-        # a module that raised was never left: a caller that caught the error leaves it with its own
-        while self.stack and self.stack.pop()[0] != id(module):
-            pass
-        self.module = self.stack[-1][1] if self.stack else ""
 
     # --- storages ---------------------------------------------------------------------------------------------
 
@@ -93,32 +94,41 @@ class _Recorder(WithoutValues):
             return None
         identity = storage._cdata
         number = self.numbers.get(identity)
-        if number is None:
-            number = self.numbers[identity] = len(self.storages)
-            self.storages.append(Storage(storage.nbytes(), len(self.calls), owner))
+        if number is not None:
+            return number
+        owned = self.owned.get(id(tensor))
+        if owned is not None:  # a parameter or buffer reaches its first operator as itself, before any view of it
+            self.numbers[identity] = owned
+            return owned
+        return self.new(storage, storage.nbytes(), owner)
 
-            def died(_: Any, number: int = number, identity: int = identity) -> None:
-                self.storages[number].died = len(self.calls)
-                if self.numbers.get(identity) == number:
-                    del self.numbers[identity]
-
-            self.watchers.append(weakref.ref(storage, died))
+    def new(self, storage: Any, nbytes: int, owner: str) -> int:
+        """Number a storage that was not seen before, and watch for its end."""
+        identity = storage._cdata
+        number = self.numbers[identity] = len(self.storages)
+        self.storages.append(Storage(nbytes, len(self.calls), owner))
+        watcher = _Watcher(storage, self.died)
+        watcher.number, watcher.identity = number, identity
+        self.watchers.append(watcher)
         return number
+
+    def died(self, watcher: _Watcher) -> None:
+        self.storages[watcher.number].died = len(self.calls)
+        if self.numbers.get(watcher.identity) == watcher.number:
+            del self.numbers[watcher.identity]
 
     # --- operators --------------------------------------------------------------------------------------------
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
-        known = self.numbers
-        inputs = []
-        for tensor in tensors:
-            try:
-                number = known.get(tensor.untyped_storage()._cdata)
-            except (NotImplementedError, RuntimeError):
-                continue
-            inputs.append(self.number(tensor, "constant") if number is None else number)
-        outputs: list[Any] = []
-        if type(value) is Tensor:
-            outputs.append(self.number(value, "activation"))
+        owned = self.owned if op.fate != "torch" else {}  # a view's storage must be known as its parameter's
+        inputs = [owned.get(id(tensor)) or self.number(tensor, "constant") for tensor in tensors]
+        outputs: list[int | None] = []
+        if op.fate == "fresh":
+            for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):
+                if nbytes:
+                    outputs.append(self.new(tensor.untyped_storage(), nbytes, "activation"))
+        elif op.fate == "self":
+            outputs = inputs[:1]
         elif value is not None:
             made: list[Tensor] = []
             collect_tensors(value if isinstance(value, list | tuple) else (value,), made)
@@ -126,7 +136,7 @@ class _Recorder(WithoutValues):
         module, backward = self.module, False
         if self.nodes is not None:
             module, backward = self._gradient_place()
-        self.calls.append(OpCall(op, module, tuple(inputs), tuple([n for n in outputs if n is not None]), backward))
+        self.calls.append(OpCall(op, module, tuple(inputs), tuple(outputs), backward))
         return value
 
     def _gradient_place(self) -> tuple[str, bool]:
@@ -137,40 +147,39 @@ class _Recorder(WithoutValues):
             self.nodes[torch.autograd._get_sequence_nr() - 1] = self.module
             return self.module, False
         node = torch._C._current_autograd_node()
-        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.stack
+        # inside a module during backward: a checkpoint recomputes its forward pass
+        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
 
 
 @contextmanager
-def untouched(module: nn.Module) -> Iterator[None]:
-    """Whatever happens inside, the module's modes, attributes and tables and torch's random state come back."""
-    kept = [(part, part.__dict__.copy(), {name: table.copy() for name, table in part.__dict__.items()
-                                          if name in ("_parameters", "_buffers", "_modules")})
-            for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
-    scripted = [(part, part.training) for part in module.modules() if isinstance(part, torch.jit.ScriptModule)]
-    random_state = torch.get_rng_state()
+def _module_calls(recorder: _Recorder) -> Iterator[None]:
+    """The recorder knows which module is running, and an error which one it left first.
+
+    torch's global forward hooks would do, but they send every module call down a path that takes longer than the
+    calls' operators do here.
+    """
+    call = nn.Module.__call__
+    paths = recorder.paths
+
+    def noting_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        outer = recorder.module
+        recorder.module = paths.get(id(module), outer)
+        recorder.depth += 1
+        try:
+            return call(module, *args, **kwargs)
+        except Exception as error:
+            if not hasattr(error, "archprof_module"):
+                error.archprof_module = recorder.module  # type: ignore[attr-defined]
+            raise
+        finally:
+            recorder.module = outer
+            recorder.depth -= 1
+
+    nn.Module.__call__ = noting_call  # type: ignore[method-assign]
     try:
         yield
     finally:
-        torch.set_rng_state(random_state)
-        for part, attributes, tables in kept:
-            part.__dict__.clear()
-            part.__dict__.update(attributes)
-            for name, table in tables.items():
-                part.__dict__[name].clear()
-                part.__dict__[name].update(table)
-        for part, training in scripted:
-            part.train(training)
-
-
-@contextmanager
-def _hooks(recorder: _Recorder) -> Iterator[None]:
-    before = torch_module.register_module_forward_pre_hook(recorder.enter)
-    after = torch_module.register_module_forward_hook(recorder.leave)
-    try:
-        yield
-    finally:
-        before.remove()
-        after.remove()
+        nn.Module.__call__ = call  # type: ignore[method-assign]
 
 
 def trace(
@@ -187,38 +196,24 @@ def trace(
     `memory` answers on meta; None runs the pass for real, on the tensors as they are. The module comes back
     untouched. Raises whatever forward raises, with the path of the module as `error.archprof_module`.
     """
-    paths: dict[int, str] = {}
-    for name, part in module.named_modules():
-        paths.setdefault(id(part), name)
-    recorder = _Recorder(memory, paths, follow_gradients=training)
+    kwargs = kwargs or {}
+    parts = walk(module)
     with ExitStack() as stack:
-        stack.enter_context(untouched(module))
-        for part in module.modules():
-            if part.training is not training:
-                part.train(training) if isinstance(part, torch.jit.ScriptModule) else setattr(part, "training", training)
+        stack.enter_context(untouched(parts))
+        set_training(parts, training)
         if memory is not None:
-            put_stand_ins(module)
-        parameters: dict[int, list[str]] = {}
-        for name, parameter in module.named_parameters():
-            number = recorder.number(parameter, "parameter")
-            if number is not None:
-                parameters.setdefault(number, []).append(name)
-        for buffer in module.buffers():
-            recorder.number(buffer, "buffer")
+            put_stand_ins(parts)
+        recorder = _Recorder(memory, parts, follow_gradients=training)
         inputs: list[Tensor] = []
-        collect_tensors([*args, *(kwargs or {}).values()], inputs)
+        collect_tensors([*args, *kwargs.values()], inputs)
         for tensor in inputs:
             recorder.number(tensor, "input")
-        stack.enter_context(_hooks(recorder))
+        stack.enter_context(_module_calls(recorder))
         stack.enter_context(torch.set_grad_enabled(training))
         stack.enter_context(recorder)
-        try:
-            output = module(*args, **(kwargs or {}))
-            forward_calls = len(recorder.calls)
-            if backward is not None:
-                backward(output).backward()
-        except Exception as error:
-            error.archprof_module = recorder.stack[-1][1] if recorder.stack else ""  # type: ignore[attr-defined]
-            raise
+        output = module(*args, **kwargs)
+        forward_calls = len(recorder.calls)
+        if backward is not None:
+            backward(output).backward()
     recorder.watchers.clear()  # what lives on from here outlives the pass
-    return Trace(recorder.calls, recorder.storages, parameters, forward_calls, output)
+    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output)

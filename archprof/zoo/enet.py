@@ -90,8 +90,9 @@ class ENet(nn.Module):
     def __init__(self, rows: list[Row], num_classes: int, in_channels: int) -> None:
         super().__init__()
         check_counts(num_classes=num_classes, in_channels=in_channels)
-        if in_channels > rows[0][1] - INITIAL:
-            raise ValueError(f"in_channels must be at most {rows[0][1] - INITIAL} for enet, not {in_channels}")
+        most = rows[0][1] - INITIAL  # the first bottleneck's skip can pad channels, not drop them
+        if in_channels > most:
+            raise ValueError(f"in_channels must be at most {most} for enet, not {in_channels}")
         self.initial = nn.Conv2d(in_channels, INITIAL, 3, 2, 1)
         self.pool = nn.MaxPool2d(2, 2)
         channels = INITIAL + in_channels

@@ -72,8 +72,9 @@ def inception_v2(num_classes: int = 1000, in_channels: int = 3, activation: str 
                  separable_stem: bool = False) -> nn.Module:
     """Inception v2, or BN-Inception: two 3x3 convolutions for each 5x5, batch norm everywhere, no dropout.
 
-    The first convolution is a plain 7x7, as in the implementations that others quote; the paper's own was
-    separable with channel multiplier 8: `separable_stem=True`.
+    The first convolution is a plain 7x7, with which the mult-adds are the 2.03 G that others quote; the
+    paper's own was separable with channel multiplier 8: `separable_stem=True`. (The Inception v3 paper calls
+    a later network, on the way to v3, "Inception-v2".)
     """
     network = BranchedNetwork(TABLE_V2, num_classes, in_channels, activation, dropout=0.0)
     if separable_stem:

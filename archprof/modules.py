@@ -1,0 +1,104 @@
+"""Handling a module with care: walking it once, putting stand-ins in, giving it back as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .meta import stand_in
+
+Parts = list[tuple[str, nn.Module]]
+
+_TABLES = ("_parameters", "_buffers", "_modules")
+
+
+def walk(module: nn.Module) -> Parts:
+    """Every module once, with the first path that leads to it, parents before children.
+
+    The order and paths of `named_modules()`, which is too slow to be called for every question.
+    """
+    parts: Parts = []
+    seen: set[int] = set()
+    stack: list[tuple[str, nn.Module]] = [("", module)]
+    while stack:
+        path, part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        parts.append((path, part))
+        prefix = f"{path}." if path else ""
+        stack += [(prefix + name, child) for name, child in reversed(part._modules.items()) if child is not None]
+    return parts
+
+
+def tensors_of(parts: Parts, table: str) -> dict[str, Any]:
+    """Parameters (`table` '_parameters') or buffers ('_buffers') by qualified name, shared ones once."""
+    found: dict[str, Any] = {}
+    seen: set[int] = set()
+    for path, part in parts:
+        for name, tensor in getattr(part, table).items():
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                found[f"{path}.{name}" if path else name] = tensor
+    return found
+
+
+@contextmanager
+def untouched(parts: Parts) -> Iterator[None]:
+    """Whatever happens inside, the modules' modes, attributes and tables and torch's random state come back."""
+    kept: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    scripted: list[tuple[nn.Module, bool]] = []
+    for _, part in parts:
+        if isinstance(part, torch.jit.ScriptModule):
+            scripted.append((part, part.training))
+            continue
+        attributes = part.__dict__
+        kept.append((attributes, attributes.copy()))
+        kept += [(table, table.copy()) for name in _TABLES if (table := attributes.get(name))]
+    random_state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(random_state)
+        for table, before in kept:
+            table.clear()
+            table.update(before)
+        for part, training in scripted:
+            part.train(training)
+
+
+def set_training(parts: Parts, training: bool) -> None:
+    """Set each module's mode by itself: what `train()` was overridden to do besides must not happen."""
+    for _, part in parts:
+        if part.training is not training:
+            if isinstance(part, torch.jit.ScriptModule):
+                part.train(training)
+            else:
+                part.__dict__["training"] = training
+
+
+def put_stand_ins(parts: Parts) -> None:
+    """Replace every parameter and buffer by a stand-in on meta, wherever a module holds it."""
+    made: dict[int, Tensor] = {}
+    for _, part in parts:
+        for table in (part._parameters, part._buffers):
+            for name, tensor in table.items():
+                if tensor is not None and not tensor.is_meta:
+                    if id(tensor) not in made:
+                        made[id(tensor)] = stand_in(tensor)
+                    table[name] = made[id(tensor)]  # type: ignore[assignment]
+    if not made:
+        return
+    for _, part in parts:  # a recurrent layer keeps a list of its own weights
+        for name, value in part.__dict__.items():
+            if isinstance(value, list) and any(id(item) in made for item in value):
+                part.__dict__[name] = [made.get(id(item), item) for item in value]
+
+
+def any_real(tensors: Iterable[Tensor]) -> bool:
+    """Whether a tensor among them has values."""
+    return any(not tensor.is_meta for tensor in tensors)
