@@ -1,4 +1,4 @@
-"""What a measurement was taken on, as data: the fingerprint, and where two environments differ. Standard library only."""
+"""What a measurement was taken on, as data: its fingerprint, and where two differ. Standard library only."""
 
 from __future__ import annotations
 

@@ -7,10 +7,14 @@ import random
 from collections.abc import Sequence
 from statistics import NormalDist, median
 
-__all__ = ["bootstrap_ratio_interval", "half_width", "median", "median_interval", "quantile", "rank_sum_p"]
+__all__ = ["bootstrap_ratio_interval", "half_width", "median", "median_interval", "quantile", "rank_sum_p",
+           "student_interval"]
 
 #: Resamples of a bootstrap interval: Efron and Tibshirani 1993, section 14.2, ask for at least 1,000.
 RESAMPLES = 1000
+
+#: 97.5 % quantile of Student's t by degrees of freedom (0, which has none, then 1 to 4).
+STUDENT_T = (math.inf, 12.706, 4.303, 3.182, 2.776)
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -29,13 +33,15 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
 
     The number of values below the true median is binomial(n, 1/2); the interval runs between the
     order statistics that leave at most (1 - confidence)/2 on each side (Conover 1999, section 3.2;
-    recommended for performance data by Le Boudec 2010, section 2.2). With fewer than 6 values no such
-    pair exists at 95 %, and the whole range is returned.
+    recommended for performance data by Le Boudec 2010, section 2.2). With 2 to 5 values no such pair exists
+    at 95 %, and `student_interval` answers; one value is its own interval.
     """
     ordered = sorted(values)
     n = len(ordered)
-    if n < 6:
-        return ordered[0], ordered[-1]
+    if n == 1:
+        return ordered[0], ordered[0]
+    if n <= len(STUDENT_T):
+        return student_interval(ordered)
     if n > 500:  # the normal approximation is exact to one rank from here on
         reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(n) / 2
         below = max(math.floor(n / 2 - reach), 1)
@@ -49,12 +55,25 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     return ordered[below - 1], ordered[n - below]
 
 
+def student_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the middle of 2 to 5 positive values, if their logarithms are normal (Student 1908).
+
+    Times and ratios are positive and spread to the right, so it is their logarithms that are symmetric. The
+    median of the values always lies inside.
+    """
+    logs = [math.log(value) for value in values]
+    n, mean = len(logs), math.fsum(logs) / len(logs)
+    spread = math.sqrt(math.fsum((log - mean) ** 2 for log in logs) / (n - 1))
+    reach = STUDENT_T[n - 1] * spread / math.sqrt(n)
+    return math.exp(mean - reach), math.exp(mean + reach)
+
+
 def bootstrap_ratio_interval(
     above: Sequence[float], below: Sequence[float], confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of median(above) / median(below), unpaired (Efron and Tibshirani 1993, ch. 13).
+    """Percentile bootstrap interval of median(above) / median(below), unpaired.
 
-    The seed is fixed, so that the same samples always give the same interval.
+    Efron and Tibshirani 1993, chapter 13. The seed is fixed: the same samples always give the same interval.
     """
     draw = random.Random(seed)
     above, below = list(above), list(below)
@@ -71,7 +90,7 @@ def half_width(interval: tuple[float, float], centre: float) -> float:
 
 
 def rank_sum_p(one: Sequence[float], other: Sequence[float]) -> float:
-    """Two-sided p-value of the Wilcoxon rank-sum (Mann-Whitney) test that two samples come from one population.
+    """Two-sided p-value of the rank-sum test (Wilcoxon, Mann, Whitney) that two samples are of one kind.
 
     Exact for samples of at most 20 without ties, otherwise by the normal approximation with correction for
     ties and continuity (Conover 1999, section 5.1).
@@ -94,7 +113,7 @@ def rank_sum_p(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _ranks(values: Sequence[float]) -> tuple[list[float], list[int]]:
-    """The rank of each value from 1 on, equal values sharing the mean of theirs; and the sizes of the ties."""
+    """The rank of each value from 1 on, equal values sharing the mean of theirs; the sizes of the ties."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks, ties = [0.0] * len(values), []
     start = 0
@@ -111,7 +130,7 @@ def _ranks(values: Sequence[float]) -> tuple[list[float], list[int]]:
 
 
 def _rank_sum_ways(n: int, m: int) -> list[int]:
-    """How many arrangements of n and m values give each U from 0 to n*m: the Gaussian binomial's coefficients."""
+    """How many arrangements of n and m values give each U from 0 on: a Gaussian binomial's coefficients."""
     ways = [1] + [0] * (n * m)
     for k in range(1, n + 1):
         for u in range(n * m, m + k - 1, -1):  # times (1 - q^(m+k))

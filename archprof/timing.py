@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, log10
 from typing import Any
 
 from . import stats
@@ -11,8 +12,9 @@ from . import stats
 #: Below this many samples a 99th percentile is the maximum under another name.
 SAMPLES_FOR_P99 = 100
 
-#: Fewest values whose order statistics give a 95 % interval of a median: 1 - 2/2^6 = 96.9 %, 1 - 2/2^5 = 93.8 %.
-SAMPLES_FOR_INTERVAL = 6
+#: Fewest undisturbed blocks that say anything: with two, Student's interval is 9 standard deviations to each
+#: side, with three 2.5.
+FEWEST_BLOCKS = 3
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class Latency:
         fields = Block.__dataclass_fields__
         return cls(
             batch_size=saved["batch_size"],
-            blocks=tuple(Block(**{k: v for k, v in b.items() if k in fields}) for b in saved.get("blocks", ())),
+            blocks=tuple(Block(**{key: value for key, value in block.items() if key in fields})
+                         for block in saved.get("blocks", ())),
             measured_peak_bytes=saved.get("measured_peak_bytes"),
             why=saved.get("why"),
             error=saved.get("error"),
@@ -140,10 +143,13 @@ class Ratio:
     def sentence(self) -> str:
         """'resnet50 takes 3.9 (3.8 to 4.0) times as long as mobilenetv1 at batch 1'.
 
-        As many digits as the interval supports: one more than where its ends begin to differ.
+        As many decimals as the interval's width supports.
         """
         low, high = self.ci95
-        digits = next((d for d in (1, 2, 3) if f"{low:.{d}f}" != f"{high:.{d}f}"), 3)
+        if low == high:  # one block each: there is no interval
+            return (f"{self.architecture} takes {self.ratio:.2g} times as long as {self.reference} "
+                    f"at batch {self.batch_size} (measured once)")
+        digits = min(max(ceil(-log10(high - low)), 0), 4)
         shown = [f"{value:.{digits}f}" for value in (self.ratio, low, high)]
         return (f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
                 f"{self.reference} at batch {self.batch_size}")
@@ -153,12 +159,12 @@ def ratio_of(above: Latency, below: Latency) -> tuple[float, tuple[float, float]
     """How many times as long `above` takes as `below`, and the 95 % interval.
 
     Blocks of one round ran within moments of each other, so slow changes of the machine cancel in their
-    quotient: the estimate is the median of the quotients within rounds, its interval the order-statistic
-    interval of that median. Where fewer than 6 rounds have an undisturbed block of both, it is the
-    quotient of the medians, with a bootstrap interval.
+    quotient: the estimate is the median of the quotients within rounds, its interval that median's. Where
+    fewer than FEWEST_BLOCKS rounds have an undisturbed block of both, it is the quotient of the medians,
+    with a bootstrap interval.
     """
     quotients = _paired(above.clean, below.clean)
-    if len(quotients) >= SAMPLES_FOR_INTERVAL:
+    if len(quotients) >= FEWEST_BLOCKS:
         return stats.median(quotients), stats.median_interval(quotients)
     return above.p50_s / below.p50_s, stats.bootstrap_ratio_interval(above.seconds, below.seconds)
 
