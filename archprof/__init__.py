@@ -19,6 +19,7 @@ _PUBLIC = {
     "load": "sources",
     "profile": "counts",
     "compare": "comparison",
+    "check": "budgets",
     "Comparison": "records",
     "ArchitectureResult": "records",
     "StaticProfile": "records",
@@ -32,6 +33,7 @@ _PUBLIC = {
 __all__ = [*_PUBLIC, "__version__"]
 
 if TYPE_CHECKING:
+    from .budgets import check
     from .comparison import compare
     from .counts import profile
     from .errors import ArchprofError

@@ -159,7 +159,9 @@ def _checked(
     try:
         profile = counted(budget.model, budget.input_shape, budget.batch_size, budget.counts_training)
     except ArchprofError as error:
-        failed = Verdict(budget.name, budget.shown_model, "", "error", detail=str(error))
+        hint = " Its budget states no input_shape." if (
+            isinstance(error, ForwardFailed) and budget.input_shape is None) else ""
+        failed = Verdict(budget.name, budget.shown_model, "", "error", detail=f"{error}{hint}")
         return Checked(budget, None, (failed,))
     verdicts = [
         *_static(budget, profile, baseline, growth, counted),

@@ -16,8 +16,8 @@ from .building import build_on_meta
 from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from .inputs import default_inputs, first_shape, without_values
 from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
-from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .modules import Parts, tensors_of
+from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .shapes import Op, ShapeMemory
 from .trace import Trace, trace
 
