@@ -19,6 +19,7 @@ _PUBLIC = {
     "load": "sources",
     "profile": "counts",
     "compare": "comparison",
+    "check": "budgets",
     "Comparison": "records",
     "ArchitectureResult": "records",
     "StaticProfile": "records",
@@ -37,6 +38,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import separable
+    from .budgets import check
     from .comparison import compare
     from .counts import profile
     from .errors import ArchprofError
