@@ -25,7 +25,8 @@ _LAYER = {"in_channels": None, "out_channels": None, "kernel": None, "size": Non
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(
-        commands, "separable", run, "Standard against depthwise separable convolution, of a layer or a network.",
+        commands, "separable", run,
+        "Standard against depthwise separable convolution, of a layer or a network.",
         "archprof separable --in-channels 32 --out-channels 64 --kernel 3 --size 112 --measure\n"
         "         archprof separable resnet50 --plot ratios.svg\n"
         "         archprof separable mobilenetv1 --to standard")
@@ -152,8 +153,9 @@ def _check(args: argparse.Namespace) -> None:
     layer = [name for name in _LAYER if getattr(args, name) is not None]
     if args.model:
         if layer:
-            raise BadOption(f"--{layer[0].replace('_', '-')} describes one layer, but the model '{args.model}' "
-                            "is given too;", "give one of them.")
+            flag = f"--{layer[0].replace('_', '-')}"
+            raise BadOption(f"{flag} describes one layer, but the model '{args.model}' is given too;",
+                            "give one of them.")
         style_of(args.style or "mobilenet")
         direction_of(args.to or "separable")
         return

@@ -104,9 +104,10 @@ def _layer_notes(record: LayerComparison) -> Iterator[str]:
         yield "formula and count DISAGREE: trust neither before the cause is known"
     if record.convolution.bias:
         yield (f"the bias adds N = {record.convolution.out_channels} parameters to the standard layer and as "
-               f"many to the pointwise one: parameters, separable over standard: {float(record.parameter_ratio):.4f}")
-    yield ("Moved: input, parameters and output, each read or written once; FLOP/B: 2 FLOPs a mult-add, over bytes "
-           "moved")
+               "many to the pointwise one; with it the ratio of parameters is "
+               f"{float(record.parameter_ratio):.4f}")
+    yield ("Moved: input, parameters and output, each read or written once; FLOP/B: FLOPs, two a mult-add, "
+           "over bytes moved")
     if record.timing is not None:
         yield from _doubts(record.timing)
         if record.machine and record.timing.standard.reliable and record.timing.separable.reliable:
@@ -130,8 +131,9 @@ def shortfall(layer: LayerComparison, machine: Machine) -> Iterator[str]:
     halves = timing.depthwise, timing.pointwise
     if all(half is not None and half.measured for half in halves):
         times = [half.p50_s for half in halves if half is not None]
-        work = units.percent(layer.depthwise.macs / layer.separable.macs, 1)
-        yield (f"the depthwise half does {work} of the separable mult-adds and takes {units.percent(times[0] / sum(times), 1)} of the halves' time")
+        work, time = layer.depthwise.macs / layer.separable.macs, times[0] / sum(times)
+        yield (f"the depthwise half does {units.percent(work, 1)} of the separable mult-adds and takes "
+               f"{units.percent(time, 1)} of the halves' time")
     yield (f"at best, as measured, this machine does {units.count(machine.flops_per_s)}FLOP/s and moves "
            f"{units.size(machine.bytes_per_s)}/s: {machine.balance:.1f} FLOP while one byte moves")
     offers = {name: cost.arithmetic_intensity or 0.0 for name, cost in (
@@ -144,9 +146,11 @@ def shortfall(layer: LayerComparison, machine: Machine) -> Iterator[str]:
     if timing.depthwise is not None and timing.depthwise.measured:
         flops = layer.depthwise.flops / timing.depthwise.p50_s
         moved = layer.depthwise.bytes_moved / timing.depthwise.p50_s
-        yield (f"in its time the depthwise half does {units.count(flops)}FLOP/s "
-               f"({units.percent(flops / machine.flops_per_s, 0)} of the best) and moves {units.size(moved)}/s "
-               f"({units.percent(moved / machine.bytes_per_s, 0)} of the best; small layers stay in the caches)")
+        shares_of_best = (units.percent(flops / machine.flops_per_s, 0),
+                          units.percent(moved / machine.bytes_per_s, 0))
+        yield (f"in its time the depthwise half does {units.count(flops)}FLOP/s ({shares_of_best[0]} of the "
+               f"best) and moves {units.size(moved)}/s ({shares_of_best[1]} of the best; small layers stay in "
+               "the caches)")
 
 
 # --- a network ----------------------------------------------------------------------------------------------
@@ -181,8 +185,8 @@ def _layers(record: NetworkComparison) -> Table:
     notes = ["arrows run from the standard layer to what stands for it in the separable form, for one call",
              f"the counted ratio is the formula's, to the last unit, in {same} of {len(record.layers)} rows"]
     if timed:
-        notes.append("Time ratio: the two bare convolutions after one another, over the standard one, with its "
-                     f"95 % interval; {UNRELIABLE} could not be relied on")
+        notes.append("Time ratio: the two bare convolutions after one another over the standard one, 95 % "
+                     f"interval; {UNRELIABLE} could not be relied on")
     return _table(_network_heading(record), header, rows, notes, left=2)
 
 
@@ -228,9 +232,9 @@ def summary(record: NetworkComparison) -> Iterator[str]:
         if timing.standard.reliable and timing.separable.reliable:
             before, after = ((timing.standard, timing.separable) if record.to == "separable"
                              else (timing.separable, timing.standard))
-            yield (f"one forward pass goes from {units.milliseconds(before.p50_s)} to "
-                   f"{units.milliseconds(after.p50_s)} ms (x{after.p50_s / before.p50_s:.3f}); by its mult-adds "
-                   f"alone it would be x{new.macs / old.macs:.3f}")
+            times = _changed(before.p50_s, after.p50_s, units.milliseconds)
+            yield (f"one forward pass, in ms, goes from {times}; by its mult-adds alone it would be "
+                   f"x{new.macs / old.macs:.3f}")
     if record.machine is not None:
         waiting = sum((layer.depthwise.arithmetic_intensity or 0) < record.machine.balance
                       for layer in record.layers)
@@ -277,9 +281,10 @@ def shares_table(records: Sequence[Shares]) -> Table:
 
 def saving(record: Shares) -> str:
     """What rewriting would leave, as one sentence."""
-    return (f"every dense KxK convolution made depthwise separable would leave "
-            f"{units.count(record.separable_macs)} of {units.count(record.macs)} mult-adds and {units.count(record.separable_parameters)} of "
-            f"{units.count(record.parameters)} parameters, by the formula")
+    return ("every dense KxK convolution made depthwise separable would leave "
+            f"{units.count(record.separable_macs)} of {units.count(record.macs)} mult-adds and "
+            f"{units.count(record.separable_parameters)} of {units.count(record.parameters)} parameters, by "
+            "the formula")
 
 
 # --- cells --------------------------------------------------------------------------------------------------

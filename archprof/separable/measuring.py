@@ -1,4 +1,4 @@
-"""The clock beside the formula: both forms of a layer or network measured in turns, and the machine's limits."""
+"""The clock beside the formula: both forms measured in turns, and the machine's own limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGE = convolution(256, 256, 3, 56)
 
 
 class Sampling(NamedTuple):
-    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds, for all."""
+    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds."""
 
     time_budget: float = 30.0
     precision: float = 0.02

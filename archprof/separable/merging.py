@@ -140,8 +140,8 @@ def _observe(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]
         with torch.no_grad(), flow:
             out = observed(*inputs, **kwargs)
     except Exception as reason:
-        raise ForwardFailed(f"the forward of {type(module).__name__} failed on the meta device: "
-                            f"{str(reason).splitlines()[0]}.",
+        said = (str(reason).splitlines() or [type(reason).__name__])[0]
+        raise ForwardFailed(f"the forward of {type(module).__name__} failed on the meta device: {said}.",
                             "Which layers follow which could not be seen.") from reason
     flow.read(out, _OUTSIDE)
     return flow.calls

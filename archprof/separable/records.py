@@ -143,7 +143,7 @@ class NetworkComparison:
 
     @property
     def promised_macs(self) -> int:
-        """Mult-adds of the separable side by the formula alone: what the ratios leave of the standard side."""
+        """Mult-adds of the separable side by the formula: what the ratios leave of the standard side."""
         saved = sum(layer.calls * (layer.convolution.standard.macs - layer.convolution.separable.macs)
                     for layer in self.layers)
         return self.standard.macs - saved
@@ -273,7 +273,8 @@ def _layer(record: LayerComparison) -> dict[str, Any]:
         | {part: as_json(getattr(conv, part)) for part in ("standard", "depthwise", "pointwise")},
         "counted": {"ratio": float(record.ratio), "parameter_ratio": float(record.parameter_ratio),
                     "agrees": record.agrees}
-        | {part: as_json(getattr(record, part)) for part in ("standard", "depthwise", "between", "pointwise")},
+        | {part: as_json(getattr(record, part))
+           for part in ("standard", "depthwise", "between", "pointwise")},
         "timing": _timing(record.timing),
         "machine": _machine(record.machine),
     }

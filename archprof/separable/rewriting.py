@@ -55,8 +55,8 @@ class Separable(nn.Sequential):
     def __getattr__(self, name: str) -> Any:
         if name in ("weight", "bias"):
             raise AttributeError(
-                f"'{name}' of a convolution that was rewritten as depthwise + pointwise: the network reads it "
-                "instead of calling the layer, so this layer cannot be rewritten")
+                f"'{name}' of a convolution that was rewritten as depthwise + pointwise: the network reads "
+                "it instead of calling the layer, so this layer cannot be rewritten")
         return super().__getattr__(name)
 
 
@@ -125,7 +125,7 @@ def separate(module: nn.Module, *, style: str = "mobilenet") -> Rewritten:
 
 
 def replace(root: nn.Module, new: dict[int, nn.Module]) -> nn.Module:
-    """`root` with modules exchanged by identity, in place, wherever the tree or a plain list in it holds them."""
+    """`root` with modules exchanged by identity, in place, in the tree and in plain lists beside it."""
     if id(root) in new:
         return new[id(root)]
     for owner in list(root.modules()):

@@ -55,7 +55,7 @@ def _fill(page: Page, layers: Sequence[LayerComparison]) -> None:
     ends = max(1024, 2 * max(outputs))
     ratios = [float(layer.ratio) for layer in layers] + [end for pair in measured if pair for end in pair]
     page.title(
-        "What a depthwise separable convolution leaves of the mult-adds" + (", and of the time" if timed else ""),
+        "What a depthwise separable convolution leaves of the mult-adds" + (" and the time" if timed else ""),
         "Separable over standard; curves 1/N + 1/Dk², dashed their asymptotes 1/Dk²; both axes logarithmic")
     page.legend([Line2D([], [], color=colour, marker=marker, markersize=4) for colour,
                  marker in looks.values()],
