@@ -149,8 +149,8 @@ def shortfall(layer: LayerComparison, machine: Machine) -> Iterator[str]:
         shares_of_best = (units.percent(flops / machine.flops_per_s, 0),
                           units.percent(moved / machine.bytes_per_s, 0))
         yield (f"in its time the depthwise half does {units.count(flops)}FLOP/s ({shares_of_best[0]} of the "
-               f"best) and moves {units.size(moved)}/s ({shares_of_best[1]} of the best; small layers stay in "
-               "the caches)")
+               f"best) and moves {units.size(moved)}/s ({shares_of_best[1]} of the best; small layers stay "
+               "in the caches)")
 
 
 # --- a network ----------------------------------------------------------------------------------------------
