@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-#: Public name -> the module that defines it ('' : the module itself is the public name).
+#: Public name -> the module that defines it.
 _PUBLIC = {
     "load": "sources",
     "profile": "counts",
@@ -30,7 +30,10 @@ _PUBLIC = {
     "separable": "",
 }
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    "Accuracy", "ArchitectureResult", "ArchprofError", "Comparison", "Latency", "LayerCost", "Ratio", "StaticProfile",
+    "__version__", "compare", "costs", "load", "profile", "separable",
+]
 
 if TYPE_CHECKING:
     from . import separable
@@ -42,7 +45,13 @@ if TYPE_CHECKING:
     from .timing import Latency, Ratio
 
 
+#: Modules that are public as they stand.
+_MODULES = ("costs", "separable")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module 'archprof' has no attribute '{name}'")
     if not _PUBLIC[name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import torch
@@ -27,11 +28,11 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
 
 def _recorded(step: Callable[[], object]) -> int:
     """The highest running sum of the profiler's memory events on the CPU."""
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities, profile_memory=True) as recorded:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or else the profiler reports its start on stderr
+    # torch.autograd's profiler, as torch.profiler imports a second's worth of sympy and dynamo
+    with torch.autograd.profiler.profile(profile_memory=True) as recorded:
         step()
-    results = recorded.profiler.kineto_results if recorded.profiler else None
-    events = [event for event in results.events() if event.name() == "[memory]"] if results else []
+    events = [event for event in recorded.kineto_results.events() if event.name() == "[memory]"]
     held = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()

@@ -29,8 +29,13 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 class Step:
     """One pass, called without arguments; knows the memory that it keeps and takes."""
 
-    def __init__(self, run: Callable[[], object], device: torch.device, held: Callable[[], object],
-                 optimizer: torch.optim.Optimizer | None = None) -> None:
+    def __init__(
+        self,
+        run: Callable[[], object],
+        device: torch.device,
+        held: Callable[[], object],
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
         self._run, self._device, self._held, self.optimizer = run, device, held, optimizer
 
     def __call__(self) -> object:
@@ -45,12 +50,17 @@ class Step:
     @property
     def optimizer_state_bytes(self) -> int:
         """Bytes of the optimizer's state: 0 in eval mode and before the first step."""
-        return memory.bytes_of([list(state.values()) for state in self.optimizer.state.values()]) if self.optimizer else 0
+        states = self.optimizer.state.values() if self.optimizer else ()
+        return memory.bytes_of([list(state.values()) for state in states])
 
 
-def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditions,
-                 kwargs: Mapping[str, Any] | None = None) -> Step:
-    """A step that runs `module(*inputs, **kwargs)` under the conditions; in mode 'train' a whole training step.
+def forward_step(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    conditions: Conditions,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Step:
+    """A step that runs `module(*inputs, **kwargs)`; in mode 'train' a whole training step.
 
     Module and inputs are taken as they are: already on the device, in the dtype and layout (`materialise`,
     `moved`). With `compile` the first call compiles; with `cuda_graph` the pass is captured here, so that
@@ -76,15 +86,20 @@ def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditi
 
     def held() -> object:
         states = list(optimizer.state.values()) if optimizer else []
-        return [list(module.parameters()), list(module.buffers()), inputs, dict(kwargs),
-                [list(state.values()) for state in states]]
+        return [
+            list(module.parameters()),
+            list(module.buffers()),
+            inputs,
+            dict(kwargs),
+            [list(state.values()) for state in states],
+        ]
 
     run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
     return Step(run, device, held, optimizer)
 
 
 def loss_of(output: object) -> torch.Tensor:
-    """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean of squares.
+    """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean square.
 
     Several outputs (auxiliary heads) are summed. Computed in float32, as mixed-precision training does.
     """
@@ -94,7 +109,9 @@ def loss_of(output: object) -> torch.Tensor:
             first = torch.zeros(len(values), dtype=torch.long, device=values.device)
             return nn.functional.cross_entropy(values, first)
         return values.square().mean()
-    parts = list(output.values()) if isinstance(output, dict) else list(output) if isinstance(output, (list, tuple)) else []
+    if isinstance(output, dict):
+        output = tuple(output.values())
+    parts = output if isinstance(output, (list, tuple)) else ()
     losses = [loss_of(part) for part in parts if part is not None]
     if not losses:
         raise TypeError(f"no loss can be taken of an output of type {type(output).__name__}")

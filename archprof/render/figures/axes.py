@@ -18,8 +18,12 @@ def logarithmic(axis: Axis, values: Iterable[float], low_room: float = 1.25, hig
     low, high = min(known) / low_room, max(known) * high_room
     _scale(axis, "log", low, high)
     steps = (1, 2, 5) if high / low < 300 else (1,)
-    ticks = [digit * 10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-             for digit in steps if low <= digit * 10.0**power <= high]
+    ticks = [
+        digit * 10.0**power
+        for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        for digit in steps
+        if low <= digit * 10.0**power <= high
+    ]
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain(value)))

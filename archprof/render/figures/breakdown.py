@@ -19,9 +19,19 @@ OTHER = "other"
 _SMALL = 0.02
 
 #: The first word found in a type's name decides its colour, so that a type looks the same in every figure.
-_COLOURS = (("depthwise", style.ORANGE), ("dw", style.ORANGE), ("1x1", style.BLUE), ("3x3", style.SKY),
-            ("linear", style.VERMILLION), ("fully", style.VERMILLION), ("attention", style.PURPLE),
-            ("matmul", style.PURPLE), ("5x5", style.GREEN), ("7x7", style.PURPLE), ("norm", style.GREEN))
+_COLOURS = (
+    ("depthwise", style.ORANGE),
+    ("dw", style.ORANGE),
+    ("1x1", style.BLUE),
+    ("3x3", style.SKY),
+    ("linear", style.VERMILLION),
+    ("fully", style.VERMILLION),
+    ("attention", style.PURPLE),
+    ("matmul", style.PURPLE),
+    ("5x5", style.GREEN),
+    ("7x7", style.PURPLE),
+    ("norm", style.GREEN),
+)
 _SPARE = (style.GREEN, style.PURPLE, style.ORANGE, style.SKY, style.BLUE, style.VERMILLION)
 
 
@@ -33,28 +43,48 @@ def type_colours(types: Sequence[str]) -> dict[str, str]:
         choices = [usual, *_SPARE] if usual else list(_SPARE)
         free = [colour for colour in choices if colour not in out.values()]
         shade = len(out) // 6
-        out[type] = style.GREY if type == OTHER else (
-            free[0] if free else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade))
+        out[type] = (
+            style.GREY
+            if type == OTHER
+            else (
+                free[0]
+                if free
+                else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade)
+            )
+        )
     return out
 
 
-@draws("breakdown",
-       "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. Types below "
-      "2 % everywhere are one part, 'other'. Shares of mult-adds are not shares of time.")
+@draws(
+    "breakdown",
+    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. Types below "
+    "2 % everywhere are one part, 'other'. Shares of mult-adds are not shares of time.",
+)
 def breakdown(page: Page) -> None:
     rows = [row for row in page.rows if row.result.profile is not None and row.result.profile.by_type]
-    dropped = [(row.label, f"failed: {row.result.error}" if row.result.error else "not counted by layer type")
-               for row in page.rows if row not in rows]
+    dropped = [
+        (row.label, f"failed: {row.result.error}" if row.result.error else "not counted by layer type")
+        for row in page.rows
+        if row not in rows
+    ]
     if not rows:
-        raise BadOption("no network was counted by layer type:",
-                        "; ".join(f"{label}: {why}" for label, why in dropped) + ".")
-    wanted = [("Params", [shares(row, "parameters") for row in rows]),
-              ("Mult-Adds", [shares(row, "macs") for row in rows])]
+        raise BadOption(
+            "no network was counted by layer type:",
+            "; ".join(f"{label}: {why}" for label, why in dropped) + ".",
+        )
+    wanted = [
+        ("Params", [shares(row, "parameters") for row in rows]),
+        ("Mult-Adds", [shares(row, "macs") for row in rows]),
+    ]
     types = _types([share for _, all_shares in wanted for share in all_shares])
     colours = type_colours(types)
     page.title("Shares by layer type" if len(rows) > 1 else f"{rows[0].label}: shares by layer type")
-    page.legend([Patch(facecolor=colours[type], edgecolor="none") for type in types], types, handlelength=0.9,
-                handleheight=0.9)
+    page.legend(
+        [Patch(facecolor=colours[type], edgecolor="none") for type in types],
+        types,
+        handlelength=0.9,
+        handleheight=0.9,
+    )
     plots = page.plots(2, 1) if page.narrow else [page.plots(1, 2)[0]]
     cells = [plot for line in plots for plot in line]
     for place, (plot, (title, all_shares)) in enumerate(zip(cells, wanted, strict=True)):
@@ -82,8 +112,10 @@ def _types(all_shares: Sequence[Mapping[str, float]]) -> list[str]:
         for type, part in share.items():
             largest[type] = max(largest.get(type, 0.0), part)
             weight[type] = weight.get(type, 0.0) + part
-    kept = sorted((type for type in largest if largest[type] >= _SMALL and type != OTHER),
-                  key=lambda type: (-weight[type], type))[:8]
+    kept = sorted(
+        (type for type in largest if largest[type] >= _SMALL and type != OTHER),
+        key=lambda type: (-weight[type], type),
+    )[:8]
     return kept + ([OTHER] if any(part > 0 and type not in kept for type, part in largest.items()) else [])
 
 
@@ -94,17 +126,38 @@ def _folded(share: Mapping[str, float], types: Sequence[str]) -> dict[str, float
     return folded
 
 
-def _stack(page: Page, plot: Axes, parts: Sequence[Mapping[str, float]], types: Sequence[str],
-           colours: Mapping[str, str]) -> None:
+def _stack(
+    page: Page,
+    plot: Axes,
+    parts: Sequence[Mapping[str, float]],
+    types: Sequence[str],
+    colours: Mapping[str, str],
+) -> None:
     starts = [0.0] * len(parts)
     for type in types:
         lengths = [100 * part[type] for part in parts]
-        plot.barh(range(len(parts)), lengths, left=starts, height=0.74, color=colours[type], linewidth=0.6,
-                  edgecolor=page.theme.paper, label=type)
+        plot.barh(
+            range(len(parts)),
+            lengths,
+            left=starts,
+            height=0.74,
+            color=colours[type],
+            linewidth=0.6,
+            edgecolor=page.theme.paper,
+            label=type,
+        )
         for place, (start, length) in enumerate(zip(starts, lengths, strict=True)):
             if length >= 11:
-                plot.text(start + length / 2, place, f"{length:.0f}", ha="center", va="center", size=page.tiny,
-                          color="#ffffff" if style.dark(colours[type]) else "#1f2328", gid="label")
+                plot.text(
+                    start + length / 2,
+                    place,
+                    f"{length:.0f}",
+                    ha="center",
+                    va="center",
+                    size=page.tiny,
+                    color="#ffffff" if style.dark(colours[type]) else "#1f2328",
+                    gid="label",
+                )
         starts = [start + length for start, length in zip(starts, lengths, strict=True)]
     axes.linear(plot.xaxis, 0, 100)
     plot.set_ylim(len(parts) - 0.4, -0.6)

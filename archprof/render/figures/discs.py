@@ -28,15 +28,20 @@ from .registry import draws
 from .rows import Row
 
 
-@draws("ball",
-       "The ball chart of Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 2). Up is more accurate, left is "
-      "cheaper; the area of a disc, not its radius, is proportional to the number of parameters. Operations and "
-      "parameters are counted for one image; accuracies are published ones, at the sources' protocols.")
+@draws(
+    "ball",
+    "The ball chart of Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 2). Up is more accurate, left is "
+    "cheaper; the area of a disc, not its radius, is proportional to the number of parameters. Operations and "
+    "parameters are counted for one image; accuracies are published ones, at the sources' protocols.",
+)
 def ball(page: Page) -> None:
     options = page.options
     cost, percent, weight = MEASURES[options.ops], MEASURES["top1"], MEASURES["parameters"]
     rows, dropped = complete(page.rows, [cost, percent, weight], options, page.comparison)
-    page.title(f"{accuracy_title(options)} against operations", "Disc area is proportional to the number of parameters")
+    page.title(
+        f"{accuracy_title(options)} against operations",
+        "Disc area is proportional to the number of parameters",
+    )
     plot = page.plot()
     xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
     scale = _area_scale(page, sizes)
@@ -46,26 +51,33 @@ def ball(page: Page) -> None:
     axes.linear(plot.yaxis, *_padded(ys, 0.13))
     plot.set_xlabel(cost.label(options))
     plot.set_ylabel(percent_label(page))
-    page.note("Mult-Adds count one for each multiply-accumulate." if options.ops == "macs"
-              else "FLOPs count two for each multiply-accumulate.")
+    page.note(
+        "Mult-Adds count one for each multiply-accumulate."
+        if options.ops == "macs"
+        else "FLOPs count two for each multiply-accumulate."
+    )
     page.note(sources(claims(rows, options), "Accuracy"))
     page.left_out(dropped)
     radii = [math.sqrt(size * scale) / 2 for size in sizes]
     page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, radii))
 
 
-@draws("throughput",
-       "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 9), "
-      "disc area proportional to mult-adds. The line is the upper envelope: no network shown is both faster and more "
-      "accurate than one on it. Speeds hold for the machine named; accuracies are published.")
+@draws(
+    "throughput",
+    "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 9), "
+    "disc area proportional to mult-adds. The line is the upper envelope: no network shown is both faster and more "
+    "accurate than one on it. Speeds hold for the machine named; accuracies are published.",
+)
 def throughput(page: Page) -> None:
     page.options = _at_one_batch_size(page)
     options = page.options
     rate, percent, work = MEASURES["throughput"], MEASURES["top1"], MEASURES[options.ops]
     rows, dropped = complete(page.rows, [rate, percent, work], options, page.comparison)
-    page.title(f"{accuracy_title(options)} against speed",
-               f"At batch size {options.batch_size}; disc area is proportional to {work.title}; "
-               "the line is the upper envelope")
+    page.title(
+        f"{accuracy_title(options)} against speed",
+        f"At batch size {options.batch_size}; disc area is proportional to {work.title}; "
+        "the line is the upper envelope",
+    )
     plot = page.plot()
     xs, ys, sizes = (_values(page, rows, m) for m in (rate, percent, work))
     scale = _area_scale(page, sizes)
@@ -84,8 +96,10 @@ def throughput(page: Page) -> None:
     page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, radii, steps))
 
 
-@draws("pareto",
-       "The networks that no other one beats on both measures at once, joined by a line; the others are drawn pale.")
+@draws(
+    "pareto",
+    "The networks that no other one beats on both measures at once, joined by a line; the others are drawn pale.",
+)
 def pareto(page: Page) -> None:
     x, y = measure(page.options.x, "--x"), measure(page.options.y, "--y")
     if x is y:
@@ -96,15 +110,27 @@ def pareto(page: Page) -> None:
     plot = page.plot()
     xs, ys = (_values(page, rows, m) for m in (x, y))
     front = front_of(xs, ys, x.better, y.better)
-    page.title(f"{y.title} against {x.title.lower() if x.unit != 'M' else x.title}",
-               f"Joined: the {len(front)} of {len(rows)} that no other beats on both")
+    page.title(
+        f"{y.title} against {x.title.lower() if x.unit != 'M' else x.title}",
+        f"Joined: the {len(front)} of {len(rows)} that no other beats on both",
+    )
     steps = _envelope(page, plot, xs, ys, x.better, y.better)
     size = (5.0 if page.narrow else 6.5) ** 2
     for i, row in enumerate(rows):
         look = page.styles[row.family]
         pale = i not in front
-        plot.scatter([xs[i]], [ys[i]], s=size, marker=look.marker, facecolor=look.colour, gid="point",
-                     edgecolor=page.edge(look.colour), linewidth=0.6, alpha=0.35 if pale else 1, zorder=4)
+        plot.scatter(
+            [xs[i]],
+            [ys[i]],
+            s=size,
+            marker=look.marker,
+            facecolor=look.colour,
+            gid="point",
+            edgecolor=page.edge(look.colour),
+            linewidth=0.6,
+            alpha=0.35 if pale else 1,
+            zorder=4,
+        )
     for m, axis, values in ((x, plot.xaxis, xs), (y, plot.yaxis, ys)):
         if m.linear:
             axes.linear(axis, *_padded(values, 0.12))
@@ -117,7 +143,9 @@ def pareto(page: Page) -> None:
     if x.timed or y.timed:
         _doubts(page, rows, [reliable(row, page.options.batch_size) for row in rows], hollow=False)
     page.left_out(dropped)
-    page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, [math.sqrt(size) / 2] * len(rows), steps))
+    page.finish(
+        _height(page), lambda: _label(page, plot, rows, xs, ys, [math.sqrt(size) / 2] * len(rows), steps)
+    )
 
 
 def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
@@ -149,19 +177,41 @@ def _area_scale(page: Page, sizes: Sequence[float]) -> float:
     return diameter**2 / max(sizes) if max(sizes) > 0 else 1.0
 
 
-def _discs(page: Page, plot: Axes, rows: Sequence[Row], xs: Sequence[float], ys: Sequence[float],
-           areas: Sequence[float], trusted: Sequence[bool] | None = None) -> None:
+def _discs(
+    page: Page,
+    plot: Axes,
+    rows: Sequence[Row],
+    xs: Sequence[float],
+    ys: Sequence[float],
+    areas: Sequence[float],
+    trusted: Sequence[bool] | None = None,
+) -> None:
     """Large discs first, so that small ones lie on top; hollow where the value cannot be relied on."""
     order = sorted(range(len(rows)), key=lambda i: (-areas[i], rows[i].label))
     colours = [page.colour(rows[i]) for i in order]
     full = trusted or [True] * len(rows)
     areas_in_order = [areas[i] for i in order]
     # paper below, so that lines end at a disc's edge although discs let each other shine through
-    plot.scatter([xs[i] for i in order], [ys[i] for i in order], s=areas_in_order, marker="o", linewidth=0, zorder=3,
-                 facecolor=page.theme.paper)
-    plot.scatter([xs[i] for i in order], [ys[i] for i in order], s=areas_in_order, marker="o", gid="discs",
-                 facecolor=[f"{c}bf" if full[i] else "none" for i, c in zip(order, colours, strict=True)],
-                 edgecolor=[page.edge(c) for c in colours], linewidth=0.8, zorder=4)
+    plot.scatter(
+        [xs[i] for i in order],
+        [ys[i] for i in order],
+        s=areas_in_order,
+        marker="o",
+        linewidth=0,
+        zorder=3,
+        facecolor=page.theme.paper,
+    )
+    plot.scatter(
+        [xs[i] for i in order],
+        [ys[i] for i in order],
+        s=areas_in_order,
+        marker="o",
+        gid="discs",
+        facecolor=[f"{c}bf" if full[i] else "none" for i, c in zip(order, colours, strict=True)],
+        edgecolor=[page.edge(c) for c in colours],
+        linewidth=0.8,
+        zorder=4,
+    )
 
 
 def _size_key(page: Page, sizes: Sequence[float], scale: float, title: str, unit: str) -> None:
@@ -180,11 +230,25 @@ def _size_key(page: Page, sizes: Sequence[float], scale: float, title: str, unit
         at += across + 0.04 + page.text_width(name, page.small) + 0.14
     strip = page.strip(at - 0.14, tall)
     strip.text(0, tall / 2, title, size=page.small, color=page.theme.muted, ha="left", va="center")
-    strip.scatter(centres, [tall / 2] * len(shown), s=[size * scale for size in shown], facecolor=f"{page.theme.muted}40",
-                  edgecolor=page.theme.muted, linewidth=0.8, gid="size key")
+    strip.scatter(
+        centres,
+        [tall / 2] * len(shown),
+        s=[size * scale for size in shown],
+        facecolor=f"{page.theme.muted}40",
+        edgecolor=page.theme.muted,
+        linewidth=0.8,
+        gid="size key",
+    )
     for name, centre, across in zip(names, centres, inches, strict=True):
-        strip.text(centre + across / 2 + 0.04, tall / 2, name, size=page.small, color=page.theme.ink, ha="left",
-                   va="center")
+        strip.text(
+            centre + across / 2 + 0.04,
+            tall / 2,
+            name,
+            size=page.small,
+            color=page.theme.ink,
+            ha="left",
+            va="center",
+        )
 
 
 def _round_below(value: float) -> float:
@@ -193,8 +257,9 @@ def _round_below(value: float) -> float:
     return max(digit for digit in (1, 2, 5) if digit * power <= value * (1 + 1e-9)) * power
 
 
-def _envelope(page: Page, plot: Axes, xs: Sequence[float], ys: Sequence[float], x_better: str,
-              y_better: str) -> list[tuple[list[float], list[float]]]:
+def _envelope(
+    page: Page, plot: Axes, xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str
+) -> list[tuple[list[float], list[float]]]:
     """Steps along the front: right-angled, since nothing was measured between two networks. Returns the steps."""
     front = front_of(xs, ys, x_better, y_better)
     corners: list[tuple[float, float]] = []
@@ -211,8 +276,10 @@ def _envelope(page: Page, plot: Axes, xs: Sequence[float], ys: Sequence[float], 
 def _doubts(page: Page, rows: Sequence[Row], trusted: Sequence[bool], hollow: bool = True) -> None:
     doubtful = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
     if doubtful:
-        page.note(f"{'Hollow, n' if hollow else 'N'}ot to be relied on (the machine was disturbed): "
-                  f"{', '.join(doubtful)}.")
+        page.note(
+            f"{'Hollow, n' if hollow else 'N'}ot to be relied on (the machine was disturbed): "
+            f"{', '.join(doubtful)}."
+        )
 
 
 def _padded(values: Sequence[float], share: float, floor: float | None = None) -> tuple[float, float]:
@@ -226,6 +293,13 @@ def _height(page: Page) -> float:
     return page.options.width * (0.86 if page.narrow else 0.62)
 
 
-def _label(page: Page, plot: Axes, rows: Sequence[Row], xs: Sequence[float], ys: Sequence[float],
-           radii: Sequence[float], lines: Sequence[tuple[list[float], list[float]]] = ()) -> None:
+def _label(
+    page: Page,
+    plot: Axes,
+    rows: Sequence[Row],
+    xs: Sequence[float],
+    ys: Sequence[float],
+    radii: Sequence[float],
+    lines: Sequence[tuple[list[float], list[float]]] = (),
+) -> None:
     beside_points(page, plot, list(zip(xs, ys, strict=True)), [row.label for row in rows], radii, lines)

@@ -43,11 +43,13 @@ def line_through(xs: Sequence[float], ys: Sequence[float]) -> Fit | None:
     return Fit(slope, intercept, 1 - missed / total if total else 1.0, n)
 
 
-@draws("ops-latency",
-       "Time per image against operations at one batch size, with a least-squares line through each family of at least "
-      "two networks (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 9). Slope and R^2 stand in the key; "
-      "with two networks R^2 would be 1 by construction and is left out. Hollow marks cannot be relied on and are in "
-      "no fit.")
+@draws(
+    "ops-latency",
+    "Time per image against operations at one batch size, with a least-squares line through each family of at least "
+    "two networks (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 9). Slope and R^2 stand in the key; "
+    "with two networks R^2 would be 1 by construction and is left out. Hollow marks cannot be relied on and are in "
+    "no fit.",
+)
 def ops_latency(page: Page) -> None:
     size = usual_batch_size(page.comparison, page.options)
     page.options = replace(page.options, batch_size=size)
@@ -56,7 +58,9 @@ def ops_latency(page: Page) -> None:
     xs = [work.read(row.result, page.options) or 0.0 for row in rows]
     ys = [time.read(row.result, page.options) or 0.0 for row in rows]
     trusted = [reliable(row, size) for row in rows]
-    page.title("Time per image against operations", f"At batch size {size}; lines: least squares within a family")
+    page.title(
+        "Time per image against operations", f"At batch size {size}; lines: least squares within a family"
+    )
     plot = page.plot()
     diameter = 5.0 if page.narrow else 6.5
     handles, keys, lines = [], [], []
@@ -67,9 +71,17 @@ def ops_latency(page: Page) -> None:
         for sure in (True, False):
             chosen = [i for i in members if trusted[i] is sure]
             if chosen:
-                mark = plot.scatter([xs[i] for i in chosen], [ys[i] for i in chosen], s=diameter**2, zorder=4,
-                                    marker=look.marker, facecolor=look.colour if sure else page.theme.paper,
-                                    edgecolor=edge, linewidth=0.6, gid=f"points {family}")
+                mark = plot.scatter(
+                    [xs[i] for i in chosen],
+                    [ys[i] for i in chosen],
+                    s=diameter**2,
+                    zorder=4,
+                    marker=look.marker,
+                    facecolor=look.colour if sure else page.theme.paper,
+                    edgecolor=edge,
+                    linewidth=0.6,
+                    gid=f"points {family}",
+                )
         fitted = [i for i in members if trusted[i]]
         fit = line_through([xs[i] for i in fitted], [ys[i] for i in fitted])
         if fit:
@@ -88,9 +100,17 @@ def ops_latency(page: Page) -> None:
     if unsure:
         page.note(f"Hollow, not to be relied on and in no fit: {', '.join(unsure)}.")
     page.left_out(dropped)
-    page.finish(page.options.width * (0.95 if page.narrow else 0.66),
-                lambda: beside_points(page, plot, list(zip(xs, ys, strict=True)), [row.label for row in rows],
-                                      [diameter / 2] * len(rows), lines) and None)
+    page.finish(
+        page.options.width * (0.95 if page.narrow else 0.66),
+        lambda: beside_points(
+            page,
+            plot,
+            list(zip(xs, ys, strict=True)),
+            [row.label for row in rows],
+            [diameter / 2] * len(rows),
+            lines,
+        ),
+    )
 
 
 def _fit_words(fit: Fit | None) -> str:

@@ -5,6 +5,7 @@ A kind draws its marks, then calls `finish`; only then are sizes final and label
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
-from ...errors import BadOption, did_you_mean
+from ...errors import BadOption
 from ...records import Comparison
 from . import style
 from .conditions import conditions
@@ -41,13 +42,16 @@ class Page:
         self.rows: list[Row] = rows_of(comparison, options)
         self.narrow = options.width < 4.5
         self.text, self.small, self.tiny = (7.0, 6.2, 5.2) if self.narrow else (9.0, 8.0, 6.5)
-        self.figure = Figure(figsize=(options.width, options.width), dpi=options.dpi, facecolor=self.theme.paper)
+        self.figure = Figure(
+            figsize=(options.width, options.width), dpi=options.dpi, facecolor=self.theme.paper
+        )
         self._canvas = FigureCanvasAgg(self.figure)
         self.renderer: Any = self._canvas.get_renderer()
         self._title: tuple[str, str] = ("", "")
         self._legends: list[Legend] = []
         self._strips: list[tuple[Axes, float, float]] = []
         self._notes: list[str] = []
+        self._missing: dict[str, tuple[str, dict[str, list[int]]]] = {}
         self._grid: list[list[Axes]] = []
         self.right_margin = 0.0  # inches kept free right of the plots, for labels at line ends
 
@@ -55,8 +59,10 @@ class Page:
 
     def plots(self, rows: int = 1, columns: int = 1) -> list[list[Axes]]:
         """Empty plots in a grid; one call a page."""
-        self._grid = [[self.figure.add_axes((0.1, 0.1, 0.8, 0.8), label=f"plot {r} {c}") for c in range(columns)]
-                      for r in range(rows)]
+        self._grid = [
+            [self.figure.add_axes((0.1, 0.1, 0.8, 0.8), label=f"plot {r} {c}") for c in range(columns)]
+            for r in range(rows)
+        ]
         for plot in (plot for row in self._grid for plot in row):
             self._dress(plot)
         return self._grid
@@ -74,6 +80,15 @@ class Page:
         if sentence not in self._notes:
             self._notes.append(sentence)
 
+    def missing(self, what: str, why: str, label: str, batch_size: int) -> None:
+        """A value of a curve that is not there, or not to be relied on.
+
+        Told reason by reason, network by network; reasons that differ in their numbers alone are one.
+        """
+        why = why.rstrip(".")
+        key = what + re.sub(r"[0-9.]+", "0", why)
+        self._missing.setdefault(key, (f"{what} ({why})", {}))[1].setdefault(label, []).append(batch_size)
+
     def left_out(self, reasons: Iterable[tuple[str, str]]) -> None:
         """Name the (label, reason) of what the figure could not show, reason by reason."""
         grouped: dict[str, list[str]] = {}
@@ -82,12 +97,22 @@ class Page:
         for reason, labels in grouped.items():
             self.note(f"Left out ({reason}): {', '.join(labels)}.")
 
-    def legend(self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any) -> Legend:
+    def legend(
+        self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any
+    ) -> Legend:
         """A row of keys between title and plots, in as many columns as fit."""
         for columns in range(len(handles), 0, -1):
             legend = Legend(
-                self.figure, list(handles), list(labels), ncols=columns, loc="upper left", frameon=False,
-                borderpad=0, borderaxespad=0, fontsize=self.small, labelcolor=self.theme.ink,
+                self.figure,
+                list(handles),
+                list(labels),
+                ncols=columns,
+                loc="upper left",
+                frameon=False,
+                borderpad=0,
+                borderaxespad=0,
+                fontsize=self.small,
+                labelcolor=self.theme.ink,
                 **({"handletextpad": 0.35, "columnspacing": 1.1, "handlelength": 1.2} | more),
             )
             if title:
@@ -103,7 +128,9 @@ class Page:
 
     def strip(self, width: float, height: float) -> Axes:
         """An empty strip for a key, its coordinates in inches; beside the title where there is room, else below."""
-        strip = self.figure.add_axes((0, 0, width / self.options.width, 0.1), label=f"strip {len(self._strips)}")
+        strip = self.figure.add_axes(
+            (0, 0, width / self.options.width, 0.1), label=f"strip {len(self._strips)}"
+        )
         strip.set_axis_off()
         strip.set_xlim(0, width)
         strip.set_ylim(0, height)
@@ -124,7 +151,7 @@ class Page:
 
     # -- layout ----------------------------------------------------------------------------------
 
-    def finish(self, height: float, place: Callable[[], None] | None = None) -> None:
+    def finish(self, height: float, place: Callable[[], object] | None = None) -> None:
         """Lay everything out; `height` is that of the plots in inches, together with their axes' labels.
 
         An explicit height of the whole figure takes precedence. `place` runs when positions are final.
@@ -136,16 +163,19 @@ class Page:
         bottom = _EDGE + (self._height_of(small_print) + _GAP if small_print else 0)
         total = self.options.height or height + top + bottom
         if total - top - bottom < 0.8:
-            raise BadOption(f"height {total:g} inches leaves no room for the plot;",
-                            f"wanted: at least {top + bottom + 1:.1f} at this width.")
+            raise BadOption(
+                f"height {total:g} inches leaves no room for the plot;",
+                f"wanted: at least {top + bottom + 1:.1f} at this width.",
+            )
         self.figure.set_size_inches(width, total)
         at = total - _EDGE
         for artist, tall in heading:
             self._move(artist, _EDGE, at, total)
             at -= tall + _GAP
         for strip, wide, tall in beside:
-            strip.set_position(((width - _EDGE - wide) / width, (total - _EDGE - tall) / total, wide / width,
-                                tall / total))
+            strip.set_position(
+                ((width - _EDGE - wide) / width, (total - _EDGE - tall) / total, wide / width, tall / total)
+            )
         if small_print:
             small_print.set_position((_EDGE / width, _EDGE / total))
         box = (_EDGE, bottom, width - _EDGE - self.right_margin, total - top)
@@ -163,8 +193,17 @@ class Page:
             (self._title[1], self.small, "normal", self.theme.muted),
         ):
             if text:
-                artist = self.figure.text(0, 0, self._wrapped(text, size, room, weight), size=size, weight=weight,
-                                          color=colour, ha="left", va="top", linespacing=1.25)
+                artist = self.figure.text(
+                    0,
+                    0,
+                    self._wrapped(text, size, room, weight),
+                    size=size,
+                    weight=weight,
+                    color=colour,
+                    ha="left",
+                    va="top",
+                    linespacing=1.25,
+                )
                 out.append((artist, self._height_of(artist)))
         free = room - max((self._width_of(artist) for artist, _ in out), default=0) - 0.2
         beside = [strip for strip in self._strips if strip[1] <= free] if len(self._strips) == 1 else []
@@ -172,12 +211,16 @@ class Page:
         return out + [(legend, self._height_of(legend)) for legend in self._legends], beside
 
     def _small_print(self) -> Any:
+        for why, labels in self._missing.values():
+            told = ", ".join(f"{label} at {', '.join(map(str, sizes))}" for label, sizes in labels.items())
+            self.note(f"{why}: {told}.")
         text = " ".join([*self._notes, *conditions(self.comparison)])
         if not text:
             return None
         wrapped = self._wrapped(text, self.tiny, self.options.width - 2 * _EDGE)
-        return self.figure.text(0, 0, wrapped, size=self.tiny, color=self.theme.muted, ha="left", va="bottom",
-                                linespacing=1.35)
+        return self.figure.text(
+            0, 0, wrapped, size=self.tiny, color=self.theme.muted, ha="left", va="bottom", linespacing=1.35
+        )
 
     def _move(self, artist: Any, left: float, top: float, total: float) -> None:
         at = (left / self.options.width, top / total)
@@ -215,10 +258,15 @@ class Page:
 
     def _surroundings(self, plot: Axes) -> tuple[float, float, float, float]:
         """Inches that ticks and labels need left, below, right and above the plot."""
-        outer, inner = plot.get_tightbbox(self.renderer), plot.get_window_extent(self.renderer)
+        inner = plot.get_window_extent(self.renderer)
+        outer = plot.get_tightbbox(self.renderer) or inner
         dpi = self.figure.dpi
-        return (max(inner.x0 - outer.x0, 0) / dpi, max(inner.y0 - outer.y0, 0) / dpi,
-                max(outer.x1 - inner.x1, 0) / dpi, max(outer.y1 - inner.y1, 0) / dpi)
+        return (
+            max(inner.x0 - outer.x0, 0) / dpi,
+            max(inner.y0 - outer.y0, 0) / dpi,
+            max(outer.x1 - inner.x1, 0) / dpi,
+            max(outer.y1 - inner.y1, 0) / dpi,
+        )
 
     # -- text ------------------------------------------------------------------------------------
 
@@ -250,17 +298,18 @@ class Page:
             spine.set_visible(side in ("left", "bottom"))
             spine.set_color(theme.muted)
             spine.set_linewidth(0.7)
-        plot.tick_params(which="both", colors=theme.muted, labelcolor=theme.ink, labelsize=self.small,
-                         length=2.5, width=0.7, pad=2.5)
+        plot.tick_params(
+            which="both",
+            colors=theme.muted,
+            labelcolor=theme.ink,
+            labelsize=self.small,
+            length=2.5,
+            width=0.7,
+            pad=2.5,
+        )
         plot.grid(visible=True, color=theme.grid, linewidth=0.7)
         plot.set_axisbelow(True)
         for axis in (plot.xaxis, plot.yaxis):
-            axis.label.set_size(self.text)
+            axis.label.set_fontsize(self.text)
             axis.label.set_color(theme.ink)
             axis.labelpad = 3
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """' Did you mean ...?' followed by what is known."""
-    known = list(known)
-    return f"{did_you_mean(name, known)} Known: {', '.join(known)}."

@@ -21,7 +21,15 @@ _DISTANCES = (1.5, 4.0, 9.0, 15.0, 22.0, 31.0, 42.0, 56.0)
 _ANGLES = tuple(2 * math.pi * step / 24 for step in range(24))
 _KEPT = 60  # places of each label that take part, the cheapest ones
 
-_COLLISION, _OUTSIDE, _ON_LINE, _TIE_ON_MARK, _AMBIGUOUS, _TIE = 1000.0, 1000.0, 120.0, 60.0, 90.0, 8.0
+_COLLISION, _OUTSIDE, _ON_LINE, _TIE_ON_MARK, _AMBIGUOUS, _TIE, _CLOSE = (
+    1000.0,
+    1000.0,
+    120.0,
+    60.0,
+    90.0,
+    8.0,
+    6.0,
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,12 @@ class Box:
     y1: float
 
     def meets(self, other: Box, room: float = 0.0) -> bool:
-        return (self.x0 < other.x1 + room and other.x0 < self.x1 + room
-                and self.y0 < other.y1 + room and other.y0 < self.y1 + room)
+        return (
+            self.x0 < other.x1 + room
+            and other.x0 < self.x1 + room
+            and self.y0 < other.y1 + room
+            and other.y0 < self.y1 + room
+        )
 
     def within(self, other: Box) -> bool:
         return self.x0 >= other.x0 and self.x1 <= other.x1 and self.y0 >= other.y0 and self.y1 <= other.y1
@@ -70,14 +82,16 @@ class Place:
     cost: float
 
 
-def refine(marks: Sequence[Mark], starts: Sequence[Box], inside: Box, lines: Sequence[Segment]) -> list[Place]:
+def refine(
+    marks: Sequence[Mark], starts: Sequence[Box], inside: Box, lines: Sequence[Segment]
+) -> list[Place]:
     """A place for each label, near its mark and clear of everything, `starts` being where they are now."""
     choices = [_places(i, marks, start, inside, lines) for i, start in enumerate(starts)]
     chosen = [places[0] for places in choices]
     for _ in range(30):
         moved = False
         for i, places in enumerate(choices):
-            others = chosen[:i] + chosen[i + 1:]
+            others = chosen[:i] + chosen[i + 1 :]
             best = min(places, key=lambda place: place.cost + _crowding(place, others))
             if best.cost + _crowding(best, others) < chosen[i].cost + _crowding(chosen[i], others) - 1e-9:
                 chosen[i], moved = best, True
@@ -102,15 +116,19 @@ def _places(i: int, marks: Sequence[Mark], start: Box, inside: Box, lines: Seque
 
 def _place(i: int, marks: Sequence[Mark], box: Box, inside: Box, lines: Sequence[Segment]) -> Place:
     gaps = [mark.gap(box) for mark in marks]
-    own, others = gaps[i], gaps[:i] + gaps[i + 1:]
+    own, others = gaps[i], gaps[:i] + gaps[i + 1 :]
     tie = _tie(marks[i], box) if own >= TIED else None
     cost = abs(own - 1.5) + _COLLISION * sum(gap < 0.5 for gap in gaps) + _OUTSIDE * (not box.within(inside))
     cost += _ON_LINE * sum(crosses(line, box) for line in lines)
-    if others and min(others) < own + 3:
-        cost += _AMBIGUOUS if tie is None else _TIE
+    if others:
+        lead = min(others) - own  # how much nearer the own mark is than a stranger's
+        if lead < 3:
+            cost += _AMBIGUOUS if tie is None else _TIE
+        cost += _CLOSE * max(0.0, 1 - lead / 20)
     if tie is not None:
-        cost += _TIE + _TIE_ON_MARK * sum(_distance(mark.centre, tie) < mark.radius + 0.5
-                                          for j, mark in enumerate(marks) if j != i)
+        cost += _TIE + _TIE_ON_MARK * sum(
+            _distance(mark.centre, tie) < mark.radius + 0.5 for j, mark in enumerate(marks) if j != i
+        )
     return Place(box, tie, cost)
 
 

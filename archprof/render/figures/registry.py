@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class Kind:
     """A kind of figure: its name, the file of this package that draws it, and one line for a list.
 
-    What is listed here is known without importing matplotlib.
+    `measured` kinds show what only a run on a device gives. All this is known without importing matplotlib.
     """
 
     name: str
     file: str
     summary: str
+    measured: bool = False
 
     @property
     def caption(self) -> str:
@@ -43,21 +44,34 @@ class Kind:
 
 
 #: Every kind, in the order in which they are listed.
-KINDS = {name: Kind(name, file, summary) for name, file, summary in (
-    ("accuracy", "bars", "published accuracy, sorted"),
-    ("ball", "discs", "accuracy against operations, disc area proportional to parameters"),
-    ("latency", "curves", "time per image against batch size, with intervals"),
-    ("memory", "curves", "peak memory against batch size, measured and predicted"),
-    ("memory-params", "curves", "peak memory against parameter memory"),
-    ("ops-latency", "fitted", "time per image against operations, with a linear fit for each family"),
-    ("throughput", "discs", "accuracy against images per second, disc area proportional to operations"),
-    ("density", "bars", "accuracy for each million parameters, sorted"),
-    ("breakdown", "breakdown", "shares of parameters and mult-adds by layer type, stacked"),
-    ("layers", "layers", "one network's mult-adds and activations along its depth"),
-    ("pareto", "discs", "the front over any two measures (--x, --y)"),
-    ("power", "power", "power against batch size, where the device has a meter"),
-    ("power-ops", "power", "power against operations, where the device has a meter"),
-)}
+KINDS = {
+    entry[0]: Kind(*entry)
+    for entry in (
+        ("accuracy", "bars", "published accuracy, sorted"),
+        ("ball", "discs", "accuracy against operations, disc area proportional to parameters"),
+        ("latency", "curves", "time per image against batch size, with intervals", True),
+        ("memory", "curves", "peak memory against batch size, measured and predicted", True),
+        ("memory-params", "curves", "peak memory against parameter memory", True),
+        (
+            "ops-latency",
+            "fitted",
+            "time per image against operations, with a linear fit for each family",
+            True,
+        ),
+        (
+            "throughput",
+            "discs",
+            "accuracy against images per second, disc area proportional to operations",
+            True,
+        ),
+        ("density", "bars", "accuracy for each million parameters, sorted"),
+        ("breakdown", "breakdown", "shares of parameters and mult-adds by layer type, stacked"),
+        ("layers", "layers", "one network's mult-adds and activations along its depth"),
+        ("pareto", "discs", "the front over any two measures (--x, --y)"),
+        ("power", "power", "power against batch size, where the device has a meter", True),
+        ("power-ops", "power", "power against operations, where the device has a meter", True),
+    )
+}
 
 _drawers: dict[str, tuple[Callable[[Page], None], str]] = {}
 

@@ -31,15 +31,21 @@ def rows_of(comparison: Comparison, options: FigureOptions) -> list[Row]:
         raise BadOption("the comparison holds no architecture;", "name at least one.")
     for pattern in options.only:
         if not any(_matches(name, pattern) for name in names):
-            raise BadOption(f"--only '{pattern}' matches none of the networks.{did_you_mean(pattern, names)}",
-                            f"There are: {', '.join(names)}.")
+            raise BadOption(
+                f"--only '{pattern}' matches none of the networks.{did_you_mean(pattern, names)}",
+                f"There are: {', '.join(names)}.",
+            )
     for name in options.labels:
         if name not in names:
-            raise BadOption(f"--label names '{name}', which is not among the networks.{did_you_mean(name, names)}",
-                            f"There are: {', '.join(names)}.")
-    return [Row(result, options.labels.get(result.name, result.name), family_of(result.name, result.family))
-            for result in comparison.architectures
-            if not options.only or any(_matches(result.name, pattern) for pattern in options.only)]
+            raise BadOption(
+                f"--label names '{name}', which is not among the networks.{did_you_mean(name, names)}",
+                f"There are: {', '.join(names)}.",
+            )
+    return [
+        Row(result, options.labels.get(result.name, result.name), family_of(result.name, result.family))
+        for result in comparison.architectures
+        if not options.only or any(_matches(result.name, pattern) for pattern in options.only)
+    ]
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import BadOption, BadOutput, did_you_mean
+from ...errors import BadOption, did_you_mean
+from .. import files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,41 +24,28 @@ def check_format(path: str | Path) -> str:
     """The format that the extension of `path` names. Raises BadOption for any other."""
     extension = Path(path).suffix.lower().lstrip(".")
     if extension not in FORMATS:
-        seen = f"'.{extension}' is no format of figures" if extension else f"'{path}' has no extension"
-        raise BadOption(f"{seen}.{did_you_mean(extension, FORMATS)}",
-                        f"Wanted: {', '.join('.' + name for name in FORMATS)}.")
+        seen = f"'.{extension}' is no format of figures." if extension else f"'{path}' has no extension."
+        raise BadOption(
+            f"{seen}{did_you_mean(extension, FORMATS)}",
+            f"Wanted: {', '.join('.' + name for name in FORMATS)}.",
+        )
     return extension
 
 
-def save(figure: Figure, path: str | Path) -> Path:
+def save(figure: Figure, path: str | Path) -> None:
     """Write `figure` to `path` as PNG, SVG or PDF by its extension, through a temporary file beside it.
 
     SVG text is drawn as outlines and PDF fonts are embedded (type 42), so that the figure reads the same where
-    its fonts are missing. Raises BadOutput where the file cannot be written.
+    its fonts are missing. Raises BadOption for another extension, BadOutput where the file cannot be written.
     """
+    files.write(str(path), encode(figure, check_format(path)))
+
+
+def encode(figure: Figure, format: str) -> bytes:
+    """The bytes of `figure` in that format."""
     from .style import pinned_settings
 
-    path = Path(path)
-    extension = check_format(path)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".{extension}", dir=path.parent)
-        os.close(handle)
-        with pinned_settings():
-            figure.savefig(temporary, format=extension, metadata={key: None for key in FORMATS[extension]})
-        _as_readable_as_others(temporary)
-        os.replace(temporary, path)
-    except OSError as reason:
-        raise BadOutput(f"cannot write '{path}': {reason.strerror or reason}.",
-                        "Choose a folder that exists and that you may write to.") from None
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-    return path
-
-
-def _as_readable_as_others(path: str) -> None:
-    """mkstemp makes files for their owner alone; give the permissions that open() would have given."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(path, 0o666 & ~mask)
+    out = io.BytesIO()
+    with pinned_settings():
+        figure.savefig(out, format=format, metadata=dict.fromkeys(FORMATS[format]))
+    return out.getvalue()

@@ -25,7 +25,14 @@ DARK = Theme(paper="#0d1117", ink="#e6edf3", muted="#9aa4af", grid="#272d36")
 # Okabe and Ito 2008, "Color Universal Design": told apart under every common form of colour blindness.
 # Yellow is left out (it vanishes on white) and black becomes a grey that shows on both papers.
 ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE, GREY = (
-    "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#7F8790")
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+    "#7F8790",
+)
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,11 @@ FAMILIES = {
     "nin": FamilyStyle(GREY, "<"),
     "enet": FamilyStyle(GREY, ">"),
 }
-_SPARE = [FamilyStyle(colour, marker) for marker in ("p", "8", "d", "*", "H")
-          for colour in (BLUE, ORANGE, PURPLE, GREEN, VERMILLION, SKY, GREY)]
+_SPARE = [
+    FamilyStyle(colour, marker)
+    for marker in ("p", "8", "d", "*", "H")
+    for colour in (BLUE, ORANGE, PURPLE, GREEN, VERMILLION, SKY, GREY)
+]
 
 
 def family_of(name: str, family: str = "") -> str:
@@ -87,7 +97,7 @@ def mixed(colour: str, other: str, share: float) -> str:
 
 
 def _rgb(colour: str) -> tuple[int, ...]:
-    return tuple(int(colour[i:i + 2], 16) for i in (1, 3, 5))
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
 
 #: Shipped with matplotlib, so text has the same metrics on every machine.
@@ -105,16 +115,39 @@ _SETTINGS: dict[str, Any] = {
 
 
 #: Groups of matplotlib's settings that change how a figure looks (others choose backends, folders and keys).
-_GROUPS = ("agg", "axes", "figure", "font", "grid", "hatch", "legend", "lines", "markers", "mathtext", "patch",
-           "path", "pdf", "savefig", "scatter", "svg", "text", "xaxis", "xtick", "yaxis", "ytick")
+_GROUPS = (
+    "agg",
+    "axes",
+    "figure",
+    "font",
+    "grid",
+    "hatch",
+    "legend",
+    "lines",
+    "markers",
+    "mathtext",
+    "patch",
+    "path",
+    "pdf",
+    "savefig",
+    "scatter",
+    "svg",
+    "text",
+    "xaxis",
+    "xtick",
+    "yaxis",
+    "ytick",
+)
 
 
 def pinned_settings() -> AbstractContextManager[None]:
     """matplotlib's own defaults and ours, whatever the user's matplotlibrc says; restored afterwards."""
     import matplotlib
 
-    defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key.split(".")[0] in _GROUPS}
-    return matplotlib.rc_context({**defaults, **_SETTINGS})
+    pinned: dict[Any, Any] = {
+        key: value for key, value in matplotlib.rcParamsDefault.items() if key.split(".")[0] in _GROUPS
+    }
+    return matplotlib.rc_context(pinned | _SETTINGS)
 
 
 def dark(colour: str) -> bool:
@@ -125,5 +158,7 @@ def dark(colour: str) -> bool:
 def luminance(colour: str) -> float:
     """Relative luminance of '#rrggbb', 0 to 1 (WCAG 2.1)."""
     parts = [value / 255 for value in _rgb(colour)]
-    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
