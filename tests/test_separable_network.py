@@ -286,8 +286,8 @@ def test_a_second_plot_holds_the_measured_ratios(tmp_path):
         marks = [line for line in figure.axes[1].lines
                  if not str(line.get_gid()).startswith(("curve", "asymptote"))]
         assert len(marks) == len({layer.convolution for layer in record.layers})
-    path = picture.save(figure, tmp_path / "ratios.svg")
-    assert path.read_text().startswith("<?xml")
+    picture.save(figure, tmp_path / "ratios.svg")
+    assert (tmp_path / "ratios.svg").read_text().startswith("<?xml")
 
 
 # --- the command --------------------------------------------------------------------------------------------
