@@ -1,4 +1,4 @@
-"""The clock beside the formula: both forms of a layer or network measured in turns, and the machine's own limits."""
+"""The clock beside the formula: both forms measured in turns, and the machine's own limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGE = convolution(256, 256, 3, 56)
 
 
 class Sampling(NamedTuple):
-    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds, for everything."""
+    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds."""
 
     time_budget: float = 30.0
     precision: float = 0.02
@@ -56,10 +56,10 @@ def measure_layer(
 def measure_network(
     pair: Pair, conditions: Conditions | None = None, sampling: Sampling | None = None
 ) -> NetworkComparison:
-    """The record of the pair with both networks' times, those of each different layer, and the machine's limits.
+    """The record of the pair with both networks' times, each different layer's, and the machine's limits.
 
-    The layers' times are those of the bare convolutions, nothing between the halves. A third of the time goes to
-    the networks, the rest is shared among the layers.
+    The layers' times are those of the bare convolutions, nothing between the halves. A third of the time goes
+    to the networks, the rest is shared among the layers.
     """
     conditions, sampling = conditions or Conditions(), sampling or Sampling()
     record, third = pair.record, sampling._replace(time_budget=sampling.time_budget / 3)
@@ -68,7 +68,8 @@ def measure_network(
     shape = record.before.input_shape
     seen = _in_turns({"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
                      record.before.batch_size, conditions, third, peak=True)
-    kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers if _plane(layer.convolution)))
+    kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers
+                               if _plane(layer.convolution)))
     each = third._replace(time_budget=2 * third.time_budget / max(len(kinds), 1))
     timings = {kind: _layer_timing(kind, conditions, each) for kind in kinds}
     layers = tuple(replace(layer, timing=timings.get(_bare(layer.convolution))) for layer in record.layers)
@@ -78,8 +79,9 @@ def measure_network(
 def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | None:
     """The machine's two roofs (Williams, Waterman and Patterson 2009), from its fastest blocks.
 
-    FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with different
-    code. Bytes/s: a large copy, read and write counted. None where the time was too short for all three.
+    FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with
+    different code. Bytes/s: a large copy, read and write counted. None where the time was too short for all
+    three.
     """
     kind, dtype = conditions.kind, getattr(torch, conditions.dtype)
     side, size, batch = _MATRIX[kind], _ARRAY_BYTES[kind], _BATCH[kind]
@@ -90,7 +92,8 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
 
     def convolving() -> Callable[[], object]:
         layer = materialise(layer_modules(_LARGE)[0], conditions)
-        return latency.forward_step(layer, inputs((_LARGE.in_channels, *_LARGE.input_size), batch, conditions),
+        shape = (_LARGE.in_channels, *_LARGE.input_size)
+        return latency.forward_step(layer, inputs(shape, batch, conditions),
                                     conditions).__call__
 
     def copying() -> Callable[[], object]:
@@ -100,7 +103,8 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
 
     work = {"product": (product, 2 * side**3), "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
             "copy": (copying, 2 * size)}
-    seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions, sampling)
+    seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions,
+                     sampling)
     if not all(result.measured for result in seen.values()):
         return None
     best = {name: amount / min(seen[name].seconds) for name, (_, amount) in work.items()}
@@ -127,14 +131,15 @@ def _layer_timing(conv: Convolution, conditions: Conditions, sampling: Sampling)
 
 def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling,
               peak: bool = False) -> dict[str, Latency]:
-    """Measure several modules, interleaved, their peak memory too where asked for; each is a copy, made in its turn."""
+    """Measure several modules, interleaved, each a copy made in its turn; peak memory too where asked for."""
 
     def cell(name: str, make: Make) -> latency.Cell:
         def prepare() -> Any:
             module, shape = make()
             step = latency.forward_step(materialise(module, conditions, keep=True),
                                         inputs(shape, batch_size, conditions), conditions)
-            return step if peak else step.__call__  # a bare function: its memory is not looked at, which takes long
+            # a bare function has no memory to look at, which takes far longer than a small layer does
+            return step if peak else step.__call__
         return latency.Cell(name, batch_size, prepare)
 
     return _measured([cell(name, make) for name, make in makes.items()], conditions, sampling)
