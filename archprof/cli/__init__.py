@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import ArchprofError, did_you_mean
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
-COMMANDS = ("list", "compare", "plot")
+COMMANDS = ("list", "compare", "plot", "report")
 
 
 class Parser(argparse.ArgumentParser):

@@ -18,7 +18,7 @@ Segment = tuple[Point, Point]
 TIED = 5.0
 
 _DISTANCES = (1.5, 4.0, 9.0, 15.0, 22.0, 31.0, 42.0, 56.0)
-_ANGLES = tuple(2 * math.pi * step / 24 for step in range(24))
+_ANGLES = tuple(2 * math.pi * step / 16 for step in range(16))
 _KEPT = 60  # places of each label that take part, the cheapest ones
 
 _COLLISION, _OUTSIDE, _ON_LINE, _TIE_ON_MARK, _AMBIGUOUS, _TIE, _CLOSE = (
@@ -110,7 +110,11 @@ def _places(i: int, marks: Sequence[Mark], start: Box, inside: Box, lines: Seque
             x = mark.centre[0] + (mark.radius + distance) * across + wide / 2 * min(max(1.5 * across, -1), 1)
             y = mark.centre[1] + (mark.radius + distance) * up + tall / 2 * min(max(1.5 * up, -1), 1)
             boxes.append(Box(x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
-    around = sorted((_place(i, marks, box, inside, lines) for box in boxes), key=lambda place: place.cost)
+    # a place outside, or on its own mark, is never worth pricing
+    open_boxes = [box for box in boxes if box.within(inside) and mark.gap(box) > 0.5]
+    around = sorted(
+        (_place(i, marks, box, inside, lines) for box in open_boxes), key=lambda place: place.cost
+    )
     return [_place(i, marks, start, inside, lines), *around[:_KEPT]]
 
 
