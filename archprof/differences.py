@@ -50,9 +50,11 @@ class Difference:
         if self.factor is None or self.ci95 is None:
             return f"{self.name}, batch {self.batch_size}: {verdict}"
         low, high = self.ci95
-        return (f"{self.name}, batch {self.batch_size}: {units.milliseconds(self.before_s)} ms -> "
-                f"{units.milliseconds(self.after_s)} ms, {self.factor:.2f} ({low:.2f} to {high:.2f}) "
-                f"times as long: {verdict}")
+        return (
+            f"{self.name}, batch {self.batch_size}: {units.milliseconds(self.before_s)} ms -> "
+            f"{units.milliseconds(self.after_s)} ms, {self.factor:.2f} ({low:.2f} to {high:.2f}) "
+            f"times as long: {verdict}"
+        )
 
 
 def differences(before: Comparison, after: Comparison, factor: float = FACTOR) -> tuple[Difference, ...]:
@@ -64,14 +66,18 @@ def differences(before: Comparison, after: Comparison, factor: float = FACTOR) -
     if not factor > 1:
         raise BadOption(f"factor is {factor:g};", "wanted: more than 1, such as 1.05.")
     if changed := environment.disagreements(before.environment, after.environment):
-        raise BadOption(f"the two were measured under different conditions ({'; '.join(changed)}).",
-                        "Measure both on one machine with the same options.")
+        raise BadOption(
+            f"the two were measured under different conditions ({'; '.join(changed)}).",
+            "Measure both on one machine with the same options.",
+        )
     pairs = list(_pairs(before, after))
     chance = CHANCE / max(sum(isinstance(pair, tuple) for *_, pair in pairs), 1)
     return tuple(
-        Difference(name, batch_size, CANNOT_TELL, pair) if isinstance(pair, str)
+        Difference(name, batch_size, CANNOT_TELL, pair)
+        if isinstance(pair, str)
         else compared(name, *pair, factor, chance)
-        for name, batch_size, pair in pairs)
+        for name, batch_size, pair in pairs
+    )
 
 
 def compared(name: str, before: Latency, after: Latency, factor: float, chance: float = CHANCE) -> Difference:
@@ -85,9 +91,19 @@ def compared(name: str, before: Latency, after: Latency, factor: float, chance: 
     elif max(change, 1 / change) < factor:
         verdict, why = CANNOT_TELL, f"less than a factor of {factor:g}"
     elif p > chance:
-        verdict, why = CANNOT_TELL, f"may be chance: p = {p:.2g} from {len(before.seconds)} and {len(after.seconds)} samples"
-    return Difference(name, before.batch_size, verdict, why, before.p50_s, after.p50_s, change,
-                      stats.bootstrap_ratio_interval(after.seconds, before.seconds), p)
+        verdict = CANNOT_TELL
+        why = f"may be chance: p = {p:.2g} from {len(before.seconds)} and {len(after.seconds)} samples"
+    return Difference(
+        name,
+        before.batch_size,
+        verdict,
+        why,
+        before.p50_s,
+        after.p50_s,
+        change,
+        stats.bootstrap_ratio_interval(after.seconds, before.seconds),
+        p,
+    )
 
 
 def _pairs(before: Comparison, after: Comparison) -> Iterator[tuple[str, int, tuple[Latency, Latency] | str]]:
@@ -99,8 +115,9 @@ def _pairs(before: Comparison, after: Comparison) -> Iterator[tuple[str, int, tu
             yield name, batch_size, _pair(old.get(name), new.get(name), batch_size)
 
 
-def _pair(old: ArchitectureResult | None, new: ArchitectureResult | None,
-          batch_size: int) -> tuple[Latency, Latency] | str:
+def _pair(
+    old: ArchitectureResult | None, new: ArchitectureResult | None, batch_size: int
+) -> tuple[Latency, Latency] | str:
     found = []
     for side, row in (("before", old), ("after", new)):
         seen = row.latency_at(batch_size) if row else None

@@ -1,7 +1,8 @@
-"""Time and operations: the least-squares line of time on mult-adds, per family and batch size. Standard library only.
+"""Time and operations: the least-squares line of time on mult-adds, per family and batch size.
 
-Within a family time is close to linear in operations (Canziani, Paszke and Culurciello 2016, arXiv 1605.07678,
-figure 7), so that a limit on time can be read as a limit on operations while a network is designed.
+Standard library only. Within a family time is close to linear in operations (Canziani, Paszke and Culurciello
+2016, arXiv 1605.07678, figure 7), so that a limit on time can be read as a limit on operations while a network
+is designed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Fit:
-    """Seconds of one pass at `batch_size` against mult-adds of the whole batch, over networks of one family."""
+    """Seconds of one pass at `batch_size` against mult-adds of the whole batch, over one family."""
 
     family: str
     batch_size: int
@@ -43,7 +44,7 @@ class Fit:
         return 2e-9 / self.seconds_per_mac
 
     def macs_within(self, seconds: float) -> float | None:
-        """Mult-adds of one sample for which a pass of the batch takes `seconds`; None: the fixed part takes more."""
+        """Mult-adds of one sample for which a pass takes `seconds`; None: the fixed part alone takes more."""
         left = seconds - self.intercept_s
         return left / self.seconds_per_mac / self.batch_size if left > 0 else None
 
@@ -59,7 +60,7 @@ class Fit:
 
 
 def line(x: Sequence[float], y: Sequence[float]) -> Line | None:
-    """The least-squares line through points; None with fewer than two different x (Draper and Smith 1998, chapter 1)."""
+    """The least-squares line through points (Draper and Smith 1998, chapter 1); None without two different x."""
     if len(set(x)) < 2:
         return None
     mean_x, mean_y = fsum(x) / len(x), fsum(y) / len(y)
@@ -78,8 +79,12 @@ def fits(comparison: Comparison) -> tuple[Fit, ...]:
     found = []
     for batch_size in comparison.batch_sizes:
         for family in dict.fromkeys(row.family for row in comparison.architectures):
-            rows = [row for row in comparison.architectures if row.family == family and _usable(row, batch_size)]
-            fitted = line([macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows])
+            rows = [
+                row for row in comparison.architectures if row.family == family and _usable(row, batch_size)
+            ]
+            fitted = line(
+                [macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows]
+            )
             if fitted and fitted.slope > 0:
                 found.append(Fit(family, batch_size, tuple(row.name for row in rows), *vars(fitted).values()))
     return tuple(found)

@@ -100,15 +100,28 @@ class Latency:
         out: dict[str, Any] = {"batch_size": self.batch_size}
         if self.measured:
             out |= {
-                "p50_s": self.p50_s, "p90_s": self.p90_s, "p99_s": self.p99_s, "ci95_s": list(self.ci95_s),
-                "samples": len(self.seconds), "throughput": self.throughput,
+                "p50_s": self.p50_s,
+                "p90_s": self.p90_s,
+                "p99_s": self.p99_s,
+                "ci95_s": list(self.ci95_s),
+                "samples": len(self.seconds),
+                "throughput": self.throughput,
             }
         out |= {
             "measured_peak_bytes": self.measured_peak_bytes,
-            "reliable": self.reliable, "why": self.why, "error": self.error, "note": self.note,
+            "reliable": self.reliable,
+            "why": self.why,
+            "error": self.error,
+            "note": self.note,
             "blocks": [
-                {"seconds": b.seconds, "passes": b.passes, "round": b.round, "order": b.order,
-                 "disturbed": b.disturbed, "evidence": dict(b.evidence) if b.evidence else None}
+                {
+                    "seconds": b.seconds,
+                    "passes": b.passes,
+                    "round": b.round,
+                    "order": b.order,
+                    "disturbed": b.disturbed,
+                    "evidence": dict(b.evidence) if b.evidence else None,
+                }
                 for b in self.blocks
             ],
         }
@@ -120,8 +133,10 @@ class Latency:
         fields = Block.__dataclass_fields__
         return cls(
             batch_size=saved["batch_size"],
-            blocks=tuple(Block(**{key: value for key, value in block.items() if key in fields})
-                         for block in saved.get("blocks", ())),
+            blocks=tuple(
+                Block(**{key: value for key, value in block.items() if key in fields})
+                for block in saved.get("blocks", ())
+            ),
             measured_peak_bytes=saved.get("measured_peak_bytes"),
             why=saved.get("why"),
             error=saved.get("error"),
@@ -147,12 +162,16 @@ class Ratio:
         """
         low, high = self.ci95
         if low == high:  # one block each: there is no interval
-            return (f"{self.architecture} takes {self.ratio:.2g} times as long as {self.reference} "
-                    f"at batch {self.batch_size} (measured once)")
+            return (
+                f"{self.architecture} takes {self.ratio:.2g} times as long as {self.reference} "
+                f"at batch {self.batch_size} (measured once)"
+            )
         digits = min(max(ceil(-log10(high - low)), 0), 4)
         shown = [f"{value:.{digits}f}" for value in (self.ratio, low, high)]
-        return (f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
-                f"{self.reference} at batch {self.batch_size}")
+        return (
+            f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
+            f"{self.reference} at batch {self.batch_size}"
+        )
 
 
 def ratio_of(above: Latency, below: Latency) -> tuple[float, tuple[float, float]]:
@@ -182,6 +201,8 @@ def ratios_to(reference: str | None, cells: Mapping[str, Sequence[Latency]]) -> 
     base = {cell.batch_size: cell for cell in cells[reference] if cell.measured}
     return tuple(
         Ratio(cell.batch_size, name, reference, *ratio_of(cell, base[cell.batch_size]))
-        for name, row in cells.items() if name != reference
-        for cell in row if cell.measured and cell.batch_size in base
+        for name, row in cells.items()
+        if name != reference
+        for cell in row
+        if cell.measured and cell.batch_size in base
     )

@@ -23,8 +23,8 @@ from archprof.render.figures.discs import front_of
 from archprof.render.figures.labels import spread
 from archprof.render.figures.style import DARK, FAMILIES, LIGHT, family_of, luminance, styles_for
 
-NEEDS_METER = ("power", "power-ops")
-DRAWABLE = [name for name in figures.KINDS if name not in NEEDS_METER]
+SIGNPOSTS = ("power", "power-ops", "separable")  # they say where to turn
+DRAWABLE = [name for name in figures.KINDS if name not in SIGNPOSTS]
 WHOLE = comparison()
 
 
@@ -296,6 +296,7 @@ def test_labels_are_renamed_and_names_kept_or_dropped():
         ("ops-latency", WHOLE, {"batch_size": 3}, "measured: 1, 2, 4, 8, 16, 32, 64"),
         ("ball", WHOLE, {"dataset": "cifar10"}, "top1 on imagenet-1k"),
         ("power", WHOLE, {}, "NVML"),
+        ("separable", WHOLE, {}, "archprof separable alexnet --plot"),
         ("layers", WHOLE, {}, "choose with --only"),
         ("pareto", WHOLE, {"x": "mac"}, "Did you mean 'macs'"),
         ("pareto", WHOLE, {"x": "macs", "y": "macs"}, "both 'macs'"),

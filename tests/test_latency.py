@@ -79,6 +79,7 @@ def test_lead_in_passes_are_not_timed():
         def run() -> None:
             machine.now += 0.05 if last[0] != name else 0.005
             last[0] = name
+
         return run
 
     seen = machine.measure([Cell(name, 1, lambda name=name: step(name)) for name in "ab"])
@@ -113,8 +114,12 @@ def test_a_slow_change_of_the_machine_leaves_the_ratio_alone():
     machine = Machine()
     machine.slowed = lambda now: 1.0 + now  # ever slower; nothing waits, so that no rule can see it
     witness = quiet.Witness(1, 1, lambda: {"wall": machine.now, "own": machine.now, "switches": 0})
-    seen = machine.measure([machine.cell("a", 1, 0.04), machine.cell("b", 1, 0.01)], reference="b",
-                           witness=witness, time_budget=60.0)
+    seen = machine.measure(
+        [machine.cell("a", 1, 0.04), machine.cell("b", 1, 0.01)],
+        reference="b",
+        witness=witness,
+        time_budget=60.0,
+    )
     ratio, (low, high) = ratio_of(seen["a", 1], seen["b", 1])
     assert ratio == pytest.approx(4.0, rel=0.1) and low < 4 < high
     assert max(seen["a", 1].seconds) > 1.3 * min(seen["a", 1].seconds)
@@ -137,7 +142,8 @@ def test_a_neighbour_that_never_rests_makes_it_unreliable():
     assert not found.reliable
     every = len(found.blocks)
     assert found.why == (
-        f"{every} of {every} blocks were disturbed (waiting for a CPU, 50 % of the time), 0 are left")
+        f"{every} of {every} blocks were disturbed (waiting for a CPU, 50 % of the time), 0 are left"
+    )
 
 
 def test_a_wide_interval_is_unreliable_unless_asked_for():
@@ -153,8 +159,9 @@ def test_the_reference_goes_on_while_a_ratio_needs_it():
     machine = Machine()
     draw = random.Random(5)
     noisy = [0.06 * draw.uniform(0.97, 1.03) for _ in range(10_000)]
-    seen = machine.measure([machine.cell("a", 1, noisy), machine.cell("b", 1, 0.06)], reference="b",
-                           precision=0.005)
+    seen = machine.measure(
+        [machine.cell("a", 1, noisy), machine.cell("b", 1, 0.06)], reference="b", precision=0.005
+    )
     assert {block.round for block in seen["a", 1].blocks} == {block.round for block in seen["b", 1].blocks}
     assert len(seen["b", 1].blocks) > LEAST_BLOCKS
 
@@ -162,8 +169,10 @@ def test_the_reference_goes_on_while_a_ratio_needs_it():
 def test_costly_batches_get_fewer_rounds_and_no_fewer_than_three():
     machine = Machine()
     draw = random.Random(5)
-    cells = [machine.cell("a", size, [0.03 * size * draw.uniform(0.8, 1.2) for _ in range(10_000)])
-             for size in (1, 8, 32)]
+    cells = [
+        machine.cell("a", size, [0.03 * size * draw.uniform(0.8, 1.2) for _ in range(10_000)])
+        for size in (1, 8, 32)
+    ]
     seen = machine.measure(cells, time_budget=20.0)
     blocks = [len(seen["a", size].blocks) for size in (1, 8, 32)]
     assert blocks[0] > blocks[1] > blocks[2] >= FEWEST_BLOCKS
@@ -203,6 +212,7 @@ def test_what_does_not_fit_beside_the_others_is_measured_after_them():
                 raise MemoryError
             holding.append(name)
             return machine.step(name, 0.02)
+
         return made
 
     seen = machine.measure([Cell("a", 1, prepare("a")), Cell("b", 1, prepare("b"))])
@@ -276,8 +286,17 @@ def test_progress_says_what_runs_and_what_is_left():
     assert told[-1].left_s == pytest.approx(5.0 - told[-1].elapsed_s)
 
 
-@pytest.mark.parametrize("options", [{"time_budget": 0}, {"time_budget": -1.0}, {"time_budget": float("nan")},
-                                     {"precision": 0.0}, {"precision": -0.02}, {"precision": 2.0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"time_budget": 0},
+        {"time_budget": -1.0},
+        {"time_budget": float("nan")},
+        {"precision": 0.0},
+        {"precision": -0.02},
+        {"precision": 2.0},
+    ],
+)
 def test_budgets_and_precisions_that_make_no_sense_are_refused(options):
     with pytest.raises(BadOption, match="wanted: "):
         latency.measure([], **options)
@@ -296,12 +315,14 @@ def test_sync_is_called_at_both_ends_of_every_block():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from([1, 8, 32]), st.floats(5e-3, 2.0)), min_size=1, max_size=5),
-       st.floats(0.5, 10.0))
-def test_every_cell_is_answered_within_the_budget_and_a_pass(cells, budget):
+@given(
+    st.lists(st.tuples(st.sampled_from([1, 8, 32]), st.floats(5e-3, 2.0)), min_size=1, max_size=5),
+    st.floats(0.5, 10.0),
+)
+def test_every_cell_is_answered_within_the_budget_and_a_block_each(cells, budget):
     machine = Machine()
     named = [machine.cell(f"n{place}", size, seconds) for place, (size, seconds) in enumerate(cells)]
     seen = machine.measure(named, time_budget=budget)
     assert list(seen) == [cell.key for cell in named]
     assert all(found.measured != bool(found.error) for found in seen.values())
-    assert machine.now <= budget + 2 * max(max(seconds, 2 * BLOCK_S) for _, seconds in cells)
+    assert machine.now <= budget + sum(max(2 * seconds, 4 * BLOCK_S) for _, seconds in cells)

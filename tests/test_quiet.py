@@ -42,10 +42,24 @@ def test_switches_count_only_where_nothing_better_is_known():
 
 
 def test_evidence_is_shares_of_wall_time():
-    before = {"wall": 10.0, "own": 5.0, "switches": 100, "waiting": 1.0, "pressure": 2.0, "busy": 50.0,
-              "steal": 1.0}
-    after = {"wall": 10.5, "own": 5.8, "switches": 150, "waiting": 1.1, "pressure": 2.3, "busy": 51.0,
-             "steal": 1.2}
+    before = {
+        "wall": 10.0,
+        "own": 5.0,
+        "switches": 100,
+        "waiting": 1.0,
+        "pressure": 2.0,
+        "busy": 50.0,
+        "steal": 1.0,
+    }
+    after = {
+        "wall": 10.5,
+        "own": 5.8,
+        "switches": 150,
+        "waiting": 1.1,
+        "pressure": 2.3,
+        "busy": 51.0,
+        "steal": 1.2,
+    }
     assert quiet.evidence(before, after, threads=2, cpus=4) == {
         "cpu": 0.8,  # 0.8 s of the 2 * 0.5 s that two threads could use
         "switches": 100.0,
@@ -75,7 +89,8 @@ def test_counters_are_read_from_proc(tmp_path):
     (tmp_path / "pressure").mkdir()
     (tmp_path / "pressure/cpu").write_text(
         "some avg10=0.34 avg60=0.87 avg300=0.28 total=4764682\n"
-        "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n")
+        "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+    )
     (tmp_path / "stat").write_text("cpu  700 10 300 9000 230 5 35 20 0 0\ncpu0 1 2 3\n")
     second = os.sysconf("SC_CLK_TCK")
     (tmp_path / "cpu.stat").write_text("usage_usec 900\nnr_throttled 3\nthrottled_usec 250000\n")
@@ -91,16 +106,26 @@ def test_without_proc_own_time_and_switches_remain(tmp_path):
 
 
 def test_a_witness_judges_between_two_looks():
-    looks = iter([{"wall": 0.0, "own": 0.0, "switches": 0, "waiting": 0.0},
-                  {"wall": 1.0, "own": 1.0, "switches": 9, "waiting": 0.5}])
+    looks = iter(
+        [
+            {"wall": 0.0, "own": 0.0, "switches": 0, "waiting": 0.0},
+            {"wall": 1.0, "own": 1.0, "switches": 9, "waiting": 0.5},
+        ]
+    )
     witness = quiet.Witness(threads=2, cpus=2, look=lambda: next(looks))
     assert witness.verdict(witness.look(), witness.look()) == (
-        "waiting for a CPU (50 % of the time)", {"cpu": 0.5, "switches": 9.0, "waiting": 0.5})
+        "waiting for a CPU (50 % of the time)",
+        {"cpu": 0.5, "switches": 9.0, "waiting": 0.5},
+    )
 
 
 def test_an_idle_process_sees_the_work_of_others():
-    looks = iter([{"wall": 0.0, "own": 0.0, "switches": 0, "busy": 100.0, "steal": 0.0},
-                  {"wall": 1.0, "own": 0.0, "switches": 0, "busy": 101.2, "steal": 0.0}])
+    looks = iter(
+        [
+            {"wall": 0.0, "own": 0.0, "switches": 0, "busy": 100.0, "steal": 0.0},
+            {"wall": 1.0, "own": 0.0, "switches": 0, "busy": 101.2, "steal": 0.0},
+        ]
+    )
     slept: list[float] = []
     cause, found = quiet.watch(quiet.Witness(2, 2, lambda: next(looks)), 1.0, slept.append)
     assert slept == [1.0] and cause == "other work (60 % of the CPUs)" and found["others"] == 0.6

@@ -13,8 +13,9 @@ from archprof.measure.steps import forward_step, loss_of
 
 
 def network() -> nn.Module:
-    return weights.fill(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(),
-                                      nn.Linear(8 * 36, 10)))
+    return weights.fill(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
+    )
 
 
 def test_a_forward_step_is_the_networks_own_pass():

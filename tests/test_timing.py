@@ -12,9 +12,13 @@ from archprof.timing import Block, Latency, Ratio, ratio_of, ratios_to
 
 def latency(*seconds: float, batch_size: int = 1, disturbed: tuple[int, ...] = (), first: int = 1) -> Latency:
     """One block a round; the rounds in `disturbed` were disturbed."""
-    return Latency(batch_size, tuple(
-        Block(value, 1, number, number, "other work (1.0 CPUs)" if number in disturbed else None)
-        for number, value in enumerate(seconds, first)))
+    return Latency(
+        batch_size,
+        tuple(
+            Block(value, 1, number, number, "other work (1.0 CPUs)" if number in disturbed else None)
+            for number, value in enumerate(seconds, first)
+        ),
+    )
 
 
 def test_disturbed_blocks_are_kept_and_left_out():
@@ -33,8 +37,13 @@ def test_p99_needs_a_hundred_samples():
 
 
 def test_a_measurement_outlives_json():
-    seen = Latency(8, (Block(0.5, 2, 1, 3, None, {"waiting": 0.01}), Block(0.6, 2, 2, 4, "steal", {})),
-                   measured_peak_bytes=10, why="too few", note="interrupted")
+    seen = Latency(
+        8,
+        (Block(0.5, 2, 1, 3, None, {"waiting": 0.01}), Block(0.6, 2, 2, 4, "steal", {})),
+        measured_peak_bytes=10,
+        why="too few",
+        note="interrupted",
+    )
     saved = json.loads(json.dumps(seen.to_json(), allow_nan=False))
     back = Latency.from_json(saved)
     assert back.to_json() == saved and back.blocks[0] == seen.blocks[0]
@@ -62,8 +71,10 @@ def test_without_common_rounds_the_medians_are_compared():
 
 
 def test_ratios_are_taken_batch_by_batch_where_both_were_measured():
-    cells = {"a": [latency(2, 2, 2), latency(9, 9, 9, batch_size=8)],
-             "b": [latency(1, 1, 1), Latency(8, error="out of memory")]}
+    cells = {
+        "a": [latency(2, 2, 2), latency(9, 9, 9, batch_size=8)],
+        "b": [latency(1, 1, 1), Latency(8, error="out of memory")],
+    }
     assert ratios_to("b", cells) == (Ratio(1, "a", "b", 2.0, (2.0, 2.0)),)
     assert ratios_to(None, cells) == ()
 
@@ -84,7 +95,8 @@ def test_a_ratio_reads_as_a_sentence(ratio, interval, shown):
 
 def test_a_ratio_of_single_blocks_claims_no_interval():
     assert Ratio(8, "a", "b", 2.5, (2.5, 2.5)).sentence == (
-        "a takes 2.5 times as long as b at batch 8 (measured once)")
+        "a takes 2.5 times as long as b at batch 8 (measured once)"
+    )
 
 
 def test_intervals_come_from_the_undisturbed_blocks():

@@ -7,30 +7,46 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import units
+from . import options
 
 
-def add(commands: argparse._SubParsersAction) -> None:
-    """Register the command."""
-    parser = commands.add_parser(
-        "env", help="what is measured on, and is it quiet",
-        description="Show everything that shapes a time on this machine, and watch for a second whether other "
-                    "work would disturb a measurement.",
-        epilog="example: archprof env --device cuda --json -")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N or mps (default cpu)")
-    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or float16 (default float32)")
-    parser.add_argument("--threads", type=int, help="threads that torch uses on the CPU (default: torch's own number)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="how long to watch (default %(default)s)")
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = options.command(
+        commands,
+        "env",
+        run,
+        "What is measured on, and whether it is quiet.",
+        "archprof env --device cuda --seconds 5",
+    )
+    parser.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)"
+    )
+    parser.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
+    parser.add_argument(
+        "--threads",
+        type=options.typed(options.whole),
+        metavar="N",
+        help="CPU threads (default: torch's own choice)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=options.typed(options.positive),
+        default=1.0,
+        metavar="SECONDS",
+        help="how long to watch (default: 1)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Facts, evidence, verdict."""
+    from ..measure.conditions import Conditions
+
+    conditions = Conditions(device=args.device, dtype=args.dtype, threads=args.threads)
+
     from ..measure import device, quiet
 
-    if not 0 < args.seconds <= 60:
-        args.parser.error(f"--seconds is {args.seconds:g}; wanted: more than 0, at most 60")
-    conditions = device.Conditions(device=args.device, dtype=args.dtype, threads=args.threads)
     facts = device.environment(conditions)
     free = device.available_bytes(conditions)
     cause, evidence = quiet.watch(device.witness(conditions), args.seconds)
@@ -38,7 +54,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def as_json(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
+def as_json(
+    facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]
+) -> str:
     """The environment with what was seen while watching."""
     import json
 
@@ -51,9 +69,16 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
     shown = {**facts, "free memory": units.size(free)}
     width = max(map(len, shown))
     lines = [f"{name.replace('_', ' '):<{width}}  {_text(value)}" for name, value in shown.items()]
-    verdict = "quiet: nothing disturbs a measurement now" if cause is None else (
-        f"not quiet: {cause}; a measurement now would leave out what is disturbed, or say that it cannot tell")
-    seen = [f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence]
+    verdict = (
+        "quiet: nothing disturbs a measurement now"
+        if cause is None
+        else (
+            f"not quiet: {cause}; a measurement now leaves out what is disturbed, or says that it cannot tell"
+        )
+    )
+    seen = [
+        f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence
+    ]
     unknown = [name for name in ("waiting", "pressure", "others") if name not in evidence]
     lines += ["", verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
     if unknown:
@@ -64,5 +89,6 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={setting}" for name, setting in value.items()) or units.DASH
-    return units.DASH if value is None else {True: "yes", False: "no"}.get(value, str(value)) if isinstance(
-        value, bool) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return units.DASH if value is None else str(value)

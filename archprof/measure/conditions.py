@@ -47,11 +47,15 @@ class Conditions:
             near = did_you_mean(self.device, ("cpu", "cuda", "mps"))
             raise BadOption(f"unknown device '{self.device}'.{near}", "Accepted: cpu, cuda, cuda:N, mps.")
         if self.cuda_graph and self.kind != "cuda":
-            raise BadOption(f"a CUDA graph needs a CUDA device; the device is '{self.device}'.",
-                            "Add '--device cuda' or leave out '--cuda-graph'.")
+            raise BadOption(
+                f"a CUDA graph needs a CUDA device; the device is '{self.device}'.",
+                "Add '--device cuda' or leave out '--cuda-graph'.",
+            )
         if self.cuda_graph and self.mode == "train":
-            raise BadOption("a CUDA graph holds the forward pass only, not a training step.",
-                            "Leave out '--cuda-graph' or '--mode train'.")
+            raise BadOption(
+                "a CUDA graph holds the forward pass only, not a training step.",
+                "Leave out '--cuda-graph' or '--mode train'.",
+            )
         if self.kind != "cpu" or self.dtype != "float32" or self.compile is not None:
             from .device import check_available
 

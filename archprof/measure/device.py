@@ -20,16 +20,39 @@ from . import gpu, quiet
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
-__all__ = ["Conditions", "applied", "available_bytes", "check_available", "environment", "fast_init",
-           "inputs", "materialise", "moved", "realistic", "sync_for", "witness"]
+__all__ = [
+    "Conditions",
+    "applied",
+    "available_bytes",
+    "check_available",
+    "environment",
+    "fast_init",
+    "inputs",
+    "materialise",
+    "moved",
+    "realistic",
+    "sync_for",
+    "witness",
+]
 
 #: Raised whenever the way of sampling changes so that times of two versions should not be compared.
 PROTOCOL = 1
 
 #: Variables that change how the CPU libraries compute, by prefix.
 LIBRARY_VARIABLES = (
-    "OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "MALLOC_", "LD_PRELOAD", "THP_MEM_ALLOC_ENABLE",
-    "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF",
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "DNNL_",
+    "ONEDNN_",
+    "MALLOC_",
+    "LD_PRELOAD",
+    "THP_MEM_ALLOC_ENABLE",
+    "CUDA_LAUNCH_BLOCKING",
+    "NVIDIA_TF32_OVERRIDE",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_ALLOC_CONF",
 )
 
 
@@ -38,19 +61,24 @@ def check_available(conditions: Conditions) -> None:
     device = torch.device(conditions.device)
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise BadOption(f"device '{conditions.device}': torch {torch.__version__} finds no CUDA device.",
-                            "Accepted here: cpu.")
+            raise BadOption(
+                f"device '{conditions.device}': torch {torch.__version__} finds no CUDA device.",
+                "Accepted here: cpu.",
+            )
         if device.index is not None and device.index >= torch.cuda.device_count():
             have = ", ".join(f"cuda:{i}" for i in range(torch.cuda.device_count()))
             raise BadOption(f"there is no device '{conditions.device}'.", f"Accepted here: cpu, {have}.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise BadOption("device 'mps': Metal is not available to this torch.", "Accepted here: cpu.")
     if conditions.dtype != "float32" and (reason := _cannot_compute(device, torch_dtype(conditions))):
-        raise BadOption(f"device '{conditions.device}' cannot compute in {conditions.dtype}: {reason}",
-                        "Use '--dtype float32'.")
+        raise BadOption(
+            f"device '{conditions.device}' cannot compute in {conditions.dtype}: {reason}",
+            "Use '--dtype float32'.",
+        )
     if conditions.compile is not None and (reason := _no_compiler(device)):
-        raise BadOption(f"torch.compile cannot work here: {reason}",
-                        "Leave out '--compile' to measure without it.")
+        raise BadOption(
+            f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure without it."
+        )
 
 
 def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -143,14 +171,18 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         "optimizer": conditions.optimizer if conditions.mode == "train" else None,
         "huge_pages": _huge_pages(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "variables": {name: value for name, value in sorted(os.environ.items())
-                      if name.startswith(LIBRARY_VARIABLES)},
+        "variables": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(LIBRARY_VARIABLES)
+        },
         "protocol": PROTOCOL,
     }
     if conditions.kind == "cuda":
-        found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
-                  "cudnn_benchmark": torch.backends.cudnn.benchmark,
-                  "tf32": torch.backends.cudnn.allow_tf32}
+        found |= {
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "tf32": torch.backends.cudnn.allow_tf32,
+        }
         if nvml := gpu.library():
             found |= gpu.facts(nvml, gpu.uuid_of(conditions.device))
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -212,8 +244,10 @@ def _memory_available() -> int | None:
 
 def _group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What a container's memory limit leaves (control groups version 2, then 1)."""
-    for limit, used in (("memory.max", "memory.current"),
-                        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
             most, now = (root / limit).read_text().strip(), (root / used).read_text().strip()
         except OSError:

@@ -22,7 +22,7 @@ def library() -> Any | None:
 
 
 def uuid_of(device: str) -> str:
-    """The device's UUID in NVML's spelling: NVML does not know CUDA_VISIBLE_DEVICES, so indices may differ."""
+    """The device's UUID as NVML spells it: its indices know nothing of CUDA_VISIBLE_DEVICES."""
     import torch
 
     return f"GPU-{torch.cuda.get_device_properties(torch.device(device)).uuid}"

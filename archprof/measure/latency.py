@@ -140,8 +140,9 @@ def measure(
         raise BadOption(f"time budget is {time_budget:g} s;", "wanted: more than 0 seconds.")
     if not 0 < precision < 1:
         raise BadOption(f"precision is {precision:g};", "wanted: a fraction between 0 and 1, such as 0.02.")
-    sampling = _Sampling(clock, sync, time_budget, precision, reference, progress, witness,
-                         shuffle or random.Random(0))
+    sampling = _Sampling(
+        clock, sync, time_budget, precision, reference, progress, witness, shuffle or random.Random(0)
+    )
     return sampling.run(list(cells))
 
 
@@ -178,8 +179,10 @@ class _Sampling:
 
     def in_order(self, cells: Sequence[Cell], otherwise: str) -> dict[Key, Latency]:
         """The results in the order in which the cells were given."""
-        return {cell.key: self.results.get(cell.key) or Latency(cell.batch_size, error=otherwise)
-                for cell in cells}
+        return {
+            cell.key: self.results.get(cell.key) or Latency(cell.batch_size, error=otherwise)
+            for cell in cells
+        }
 
     def together(self, cells: Sequence[Cell]) -> list[Cell]:
         """Measure as many cells as fit into memory together; returns those that must wait until it is free.
@@ -273,8 +276,8 @@ class _Sampling:
         order = list(running)
         self.shuffle.shuffle(order)
         for cell in order:
-            if self.left <= 0:
-                return
+            if self.left <= 0 and cell.blocks:  # what was warmed up is timed once, come what may
+                continue
             self.tell(f"{cell.cell.name}, batch {cell.cell.batch_size}, block {len(cell.blocks) + 1}")
             try:
                 cell.blocks.append(self.block(cell))
@@ -366,7 +369,8 @@ def out_of_memory(reason: BaseException) -> bool:
         return True
     text = str(reason).lower()
     return isinstance(reason, RuntimeError) and any(
-        phrase in text for phrase in (MEMORY, "not enough memory", "can't allocate memory"))
+        phrase in text for phrase in (MEMORY, "not enough memory", "can't allocate memory")
+    )
 
 
 def described(reason: BaseException) -> str:

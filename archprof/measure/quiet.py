@@ -47,8 +47,11 @@ MOST_STEAL = 0.02
 MOST_SWITCHES = 500.0
 
 
-def read_cpu(proc: Path = Path("/proc"), group: Path = Path("/sys/fs/cgroup"),
-             clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
+def read_cpu(
+    proc: Path = Path("/proc"),
+    group: Path = Path("/sys/fs/cgroup"),
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
     """This process's and the machine's counters, in seconds (switches: a count); the unreadable left out."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found: dict[str, float] = {"own": usage.ru_utime + usage.ru_stime, "switches": usage.ru_nivcsw}
@@ -85,8 +88,8 @@ def _stat(proc: Path) -> dict[str, float]:
 
 def _throttled(group: Path) -> dict[str, float]:
     """Time for which a control group's CPU limit stopped us (kernel documentation, admin-guide/cgroup-v2)."""
-    lines = (line.split() for line in (group / "cpu.stat").read_text().splitlines())
-    return {"throttled": int(dict(lines)["throttled_usec"]) / 1e6}  # type: ignore[arg-type]
+    counters = {line.split()[0]: line.split()[1] for line in (group / "cpu.stat").read_text().splitlines()}
+    return {"throttled": int(counters["throttled_usec"]) / 1e6}
 
 
 def evidence(before: Readings, after: Readings, threads: int, cpus: int) -> dict[str, float]:
@@ -155,7 +158,9 @@ def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
     return Witness(threads, cpus)
 
 
-def watch(seen: Witness, seconds: float, sleep: Callable[[float], None] = time.sleep) -> tuple[str | None, dict[str, float]]:
+def watch(
+    seen: Witness, seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> tuple[str | None, dict[str, float]]:
     """What disturbs the machine while this process does nothing for so long, and the evidence."""
     before = seen.look()
     sleep(seconds)

@@ -29,8 +29,13 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 class Step:
     """One pass, called without arguments; knows the memory that it keeps and takes."""
 
-    def __init__(self, run: Callable[[], object], device: torch.device, held: Callable[[], object],
-                 optimizer: torch.optim.Optimizer | None = None) -> None:
+    def __init__(
+        self,
+        run: Callable[[], object],
+        device: torch.device,
+        held: Callable[[], object],
+        optimizer: torch.optim.Optimizer | None = None,
+    ) -> None:
         self._run, self._device, self._held, self.optimizer = run, device, held, optimizer
 
     def __call__(self) -> object:
@@ -49,8 +54,12 @@ class Step:
         return memory.bytes_of([list(state.values()) for state in states])
 
 
-def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditions,
-                 kwargs: Mapping[str, Any] | None = None) -> Step:
+def forward_step(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    conditions: Conditions,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Step:
     """A step that runs `module(*inputs, **kwargs)`; in mode 'train' a whole training step.
 
     Module and inputs are taken as they are: already on the device, in the dtype and layout (`materialise`,
@@ -77,8 +86,13 @@ def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditi
 
     def held() -> object:
         states = list(optimizer.state.values()) if optimizer else []
-        return [list(module.parameters()), list(module.buffers()), inputs, dict(kwargs),
-                [list(state.values()) for state in states]]
+        return [
+            list(module.parameters()),
+            list(module.buffers()),
+            inputs,
+            dict(kwargs),
+            [list(state.values()) for state in states],
+        ]
 
     run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
     return Step(run, device, held, optimizer)

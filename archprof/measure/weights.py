@@ -38,8 +38,11 @@ STATISTICS = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0.
 @contextmanager
 def fast_init() -> Iterator[None]:
     """Inside, the functions of torch.nn.init leave tensors as they are: `fill` the network afterwards."""
-    functions = {name: value for name, value in vars(nn.init).items()
-                 if name.endswith("_") and not name.startswith("_") and callable(value)}
+    functions = {
+        name: value
+        for name, value in vars(nn.init).items()
+        if name.endswith("_") and not name.startswith("_") and callable(value)
+    }
 
     def leave(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return tensor
@@ -91,7 +94,7 @@ def _cut(pool: torch.Tensor, start: int, out: torch.Tensor, scale: float) -> int
     done = 0
     while done < count:
         take = min(count - done, POOL - start)
-        flat[done:done + take].copy_(pool[start:start + take]).mul_(scale)
+        flat[done : done + take].copy_(pool[start : start + take]).mul_(scale)
         done, start = done + take, (start + take) % POOL
     if not out.is_contiguous():
         out.copy_(flat.view(out.shape))
@@ -100,8 +103,11 @@ def _cut(pool: torch.Tensor, start: int, out: torch.Tensor, scale: float) -> int
 
 def unknown_buffers(module: nn.Module) -> list[str]:
     """Buffers on the meta device whose values cannot be made up (position indices and the like)."""
-    return [name for name, buffer in module.named_buffers()
-            if buffer.is_meta and name.rpartition(".")[2] not in STATISTICS]
+    return [
+        name
+        for name, buffer in module.named_buffers()
+        if buffer.is_meta and name.rpartition(".")[2] not in STATISTICS
+    ]
 
 
 def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -> nn.Module:
@@ -112,8 +118,10 @@ def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -
     module with real weights keeps them. With `keep` the module given stays untouched and a copy is returned.
     """
     if lost := unknown_buffers(module):
-        raise BuildFailed(f"buffer '{lost[0]}' has no values on the meta device and they cannot be made up.",
-                          "Build the network with its weights.")
+        raise BuildFailed(
+            f"buffer '{lost[0]}' has no values on the meta device and they cannot be made up.",
+            "Build the network with its weights.",
+        )
     if keep:
         module = copy.deepcopy(module)
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
@@ -131,8 +139,12 @@ def _to_memory(module: nn.Module) -> None:
     for owner in module.modules():
         for name, parameter in owner._parameters.items():
             if parameter is not None and parameter.is_meta:
-                made.setdefault(id(parameter), nn.Parameter(
-                    torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad))
+                made.setdefault(
+                    id(parameter),
+                    nn.Parameter(
+                        torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad
+                    ),
+                )
                 owner._parameters[name] = made[id(parameter)]
         for name, buffer in owner._buffers.items():
             if buffer is not None and buffer.is_meta:
