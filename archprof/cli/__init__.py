@@ -32,7 +32,8 @@ class Parser(argparse.ArgumentParser):
             seen = message.removeprefix("unrecognized arguments: ").split()[0]
             known = [flag for action in self._actions for flag in action.option_strings]
             message = f"unknown option '{seen}'.{did_you_mean(seen, known)}"
-        self.exit(2, f"{self.prog}: {message.rstrip('.')}. See '{self.prog} --help'.\n")
+        stop = "" if message.endswith((".", "?")) else "."
+        self.exit(2, f"{self.prog}: {message}{stop} See '{self.prog} --help'.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
