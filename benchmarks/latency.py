@@ -125,7 +125,7 @@ def one_run(made: dict[str, latency.Step], seconds: float, seed: int) -> Run:
 
 
 def overhead(step: latency.Step, seconds: float) -> float:
-    """Our p50 over a bare loop's median, minus 1; the two take turns, so that the machine is the same for both."""
+    """Our p50 over a bare loop's median, minus 1; they take turns, so that both see the same machine."""
     ours, bare = [], []
     for turn in range(3):
         ours.append(measured({"net": step}, seconds / 6, turn)["net"].p50_s)
@@ -139,7 +139,7 @@ def overhead(step: latency.Step, seconds: float) -> float:
 
 
 def default_command(folder: Path) -> tuple[float, bool]:
-    """Seconds of the default three-network command as a process, and whether every latency has an interval."""
+    """Seconds of the default three-network command, and whether every latency has an interval."""
     out = folder / "default.json"
     start = time.perf_counter()
     subprocess.run(

@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import ArchprofError, did_you_mean
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
-COMMANDS = ("list", "compare", "separable", "plot", "check", "fit", "diff", "env")
+COMMANDS = ("list", "compare", "separable", "plot", "report", "check", "fit", "diff", "env")
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,7 +25,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # an abbreviated option would change its meaning when a longer one is added
-        super().__init__(*args, allow_abbrev=False, **kwargs)
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: -"):
