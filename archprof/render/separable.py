@@ -232,8 +232,10 @@ def summary(record: NetworkComparison) -> Iterator[str]:
         if timing.standard.reliable and timing.separable.reliable:
             before, after = ((timing.standard, timing.separable) if record.to == "separable"
                              else (timing.separable, timing.standard))
-            times = _changed(before.p50_s, after.p50_s, units.milliseconds)
-            yield (f"one forward pass, in ms, goes from {times}; by its mult-adds alone it would be "
+            assert timing.ratio is not None
+            times = timing.ratio if record.to == "separable" else 1 / timing.ratio
+            yield (f"one forward pass goes from {units.milliseconds(before.p50_s)} to "
+                   f"{units.milliseconds(after.p50_s)} ms (x{times:.3f}); by its mult-adds alone it would be "
                    f"x{new.macs / old.macs:.3f}")
     if record.machine is not None:
         waiting = sum((layer.depthwise.arithmetic_intensity or 0) < record.machine.balance

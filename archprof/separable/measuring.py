@@ -48,9 +48,10 @@ def measure_layer(
     """
     conditions, sampling = conditions or Conditions(), sampling or Sampling()
     machine = measure_machine(conditions, sampling._replace(time_budget=sampling.time_budget / 5))
-    timing = _layer_timing(record.convolution, conditions,
-                           sampling._replace(time_budget=sampling.time_budget * 4 / 5))
-    return replace(record, timing=timing, machine=machine)
+    forms = _forms(record.convolution)
+    seen = _in_turns(forms, record.convolution.batch_size, conditions,
+                     sampling._replace(time_budget=sampling.time_budget * 4 / 5))
+    return replace(record, timing=Timing(**{name: seen[name] for name in forms}), machine=machine)
 
 
 def measure_network(
@@ -58,20 +59,27 @@ def measure_network(
 ) -> NetworkComparison:
     """The record of the pair with both networks' times, each different layer's, and the machine's limits.
 
-    The layers' times are those of the bare convolutions, nothing between the halves. A third of the time goes
-    to the networks, the rest is shared among the layers.
+    The layers' times are those of the bare convolutions, nothing between the halves; all of them are measured
+    in turns. They have half of the time, the networks 3/8, the machine the rest.
     """
     conditions, sampling = conditions or Conditions(), sampling or Sampling()
-    record, third = pair.record, sampling._replace(time_budget=sampling.time_budget / 3)
-    machine = measure_machine(conditions, third._replace(time_budget=third.time_budget / 5))
+    record, batch_size = pair.record, pair.record.before.batch_size
+
+    def share(eighths: int) -> Sampling:
+        return sampling._replace(time_budget=sampling.time_budget * eighths / 8)
+
+    machine = measure_machine(conditions, share(1))
     standard, separable = (pair.before, pair.after) if record.to == "separable" else (pair.after, pair.before)
     shape = record.before.input_shape
     seen = _in_turns({"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
-                     record.before.batch_size, conditions, third, peak=True)
+                     batch_size, conditions, share(3), peak=True)
     kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers
-                               if _plane(layer.convolution)))
-    each = third._replace(time_budget=2 * third.time_budget / max(len(kinds), 1))
-    timings = {kind: _layer_timing(kind, conditions, each) for kind in kinds}
+                               if _measurable(layer.convolution, batch_size)))
+    each = _in_turns({f"{form} layer {place}": make for place, kind in enumerate(kinds)
+                      for form, make in _forms(kind).items() if form in ("standard", "separable")},
+                     batch_size, conditions, share(4))
+    timings = {kind: Timing(each[f"standard layer {place}"], each[f"separable layer {place}"])
+               for place, kind in enumerate(kinds)}
     layers = tuple(replace(layer, timing=timings.get(_bare(layer.convolution))) for layer in record.layers)
     return replace(record, timing=Timing(seen["standard"], seen["separable"]), layers=layers, machine=machine)
 
@@ -111,7 +119,9 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
     return Machine(max(best["product"], best["convolution"]), best["copy"], environment(conditions))
 
 
-def _layer_timing(conv: Convolution, conditions: Conditions, sampling: Sampling) -> Timing:
+def _forms(conv: Convolution) -> dict[str, Make]:
+    """How to make the layer's standard and separable form, and the halves of the latter."""
+
     def made(*places: int, size: tuple[int, ...], channels: int) -> Make:
         def make() -> tuple[nn.Module, tuple[int, ...]]:
             parts = layer_modules(conv)
@@ -120,13 +130,12 @@ def _layer_timing(conv: Convolution, conditions: Conditions, sampling: Sampling)
         return make
 
     channels, middle = conv.in_channels, conv.multiplier * conv.in_channels
-    seen = _in_turns({
+    return {
         "standard": made(0, size=conv.input_size, channels=channels),
         "separable": made(1, 2, size=conv.input_size, channels=channels),
         "depthwise": made(1, size=conv.input_size, channels=channels),
         "pointwise": made(2, size=conv.output_size, channels=middle),
-    }, conv.batch_size, conditions, sampling)
-    return Timing(**seen)
+    }
 
 
 def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling,
@@ -159,6 +168,6 @@ def _bare(conv: Convolution) -> Convolution:
     return replace(conv, bias=False)
 
 
-def _plane(conv: Convolution) -> bool:
-    """Whether the layer can be made anew from its record: two-dimensional, with a known padding."""
-    return len(conv.kernel) == 2 and conv.padding is not None
+def _measurable(conv: Convolution, batch_size: int) -> bool:
+    """Whether the layer can be made anew from its record: two-dimensional, its padding known."""
+    return len(conv.kernel) == 2 and conv.padding is not None and conv.batch_size == batch_size
