@@ -7,6 +7,7 @@ repeated with real tensors, and the trace says so.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -182,6 +183,27 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
         nn.Module.__call__ = call  # type: ignore[method-assign]
 
 
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Compiled functions run as they are written: a compiler would trace our mode instead of the network.
+
+    Flexible attention compiles itself and refuses meta tensors; neither matters to its shapes.
+    """
+    flexible = sys.modules.get("torch.nn.attention.flex_attention")
+    if flexible is None and "torch._dynamo" not in sys.modules:  # nothing compiled can be there
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        check = getattr(flexible, "_validate_device", None)
+        if check is not None:
+            flexible._validate_device = lambda *_: None  # type: ignore[union-attr]
+        try:
+            yield
+        finally:
+            if check is not None:
+                flexible._validate_device = check  # type: ignore[union-attr]
+
+
 def trace(
     module: nn.Module,
     args: tuple = (),
@@ -208,6 +230,7 @@ def trace(
         collect_tensors([*args, *kwargs.values()], inputs)
         for tensor in inputs:
             recorder.number(tensor, "input")
+        stack.enter_context(_uncompiled())
         stack.enter_context(_module_calls(recorder))
         stack.enter_context(torch.set_grad_enabled(training))
         stack.enter_context(recorder)
