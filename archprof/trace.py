@@ -32,6 +32,14 @@ class OpCall(NamedTuple):
     backward: bool
 
 
+class ModuleCall(NamedTuple):
+    """One finished call of a module: the first tensor that it returned, by shape and bytes (() and 0 where none)."""
+
+    module: str
+    output_shape: tuple[int, ...]
+    nbytes: int
+
+
 class Storage:
     """A piece of memory made during the pass, or handed to it: its bytes, and the calls between which it lived.
 
@@ -66,6 +74,7 @@ class Trace:
     parts: Parts
     forward_calls: int
     output: Any
+    module_calls: list[ModuleCall]
 
 
 class _Recorder(WithoutValues):
@@ -81,6 +90,7 @@ class _Recorder(WithoutValues):
         owned = [*tensors_of(parts, "_parameters").items(), *(("", b) for b in tensors_of(parts, "_buffers").values())]
         self.owned = {id(tensor): -1 - place for place, (_, tensor) in enumerate(owned)}
         self.parameters = {-1 - place: name for place, (name, _) in enumerate(owned) if name}
+        self.module_calls: list[ModuleCall] = []
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
@@ -152,6 +162,17 @@ class _Recorder(WithoutValues):
         return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
 
 
+def _first_tensor(value: Any) -> Tensor | None:
+    """The tensor by which others know a module's output: the first of a list or tuple, the last of a dict."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict) and value:
+        return _first_tensor(list(value.values())[-1])
+    if isinstance(value, list | tuple) and value:
+        return _first_tensor(value[0])
+    return None
+
+
 @contextmanager
 def _module_calls(recorder: _Recorder) -> Iterator[None]:
     """The recorder knows which module is running, and an error which one it left first.
@@ -167,7 +188,12 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
         recorder.module = paths.get(id(module), outer)
         recorder.depth += 1
         try:
-            return call(module, *args, **kwargs)
+            value = call(module, *args, **kwargs)
+            returned = value if type(value) is Tensor else _first_tensor(value)
+            recorder.module_calls.append(
+                ModuleCall(recorder.module, (), 0) if returned is None else
+                ModuleCall(recorder.module, tuple(returned.shape), returned.numel() * returned.itemsize))
+            return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
                 error.archprof_module = recorder.module  # type: ignore[attr-defined]
@@ -239,4 +265,5 @@ def trace(
         if backward is not None:
             backward(output).backward()
     recorder.watchers.clear()  # what lives on from here outlives the pass
-    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output)
+    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output,
+                 recorder.module_calls)
