@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,6 @@ from .timing import Latency
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
-
-Model = "str | ModelSpec | nn.Module"
 
 #: Batch sizes measured when none are asked for: one request, a small and a large batch.
 BATCH_SIZES = (1, 8, 32)
@@ -149,7 +148,8 @@ class _Run:
             return
         training, *_ = [entry.training_activation_bytes for entry in memory if entry.batch_size == 1] or [None]
         profile = replace(profile, training_activation_bytes=training)
-        subject.result = replace(subject.result, profile=profile, memory=memory, accuracy=self.accuracy(subject, profile))
+        subject.result = replace(subject.result, profile=profile, memory=memory,
+                                 accuracy=self.accuracy(subject, profile))
         subject.sizes = {entry.batch_size: self.needs(profile, entry) for entry in memory}
 
     def memory_at(self, prepared: counts.Subject, batch_size: int) -> BatchMemory:
@@ -200,7 +200,7 @@ class _Run:
                     refused[key] = Latency(size, error=f"not tried: it needs {units.size(needed)}, and "
                                                        f"{units.size(have)} are available")
                 else:
-                    cells.append(latency.Cell(*key, lambda subject=subject, size=size: self.step(subject, size)))
+                    cells.append(latency.Cell(*key, functools.partial(self.step, subject, size)))
         if not cells and not refused:
             return
         try:
@@ -244,6 +244,6 @@ class _Run:
             environment=device.environment(self.conditions),
             architectures=tuple(subject.result for subject in subjects),
             reference=reference,
-            warnings=tuple([*self.warnings, *warnings]),
+            warnings=(*self.warnings, *warnings),
             archprof=__version__,
         )

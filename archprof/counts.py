@@ -16,8 +16,8 @@ from .building import build_on_meta
 from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from .inputs import default_inputs, first_shape, without_values
 from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
-from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .modules import Parts, tensors_of
+from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .shapes import Op, ShapeMemory
 from .trace import Trace, trace
 
@@ -256,6 +256,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         activations=activations,
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
         buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
+        saved_bytes=saved_bytes(found.parts, parameters_of + buffers_of),
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
@@ -264,6 +265,12 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         layers=tuple(layers),
         modules=modules_of(found.parts),
     )
+
+
+def saved_bytes(parts: Parts, tensors: Iterable[Tensor]) -> int:
+    """Bytes of what a state_dict holds of these: all but buffers that are registered as not persistent."""
+    scratch = {id(part._buffers[name]) for _, part in parts for name in part._non_persistent_buffers_set}
+    return sum(t.numel() * t.element_size() for t in tensors if id(t) not in scratch)
 
 
 def facts_of(op: Op) -> Facts:

@@ -6,6 +6,7 @@ that it may look at the outcome; where values and shapes meet, the values are dr
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
@@ -88,9 +89,11 @@ class WithoutValues(TorchDispatchMode):
         device = kwargs.get("device")
         if device is not None and torch.device(device).type == "meta":
             return False
+        if args and type(args[0]) is list:  # zeros, ones, full: the size is the first argument
+            return prod(args[0]) <= SMALL
         assert self.memory is not None
-        made = self.memory.answer(func, args, kwargs | {"device": torch.device("meta")} if "device" in _arguments(func)
-                                  else kwargs).value
+        on_meta = {"device": torch.device("meta")} if "device" in _arguments(func) else {}
+        made, _ = self.memory.answer(func, args, kwargs | on_meta)
         return not isinstance(made, Tensor) or made.numel() <= SMALL
 
     def _without_values(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:

@@ -87,7 +87,8 @@ class StaticProfile:
     """What one network costs by counting alone, for one forward pass of `batch_size` samples.
 
     `input_shape` is that of the first input, without the batch. Bytes follow the parameters' and
-    activations' own types. `notes` say how the numbers came about where it was not the usual way.
+    activations' own types; `saved_bytes` are those of a saved state_dict's tensors (of the file, where the
+    network came from an exported one). `notes` say how the numbers came about where it was not the usual way.
     """
 
     name: str
@@ -103,6 +104,7 @@ class StaticProfile:
     buffer_bytes: int
     peak_activation_bytes: int
     training_activation_bytes: int | None
+    saved_bytes: int = 0
     peak_at: str = ""
     mode: str = "eval"
     uncounted: tuple[Uncounted, ...] = ()

@@ -16,7 +16,8 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(commands, "compare", run, "Parameters, mult-adds, memory and latency of several models.",
                              "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json")
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
+    parser.add_argument("models", nargs="+", metavar="MODEL",
+                        help="such as resnet50, 'mobilenetv1(width=0.5)', resnet18@128")
     parser.add_argument("--input-shape", type=options.typed(options.input_shape), metavar="C,H,W",
                         help="for every network (default: each its own)")
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")

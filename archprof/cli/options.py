@@ -106,5 +106,5 @@ def measuring(args: Any) -> dict[str, Any]:
 def add_exports(parser: Any) -> None:
     """Where to write the results."""
     group = parser.add_argument_group("results ('-' is stdout)")
-    for kind in ("json", "csv", "markdown"):
-        group.add_argument(f"--{kind}", metavar="FILE", help=f"write {kind.upper() if kind != 'markdown' else 'Markdown'}")
+    for flag, shown in (("--json", "JSON"), ("--csv", "CSV"), ("--markdown", "Markdown")):
+        group.add_argument(flag, metavar="FILE", help=f"write {shown}")
