@@ -95,6 +95,19 @@ def test_warm_up_lasts_until_times_stop_falling():
     assert len(machine.passes) == 4 + STEADY_PASSES + LEAST_BLOCKS * (1 + 3)
 
 
+def test_compiling_is_not_charged_to_the_budget():
+    machine = Machine()
+    found = machine.measure([machine.cell("a", 1, [60.0] + [0.02] * 10_000)], time_budget=2.0)["a", 1]
+    assert found.reliable and len(found.blocks) == LEAST_BLOCKS and found.p50_s == pytest.approx(0.02)
+
+
+def test_a_large_batch_is_warm_after_one_pass_that_took_what_was_foretold():
+    machine = Machine()
+    machine.measure([machine.cell("a", 1, 0.1), machine.cell("a", 32, 3.2)], time_budget=20.0)
+    first, second = (machine.passes.index("a@32"), len(machine.passes))
+    assert machine.passes[first:second].count("a@32") == 1 + FEWEST_BLOCKS + 1  # a fifth block does not fit
+
+
 def test_steady_times_stop_at_the_fewest_blocks_that_count():
     machine = Machine()
     found = machine.measure([machine.cell("a", 1, 0.02)])["a", 1]
