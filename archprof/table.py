@@ -25,6 +25,8 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "share": units.percent,
     "ratio": units.significant,
     "number": str,
+    "exact": lambda value: f"{value:,}",
+    "shape": lambda value: "x".join(map(str, value)),
 }
 
 

@@ -17,7 +17,7 @@ from .. import __version__
 from ..errors import ArchprofError, did_you_mean
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
-COMMANDS = ("list", "compare")
+COMMANDS = ("list", "show", "compare", "audit")
 
 
 class Parser(argparse.ArgumentParser):
