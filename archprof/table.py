@@ -26,6 +26,7 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "ratio": units.significant,
     "number": str,
     "exact": lambda value: f"{value:,}",
+    "signed": lambda value: f"{value:+,}" if value else "0",
     "shape": lambda value: "x".join(map(str, value)),
 }
 
