@@ -1,7 +1,8 @@
 """Our counts beside torchinfo's, fvcore's and torch's FlopCounterMode's, every difference explained.
 
-The only importer of torchinfo and fvcore. The tools run on the network itself: torchinfo and FlopCounterMode without
-arithmetic, on meta; fvcore traces by JIT, which needs a real forward pass (on zeros, where no weights exist).
+The only importer of torchinfo and fvcore. The tools run on the network itself: torchinfo and FlopCounterMode
+without arithmetic, on meta; fvcore traces by JIT, which needs a real forward pass (on zeros, where no weights
+exist).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib.metadata
 import logging
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +45,9 @@ class _Tool(NamedTuple):
     real: bool = False
 
 
-def audit(model: str | ModelSpec | nn.Module, *, batch_size: int = 1, input_shape: Shape | None = None) -> Audit:
+def audit(
+    model: str | ModelSpec | nn.Module, *, batch_size: int = 1, input_shape: Shape | None = None
+) -> Audit:
     """Every tool's opinion on one network in inference mode, for one tensor of (batch_size, *input_shape).
 
     A tool that fails keeps its place, with its own message. Raises what `archprof.profile` raises.
@@ -65,7 +68,9 @@ def _opinion(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace)
     except Exception as error:
         reason = error.__cause__ or error
         said = " ".join(str(reason).split())[:160] or type(reason).__name__
-        return Opinion(tool.name, version, tool.unit, ours, error=f"it stops with {type(reason).__name__}: {said}")
+        return Opinion(
+            tool.name, version, tool.unit, ours, error=f"it stops with {type(reason).__name__}: {said}"
+        )
     return Opinion(tool.name, version, tool.unit, ours, count.total, tool.rules(found), count.parameters)
 
 
@@ -87,7 +92,9 @@ def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> _Count:
 def _zeros(tensor: Tensor) -> Tensor:
     """Zeros in the shape of a tensor on meta; a parameter stays one."""
     zeros = torch.zeros(tensor.shape, dtype=tensor.dtype)
-    return nn.Parameter(zeros, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else zeros
+    return (
+        nn.Parameter(zeros, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else zeros
+    )
 
 
 def _torchinfo(module: nn.Module, x: Tensor) -> _Count:
@@ -122,5 +129,11 @@ def _flop_counter_mode(module: nn.Module, x: Tensor) -> _Count:
 _TOOLS = (
     _Tool("torchinfo", "torchinfo", "mult-adds", _torchinfo, audit_rules.torchinfo),
     _Tool("fvcore", "fvcore", "flops, one for a mult-add", _fvcore, audit_rules.fvcore, real=True),
-    _Tool("FlopCounterMode", "torch", "flops, two for a mult-add", _flop_counter_mode, audit_rules.flop_counter_mode),
+    _Tool(
+        "FlopCounterMode",
+        "torch",
+        "flops, two for a mult-add",
+        _flop_counter_mode,
+        audit_rules.flop_counter_mode,
+    ),
 )

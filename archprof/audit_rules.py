@@ -1,7 +1,7 @@
 """What torchinfo, fvcore and torch's FlopCounterMode count, as rules over our own record of a pass.
 
-Each function answers, without running the tool: by which named terms does its total differ from ours? Learned from
-torchinfo 1.8.0, fvcore 0.1.5 and torch 2.13; a tool that changes its mind shows up as a remainder.
+Each function answers, without running the tool: by which named terms does its total differ from ours? Learned
+from torchinfo 1.8.0, fvcore 0.1.5 and torch 2.13; a tool that changes its mind shows up as a remainder.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .layer_types import layer_type
 from .opinions import Term
 from .trace import OpCall, Trace
 
-#: Layer types that have a term of their own in torchinfo's count: it multiplies their parameters by the batch.
+#: Layer types with a term of their own in torchinfo's count: it multiplies their parameters by the batch.
 _SCALED = ("batch norm", "layer norm", "group norm", "embedding", "activation", "recurrent")
 
 
 def torchinfo(found: Trace) -> tuple[Term, ...]:
-    """Each called leaf module: its parameters times the positions of its output, for convolutions; times the output's
-    first dimension, for all others (its first two, where they are not named 'weight' and 'bias').
+    """Each called leaf module: its parameters times the positions of its output, for convolutions; times the
+    output's first dimension, for all others (its first two, where they are not named 'weight' and 'bias').
 
-    Bias and normalisation are counted so. Products outside of leaf modules, and positions beyond the first dimension
-    of a linear layer's output, are not.
+    Bias and normalisation are counted so. Products outside of leaf modules, and positions beyond the first
+    dimension of a linear layer's output, are not.
     """
     parts = dict(found.parts)
     kinds = _kinds_by_module(found)
@@ -42,6 +42,8 @@ def torchinfo(found: Trace) -> tuple[Term, ...]:
             continue
         for name, parameter in part.named_parameters():
             share = parameter.numel() * _times(part, name, called.output_shape)
+            if not share:
+                continue
             if not ours[called.module]:
                 terms[kinds.get(called.module, type(part).__name__)] += share
             elif "bias" in name:
@@ -74,9 +76,9 @@ def _reach(part: nn.Module, gap: int) -> str:
 
 
 def fvcore(found: Trace) -> tuple[Term, ...]:
-    """Convolutions, linear layers and matrix products as we do; besides, by element: batch norm 2 (5 in training mode),
-    layer and group norm 5 (one less each without affine parameters), adaptive average pooling 1 per input, bilinear
-    upsampling and grid sampling 4 per output, nearest 1.
+    """Convolutions, linear layers and matrix products as we do; besides, by element: batch norm 2 (5 in
+    training mode), layer and group norm 5 (one less each without affine parameters), adaptive average pooling
+    1 per input, bilinear upsampling and grid sampling 4 per output, nearest 1.
 
     Fused attention, recurrent layers, `baddbmm` and products with vectors are unknown to it and left out.
     """
@@ -140,7 +142,8 @@ _FVCORE_EXTRAS: dict[str, tuple[str, Callable[[OpCall], int]]] = {
 
 
 def flop_counter_mode(found: Trace) -> tuple[Term, ...]:
-    """Two operations for each mult-add of the operators that it has a formula for, and nothing for all others.
+    """Two operations for each mult-add of the operators that it has a formula for, and nothing for all
+    others.
 
     A complex mult-add counts as a real one.
     """
@@ -154,8 +157,13 @@ def flop_counter_mode(found: Trace) -> tuple[Term, ...]:
             terms[_missed(call, parts[call.module], False)] -= macs
             continue
         terms["two operations for a mult-add"] += macs
-        factor = {True: 4, False: 1}[any(shape.dtype is not None and shape.dtype.is_complex
-                                         for shape in call.op.args if isinstance(shape, Shape))]
+        factor = {True: 4, False: 1}[
+            any(
+                shape.dtype is not None and shape.dtype.is_complex
+                for shape in call.op.args
+                if isinstance(shape, Shape)
+            )
+        ]
         if factor > 1:
             terms["complex mult-adds counted as real"] -= 2 * (macs - macs // factor)
     return _as_terms(terms)
@@ -205,5 +213,8 @@ def _kinds_by_module(found: Trace) -> dict[str, str]:
 
 def _as_terms(terms: Counter[str]) -> tuple[Term, ...]:
     """Largest first, those that are nothing left out."""
-    return tuple(Term(name, amount) for name, amount in
-                 sorted(terms.items(), key=lambda item: (-abs(item[1]), item[0])) if amount)
+    return tuple(
+        Term(name, amount)
+        for name, amount in sorted(terms.items(), key=lambda item: (-abs(item[1]), item[0]))
+        if amount
+    )

@@ -23,7 +23,9 @@ READABLE = 40
 
 @dataclass
 class _Row:
-    """One line of the table, before it is cells. `heading`: a module whose children have lines of their own."""
+    """One line of the table, before it is cells. `heading`: a module whose children have lines of their
+    own.
+    """
 
     path: str
     depth: int = 0
@@ -77,71 +79,151 @@ _COLUMNS = {
 }
 
 _SHOWN = {
-    "layer": ("path", "type", "input_shape", "output_shape", "kernel", "stride", "receptive_field", "parameters",
-              "parameter_share", "macs", "mac_share", "activations"),
-    "type": ("type", "calls", "parameters", "parameter_share", "weights", "weight_share", "macs", "mac_share",
-             "activations"),
+    "layer": (
+        "path",
+        "type",
+        "input_shape",
+        "output_shape",
+        "kernel",
+        "stride",
+        "receptive_field",
+        "parameters",
+        "parameter_share",
+        "macs",
+        "mac_share",
+        "activations",
+    ),
+    "type": (
+        "type",
+        "calls",
+        "parameters",
+        "parameter_share",
+        "weights",
+        "weight_share",
+        "macs",
+        "mac_share",
+        "activations",
+    ),
     "op": ("op", "calls", "macs", "mac_share", "activations"),
-    "module": ("path", "type", "input_shape", "output_shape", "parameters", "parameter_share", "macs", "mac_share",
-               "activations"),
+    "module": (
+        "path",
+        "type",
+        "input_shape",
+        "output_shape",
+        "parameters",
+        "parameter_share",
+        "macs",
+        "mac_share",
+        "activations",
+    ),
 }
 
 
-def layer_table(profile: StaticProfile, by: str = "layer", depth: int | None = None, sort: str | None = None,
-                indent: bool = True) -> Table:
-    """The table of one network. `depth` folds what lies deeper in the module tree; None chooses a readable one.
+def layer_table(
+    profile: StaticProfile,
+    by: str = "layer",
+    depth: int | None = None,
+    sort: str | None = None,
+    indent: bool = True,
+) -> Table:
+    """The table of one network. `depth` folds what lies deeper in the module tree; None chooses a readable
+    one.
 
-    `sort` is a column's key: largest first for numbers, which takes the tree apart. `indent` shows a layer's own name
-    under its parent's; without it each row has its whole path, and headings go. Raises BadOption for an unknown cut or column.
+    `sort` is a column's key: largest first for numbers, which takes the tree apart. `indent` shows a layer's
+    own name under its parent's; without it each row has its whole path, and headings go. Raises BadOption for
+    an unknown cut or column.
     """
     check_cut(by, sort)
-    keys = [key for key in _SHOWN[by] if key != "receptive_field" or any(row.receptive_field for row in profile.layers)]
+    keys = [
+        key
+        for key in _SHOWN[by]
+        if key != "receptive_field" or any(row.receptive_field for row in profile.layers)
+    ]
     rows, notes = _cut(profile, by, depth)
     if sort is not None or not indent:
         rows = [row for row in rows if not row.heading or row.parameters]
     if sort is not None:
         rows = sorted(rows, key=_order(sort, profile))
     total = _total(profile, rows, by)
-    drawn = [_cells(row, keys, profile, indent and sort is None and by in ("layer", "module")) for row in rows]
+    drawn = [
+        _cells(row, keys, profile, indent and sort is None and by in ("layer", "module")) for row in rows
+    ]
     drawn.append(_cells(total, keys, profile, False))
-    notes += [f"* {item.op} ({item.calls} {'call' if item.calls == 1 else 'calls'}) has no formula; "
-              "its mult-adds are left out." for item in profile.uncounted]
+    notes += [
+        f"* {item.op} ({item.calls} {'call' if item.calls == 1 else 'calls'}) has no formula; "
+        "its mult-adds are left out."
+        for item in profile.uncounted
+    ]
     notes += [f"{note[0].upper()}{note[1:]}." for note in profile.notes]
     shape = "x".join(map(str, (profile.batch_size, *profile.input_shape)))
-    return Table(f"{profile.name} by {by}, input {shape}", tuple(_COLUMNS[key] for key in keys), tuple(drawn),
-                 tuple(notes))
+    return Table(
+        f"{profile.name} by {by}, input {shape}",
+        tuple(_COLUMNS[key] for key in keys),
+        tuple(drawn),
+        tuple(notes),
+    )
 
 
 def check_cut(by: str, sort: str | None = None) -> None:
     """Raise BadOption for an unknown cut, or a column that it lacks."""
     if by not in CUTS:
-        raise BadOption(f"'{by}' is no way to cut a network.{did_you_mean(by, CUTS)}", f"Wanted: {', '.join(CUTS)}.")
+        raise BadOption(
+            f"'{by}' is no way to cut a network.{did_you_mean(by, CUTS)}", f"Wanted: {', '.join(CUTS)}."
+        )
     if sort is not None and sort not in _SHOWN[by]:
-        raise BadOption(f"the table by {by} has no column '{sort}'.{did_you_mean(sort, _SHOWN[by])}",
-                        f"It has {', '.join(_SHOWN[by])}.")
+        raise BadOption(
+            f"the table by {by} has no column '{sort}'.{did_you_mean(sort, _SHOWN[by])}",
+            f"It has {', '.join(_SHOWN[by])}.",
+        )
 
 
-def as_json(profile: StaticProfile, by: str, depth: int | None = None, sort: str | None = None) -> dict[str, Any]:
+def as_json(
+    profile: StaticProfile, by: str, depth: int | None = None, sort: str | None = None
+) -> dict[str, Any]:
     """The same rows in base units under the columns' keys; `total` is the last row. Headings are left out."""
     rows = flat_rows(profile, by, depth, sort)
-    return {"schema_version": SCHEMA_VERSION, "archprof": __version__, "name": profile.name, "source": profile.source,
-            "batch_size": profile.batch_size, "input_shape": list(profile.input_shape), "by": by,
-            "rows": rows[:-1], "total": rows[-1],
-            "uncounted": [{"op": item.op, "calls": item.calls} for item in profile.uncounted]}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "archprof": __version__,
+        "name": profile.name,
+        "source": profile.source,
+        "batch_size": profile.batch_size,
+        "input_shape": list(profile.input_shape),
+        "by": by,
+        "rows": rows[:-1],
+        "total": rows[-1],
+        "uncounted": [{"op": item.op, "calls": item.calls} for item in profile.uncounted],
+    }
 
 
-def flat_rows(profile: StaticProfile, by: str, depth: int | None = None, sort: str | None = None
-              ) -> list[dict[str, Any]]:
+def flat_rows(
+    profile: StaticProfile, by: str, depth: int | None = None, sort: str | None = None
+) -> list[dict[str, Any]]:
     """One dict per row, numbers in base units, the total last: what CSV and JSON hold."""
     table = layer_table(profile, by, depth, sort, indent=False)
-    return [{column.key: list(cell.value) if isinstance(cell.value, tuple) else cell.value
-             for column, cell in zip(table.columns, row, strict=True)} for row in table.rows]
+    return [
+        {
+            column.key: list(cell.value) if isinstance(cell.value, tuple) else cell.value
+            for column, cell in zip(table.columns, row, strict=True)
+        }
+        for row in table.rows
+    ]
 
 
 def _cut(profile: StaticProfile, by: str, depth: int | None) -> tuple[list[_Row], list[str]]:
     if by == "type":
-        return [_Row("", type=row.type, parameters=row.parameters, weights=row.weights, macs=row.macs,
-                     activations=row.activations, calls=row.calls) for row in profile.by_type], []
+        return [
+            _Row(
+                "",
+                type=row.type,
+                parameters=row.parameters,
+                weights=row.weights,
+                macs=row.macs,
+                activations=row.activations,
+                calls=row.calls,
+            )
+            for row in profile.by_type
+        ], []
     if by == "op":
         return _operators(profile.layers), []
     tree = _tree if by == "layer" else _modules
@@ -154,8 +236,10 @@ def _cut(profile: StaticProfile, by: str, depth: int | None) -> tuple[list[_Row]
     everything = tree(profile, 10**6)
     if len(rows) == len(everything):
         return rows, []
-    return rows, [f"{len(everything)} rows folded into {len(rows)} at depth {chosen}; "
-                  f"--depth {chosen + 1} shows one level more."]
+    return rows, [
+        f"{len(everything)} rows folded into {len(rows)} at depth {chosen}; "
+        f"--depth {chosen + 1} shows one level more."
+    ]
 
 
 def _operators(layers: Iterable[LayerCost]) -> list[_Row]:
@@ -175,8 +259,9 @@ def _at(path: str, depth: int) -> str:
 
 
 def _tree(profile: StaticProfile, depth: int) -> list[_Row]:
-    """Modules in the order of the tree down to `depth`, what lies deeper folded in; what a module runs beside its
-    children stands in rows of its own below it, one for each type."""
+    """Modules in the order of the tree down to `depth`, what lies deeper folded in; what a module runs beside
+    its children stands in rows of its own below it, one for each type.
+    """
     parents = {_at(module.path, _depth(module.path) - 1) for module in profile.modules if module.path}
     rows: dict[tuple[str, str], _Row] = {}
     for module in profile.modules:  # every parent, then what is folded into a row
@@ -189,8 +274,9 @@ def _tree(profile: StaticProfile, depth: int) -> list[_Row]:
     for layer in profile.layers:
         row = rows[_at(layer.module, depth), ""]
         if row.heading:
-            row = rows.setdefault((layer.module, layer.type),
-                                  _Row(layer.module, _depth(layer.module) + 1, layer.type))
+            row = rows.setdefault(
+                (layer.module, layer.type), _Row(layer.module, _depth(layer.module) + 1, layer.type)
+            )
         row.add(layer)
     # rows that were found late stand directly behind their module's own
     late: dict[str, list[_Row]] = {}
@@ -214,8 +300,11 @@ def _tree(profile: StaticProfile, depth: int) -> list[_Row]:
 
 def _modules(profile: StaticProfile, depth: int) -> list[_Row]:
     """Each module down to `depth` with all that it contains."""
-    rows = {module.path: _Row(module.path, _depth(module.path), module.kind) for module in profile.modules
-            if _depth(module.path) <= depth}
+    rows = {
+        module.path: _Row(module.path, _depth(module.path), module.kind)
+        for module in profile.modules
+        if _depth(module.path) <= depth
+    }
     for module in profile.modules:
         for level in range(min(_depth(module.path), depth) + 1):
             rows[_at(module.path, level)].parameters += module.parameters
@@ -236,9 +325,15 @@ def _order(sort: str, profile: StaticProfile) -> Callable[[_Row], Any]:
 def _total(profile: StaticProfile, rows: Sequence[_Row], by: str) -> _Row:
     """The sums of the columns; they are the profile's own (tests add the rows up)."""
     counted = sum(row.calls for row in rows) if by != "module" else len(profile.layers)
-    total = _Row("total", type="total" if by == "type" else "", parameters=profile.parameters,
-                 weights=sum(row.weights for row in profile.by_type), macs=profile.macs,
-                 activations=profile.activations, calls=counted)
+    total = _Row(
+        "total",
+        type="total" if by == "type" else "",
+        parameters=profile.parameters,
+        weights=sum(row.weights for row in profile.by_type),
+        macs=profile.macs,
+        activations=profile.activations,
+        calls=counted,
+    )
     total.uncounted = bool(profile.uncounted)
     return total
 
@@ -265,11 +360,11 @@ def _cells(row: _Row, keys: Sequence[str], profile: StaticProfile, indent: bool)
     single = len(row.types) == 1 and row.calls == 1
     for key in keys:
         value = _value(row, key, profile)
-        if row.heading and (key not in _OWN or (key.startswith("param") and not row.parameters)):
-            cells.append(Cell(None, text=" "))
-        elif key in ("kernel", "stride") and not single:
-            cells.append(Cell(None, text=" "))
-        elif key in _SHAPES and value is None:
+        if (
+            (row.heading and (key not in _OWN or (key.startswith("param") and not row.parameters)))
+            or (key in ("kernel", "stride") and not single)
+            or (key in _SHAPES and value is None)
+        ):
             cells.append(Cell(None, text=" "))
         elif key == "path":
             cells.append(Cell(value, text=_name(row) if indent else value or profile.name))

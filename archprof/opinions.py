@@ -20,8 +20,8 @@ class Term(NamedTuple):
 class Opinion:
     """A tool's own total beside ours. `error` says why it gave none.
 
-    `terms` are computed from our record of the pass and the tool's rules alone; whatever they leave unexplained is
-    the `remainder`.
+    `terms` are computed from our record of the pass and the tool's rules alone; whatever they leave
+    unexplained is the `remainder`.
     """
 
     tool: str
@@ -41,7 +41,9 @@ class Opinion:
     @property
     def remainder(self) -> int | None:
         """What the terms leave unexplained: 0 where the tool is understood."""
-        return None if self.total is None else self.total - self.ours - sum(term.amount for term in self.terms)
+        return (
+            None if self.total is None else self.total - self.ours - sum(term.amount for term in self.terms)
+        )
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,23 @@ class Audit:
         """Everything in base units."""
         profile = self.profile
         return {
-            "schema_version": SCHEMA_VERSION, "archprof": __version__, "name": profile.name, "source": profile.source,
-            "batch_size": profile.batch_size, "input_shape": list(profile.input_shape),
-            "macs": profile.macs, "parameters": profile.parameters,
+            "schema_version": SCHEMA_VERSION,
+            "archprof": __version__,
+            "name": profile.name,
+            "source": profile.source,
+            "batch_size": profile.batch_size,
+            "input_shape": list(profile.input_shape),
+            "macs": profile.macs,
+            "parameters": profile.parameters,
             "peak_activation_bytes": profile.peak_activation_bytes,
-            "opinions": [as_json(opinion) | {
-                "terms": [{"name": term.name, "amount": term.amount} for term in opinion.terms],
-                "difference": opinion.difference, "remainder": opinion.remainder} for opinion in self.opinions],
+            "opinions": [
+                as_json(opinion)
+                | {
+                    "terms": [{"name": term.name, "amount": term.amount} for term in opinion.terms],
+                    "difference": opinion.difference,
+                    "remainder": opinion.remainder,
+                }
+                for opinion in self.opinions
+            ],
             "memory": [as_json(estimate) | {"total_bytes": estimate.total_bytes} for estimate in self.memory],
         }

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "audit", run,
-                             "Our counts beside torchinfo's, fvcore's and FlopCounterMode's, every difference explained.",
-                             "archprof audit resnet50 --batch-size 32 --markdown audit.md")
+    parser = options.command(
+        commands,
+        "audit",
+        run,
+        "Our counts beside torchinfo's, fvcore's and FlopCounterMode's, every difference explained.",
+        "archprof audit resnet50 --batch-size 32 --markdown audit.md",
+    )
     options.add_one_model(parser)
     options.add_exports(parser)
 
@@ -41,8 +45,11 @@ def run(args: argparse.Namespace) -> int:
     export(result, args)
     unexplained = [opinion.tool for opinion in result.opinions if opinion.remainder]
     if unexplained:
-        print(f"archprof: {' and '.join(unexplained)} differ by more than their known rules explain; "
-              "please report it.", file=sys.stderr)
+        print(
+            f"archprof: {' and '.join(unexplained)} differ by more than their known rules explain; "
+            "please report it.",
+            file=sys.stderr,
+        )
     return 1 if unexplained else 0
 
 
@@ -55,10 +62,24 @@ def export(result: Audit, args: argparse.Namespace) -> None:
     if args.csv:
         from ..render.csv import csv_of
 
-        files.write(args.csv, csv_of([
-            {"tool": opinion.tool, "version": opinion.version, "unit": opinion.unit, "total": opinion.total,
-             "ours": opinion.ours, "term": name, "amount": amount}
-            for opinion in result.opinions for name, amount in (*opinion.terms, ("unexplained", opinion.remainder))]))
+        files.write(
+            args.csv,
+            csv_of(
+                [
+                    {
+                        "tool": opinion.tool,
+                        "version": opinion.version,
+                        "unit": opinion.unit,
+                        "total": opinion.total,
+                        "ours": opinion.ours,
+                        "term": name,
+                        "amount": amount,
+                    }
+                    for opinion in result.opinions
+                    for name, amount in (*opinion.terms, ("unexplained", opinion.remainder))
+                ]
+            ),
+        )
     if args.markdown:
         from ..audit_table import tables
         from ..render.markdown import markdown

@@ -11,12 +11,21 @@ from . import options
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "show", run, "The layer table of one network: where its cost lies.",
-                             "archprof show mobilenetv1 --by type --markdown split.md")
+    parser = options.command(
+        commands,
+        "show",
+        run,
+        "The layer table of one network: where its cost lies.",
+        "archprof show mobilenetv1 --by type --markdown split.md",
+    )
     options.add_one_model(parser)
     parser.add_argument("--by", default="layer", metavar="CUT", help="layer (default), type, op or module")
-    parser.add_argument("--depth", type=options.typed(options.whole), metavar="N",
-                        help="fold what lies deeper in the module tree (default: as deep as stays readable)")
+    parser.add_argument(
+        "--depth",
+        type=options.typed(options.whole),
+        metavar="N",
+        help="fold what lies deeper in the module tree (default: as deep as stays readable)",
+    )
     parser.add_argument("--sort", metavar="COLUMN", help="by this column, largest first, such as macs")
     options.add_exports(parser)
 
