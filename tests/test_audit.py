@@ -228,8 +228,8 @@ Convention Batch Unit Input Forward/backward Params Total
 torchinfo 1 MB 0.05 0.76 0.38 1.19
 torchsummary 1 MiB 0.05 1.09 0.36 1.50
 archprof: peak of one forward pass at batch 1: 192 KiB of activations.
-Both add up what modules return over the whole pass and double it for gradients; a forward pass frees most of \
-it on the way, so its peak is lower.
+Both add up what modules return over the whole pass and double it for gradients; a forward pass frees most \
+of it on the way, so its peak is lower.
 """
 
 
