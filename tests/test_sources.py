@@ -1,10 +1,12 @@
 """Your own networks: found, built and counted like the zoo's; what goes wrong in them said in one line."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 import torch
@@ -37,7 +39,7 @@ def write(tmp_path, monkeypatch):
 
     def write(**files):
         for name, text in files.items():
-            path = tmp_path / (name.replace("__", "/") + ".py")
+            path = tmp_path / f"{name}.py"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
 
@@ -59,13 +61,16 @@ def said(error, model, **options):
 
 
 @pytest.mark.parametrize(("model", "parameters"), [
-    ("mynets:Net", 4 * 10), ("mynets:Net(width=8)", 8 * 10), ("mynets.py:Net", 4 * 10), ("./mynets.py:Net(width=2)", 2 * 10),
+    ("mynets:Net", 4 * 10), ("mynets:Net(width=8)", 8 * 10), ("mynets.py:Net", 4 * 10),
+    ("./mynets.py:Net(width=2)", 2 * 10),
     ("mynets:make(width=3)", 3 * 10), ("mynets:Outer.Inner", 4 * 10), ("mynets:ready", 5 * 10),
 ])
 def test_a_class_a_factory_an_instance(write, model, parameters):
     write(mynets=NET + """
     def make(width):
         return Net(width)
+
+    make.input_shape = (1, 8, 8)
 
     class Outer:
         Inner = Net
@@ -78,7 +83,7 @@ def test_a_class_a_factory_an_instance(write, model, parameters):
 
 
 def test_a_package_with_relative_imports(write):
-    write(project____init__="", project__layers=NET, project__nets="from .layers import Net")
+    write(**{"project/__init__": "", "project/layers": NET, "project/nets": "from .layers import Net"})
     assert archprof.profile("project.nets:Net").parameters == 40
     assert archprof.profile("project/nets.py:Net").parameters == 40
 
@@ -86,8 +91,8 @@ def test_a_package_with_relative_imports(write):
 def test_files_of_two_folders_keep_their_own_imports(write):
     """Two checkouts of one project: `layers` means another file in each."""
     for folder, width in (("old", 2), ("new", 3)):
-        write(**{f"{folder}__layers": NET.replace("width: int = 4", f"width: int = {width}"),
-                 f"{folder}__nets": "from layers import Net\n"})
+        write(**{f"{folder}/layers": NET.replace("width: int = 4", f"width: int = {width}"),
+                 f"{folder}/nets": "from layers import Net\n"})
     assert [archprof.profile(f"{folder}/nets.py:Net").parameters for folder in ("old", "new", "old")] == [20, 30, 20]
     assert "layers" not in sys.modules and sys.path.count("old") == 0
 
@@ -266,7 +271,8 @@ def test_two_billion_parameters_are_counted_without_room_for_them(write, tmp_pat
     """)
     script = ("import archprof, resource; p = archprof.profile('huge:net', input_shape=(16384,)); "
               "print(p.parameters, p.macs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": str(Path(archprof.__file__).parents[1])})
     parameters, macs, mebibytes = map(int, done.stdout.split())
     assert (parameters, macs) == (8 * 16384 * 16385, 8 * 16384**2)
     assert mebibytes < 1024  # the weights alone would be 8192
@@ -314,7 +320,8 @@ def test_a_source_that_is_broken(offered):
 
 def test_wildcards(capsys):
     assert sources.expand(["resnet??", "vgg1*", "resnet18"]) == [
-        "resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn"]
+        "resnet18", "resnet34", "resnet50", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn",
+        "vgg19", "vgg19_bn"]
     with pytest.raises(UnknownModel, match="networks of zoo matches 'zz\\*'"):
         sources.expand(["zz*"])
     with pytest.raises(BadSpec, match="cannot be listed"):
