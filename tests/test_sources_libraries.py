@@ -16,8 +16,8 @@ TORCHVISION = {
     "inception_v3": "inception_v3(aux_logits=false)",
 } | {name: name for name in (
     "alexnet", "densenet121", "densenet161", "densenet169", "densenet201", "resnet18", "resnet34", "resnet50",
-    "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "squeezenet1_0", "squeezenet1_1", "vgg11", "vgg11_bn", "vgg13",
-    "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")}
+    "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "squeezenet1_0", "squeezenet1_1",
+    "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn")}
 
 TIMM = {"se_resnet50": "seresnet50"} | {name: name for name in (
     "densenet121", "densenet201", "inception_resnet_v2", "inception_v3", "inception_v4", "resnet18", "resnet50",
