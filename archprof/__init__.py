@@ -19,6 +19,7 @@ _PUBLIC = {
     "load": "sources",
     "profile": "counts",
     "compare": "comparison",
+    "check": "budgets",
     "Comparison": "records",
     "ArchitectureResult": "records",
     "StaticProfile": "records",
@@ -27,16 +28,16 @@ _PUBLIC = {
     "Latency": "timing",
     "Ratio": "timing",
     "ArchprofError": "errors",
-    "separable": "",
 }
 
 __all__ = [
     "Accuracy", "ArchitectureResult", "ArchprofError", "Comparison", "Latency", "LayerCost", "Ratio", "StaticProfile",
-    "__version__", "compare", "costs", "load", "profile", "separable",
+    "__version__", "check", "compare", "costs", "load", "profile", "separable",
 ]
 
 if TYPE_CHECKING:
-    from . import separable
+    from . import costs, separable
+    from .budgets import check
     from .comparison import compare
     from .counts import profile
     from .errors import ArchprofError
@@ -54,8 +55,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module 'archprof' has no attribute '{name}'")
-    if not _PUBLIC[name]:
-        return importlib.import_module(f".{name}", __name__)
     return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
 
 

@@ -20,7 +20,7 @@ from .limits import MEASURES, Bound, LatencyLimit
 from .lock import Baseline, LayerChange
 from .records import Shape, StaticProfile
 from .spec import parse
-from .stats import bootstrap_ratio_interval
+from .timing import ratio_of
 
 #: What a verdict can be. 'over' and 'under' break a limit; 'cannot tell' breaks it when strict.
 STATUSES = ("within", "over", "under", "cannot tell", "error")
@@ -159,7 +159,9 @@ def _checked(
     try:
         profile = counted(budget.model, budget.input_shape, budget.batch_size, budget.counts_training)
     except ArchprofError as error:
-        failed = Verdict(budget.name, budget.shown_model, "", "error", detail=str(error))
+        hint = " Its budget states no input_shape." if (
+            isinstance(error, ForwardFailed) and budget.input_shape is None) else ""
+        failed = Verdict(budget.name, budget.shown_model, "", "error", detail=f"{error}{hint}")
         return Checked(budget, None, (failed,))
     verdicts = [
         *_static(budget, profile, baseline, growth, counted),
@@ -246,7 +248,8 @@ def _latency(budget: Budget, limit: LatencyLimit, bound: Bound, measure: Measure
     except ArchprofError as error:
         return Verdict(**known, status="error", detail=str(error))
     allowed = {bound.allows(Fraction(end), factor) for end in seen.ci95}
-    status = "cannot tell" if len(allowed) == 2 else "within" if allowed == {True} else (
+    measured_once = seen.ci95[0] == seen.ci95[1]
+    status = "cannot tell" if measured_once or len(allowed) == 2 else "within" if allowed == {True} else (
         "over" if bound.upper else "under")
     return Verdict(**known, status=status, value=seen.ratio, interval=seen.ci95, detail=seen.why or "")
 
@@ -303,4 +306,4 @@ def measure_ratio(model: Any, reference: str, input_shape: Shape | None, batch_s
     ours, theirs = cells
     doubts = [cell.why.rstrip(".") for cell in cells if cell.why]
     why = f"The measurement is not reliable: {doubts[0]}." if doubts else None
-    return Relative(ours.p50_s / theirs.p50_s, bootstrap_ratio_interval(ours.seconds, theirs.seconds), why)
+    return Relative(*ratio_of(ours, theirs), why)

@@ -13,7 +13,7 @@ from torch import nn
 from . import __version__, counts, published, sources, units
 from .errors import ArchprofError, BadOption
 from .inputs import real_inputs
-from .measure import device, latency, quiet
+from .measure import device, latency
 from .measure.conditions import Conditions
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
 from .timing import Latency
@@ -232,15 +232,11 @@ class _Run:
                 measured = latency.measure(
                     cells, sync=device.sync_for(self.conditions), time_budget=time_budget, precision=precision,
                     reference=reference, progress=lambda seen: self.tell(seen.doing, seen.left_s),
-                    witness=self.witness())
+                    witness=device.witness(self.conditions))
         except latency.Interrupted as stopped:
             self.keep(subjects, stopped.latencies | refused)
             raise
         self.keep(subjects, measured | refused)
-
-    def witness(self) -> quiet.Witness:
-        env = device.environment(self.conditions)
-        return quiet.Witness(threads=env["threads"], cpus=env["cpus"])
 
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
         """One prepared pass; the network is built once, when its first cell is reached."""

@@ -20,7 +20,7 @@ from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, laye
 from .modules import Parts, tensors_of
 from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .shapes import Op, ShapeMemory
-from .trace import Trace, trace
+from .trace import ModuleCall, Trace, trace
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -100,7 +100,15 @@ def profile(
 def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
                shape_memory: ShapeMemory = SHARED) -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
-    return replace(_profile(subject, *subject.given(batch_size), mode, shape_memory), batch_size=batch_size)
+    return recorded(subject, batch_size, mode, shape_memory)[0]
+
+
+def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
+             shape_memory: ShapeMemory = SHARED) -> tuple[StaticProfile, Trace]:
+    """The profile of a subject at its default input, and the pass that it was folded from."""
+    args, kwargs = subject.given(batch_size)
+    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+    return replace(_named(subject, found, notes, args, kwargs, mode), batch_size=batch_size), found
 
 
 def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
@@ -124,6 +132,11 @@ def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: S
 def _profile(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
              shape_memory: ShapeMemory) -> StaticProfile:
     found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+    return _named(subject, found, notes, args, kwargs, mode)
+
+
+def _named(subject: Subject, found: Trace, notes: tuple[str, ...], args: tuple, kwargs: dict[str, Any],
+           mode: str) -> StaticProfile:
     shape = first_shape(args, kwargs)
     return replace(
         fold(found, train=mode == "train"),
@@ -289,7 +302,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
         by_type=by_type(layers, never),
         layers=tuple(layers),
-        modules=modules_of(found.parts),
+        modules=modules_of(found.parts, found.module_calls),
     )
 
 
@@ -341,9 +354,15 @@ def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost,
     return tuple(sorted(folded, key=lambda row: (-row.macs, -row.parameters, row.type)))
 
 
-def modules_of(parts: Parts) -> tuple[ModuleCost, ...]:
-    """Every module with its own parameters and buffers; what is shared counts where it is met first."""
+def modules_of(parts: Parts, calls: Iterable[ModuleCall] = ()) -> tuple[ModuleCost, ...]:
+    """Every module with its own parameters, buffers and outputs; what is shared counts where it is met first."""
     seen: set[int] = set()
+    returned: dict[str, list[int]] = {}
+    for call in calls:
+        sums = returned.setdefault(call.module, [0, 0, 0])
+        sums[0] += 1
+        sums[1] += prod(call.output_shape) if call.nbytes else 0
+        sums[2] += call.nbytes
     rows = []
     for path, part in parts:
         parameters = trainable = buffers = 0
@@ -356,5 +375,5 @@ def modules_of(parts: Parts) -> tuple[ModuleCost, ...]:
             if buffer is not None and id(buffer) not in seen:
                 seen.add(id(buffer))
                 buffers += buffer.numel()
-        rows.append(ModuleCost(path, type(part).__name__, parameters, trainable, buffers))
+        rows.append(ModuleCost(path, type(part).__name__, parameters, trainable, buffers, *returned.get(path, ())))
     return tuple(rows)

@@ -1,8 +1,8 @@
 """Time and operations: the least-squares line of time on mult-adds, per family and batch size.
 
 Standard library only. Within a family time is close to linear in operations (Canziani, Paszke and Culurciello
-2016, arXiv 1605.07678, figure 7), so that a limit on time can be read as a limit on operations while a network
-is designed.
+2016, arXiv 1605.07678, figure 7), so that a limit on time can be read as a limit on operations while a
+network is designed.
 """
 
 from __future__ import annotations
@@ -55,12 +55,13 @@ class Fit:
         at = f"At {units.milliseconds(seconds)} ms and batch {self.batch_size}"
         known = "" if self.r2 is None else f" (R^2 {self.r2:.3f})"
         if macs is None:
-            return f"{at} {what} does not fit here: {units.milliseconds(self.intercept_s)} ms are fixed cost{known}"
+            fixed = units.milliseconds(self.intercept_s)
+            return f"{at} {what} does not fit here: {fixed} ms are fixed cost{known}"
         return f"{at} {what} may use {units.count(macs)} mult-adds here{known}"
 
 
 def line(x: Sequence[float], y: Sequence[float]) -> Line | None:
-    """The least-squares line through points (Draper and Smith 1998, chapter 1); None without two different x."""
+    """The least-squares line (Draper and Smith 1998, chapter 1); None without two different x."""
     if len(set(x)) < 2:
         return None
     mean_x, mean_y = fsum(x) / len(x), fsum(y) / len(y)

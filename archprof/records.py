@@ -72,7 +72,8 @@ class Uncounted:
 class ModuleCost:
     """A module of the tree: its own parameters and buffers, its descendants' left out.
 
-    A parameter owned by several modules is counted where it is met first.
+    A parameter owned by several modules is counted where it is met first. `outputs` are the elements of the first
+    tensor that the module returned, `output_bytes` their bytes, all its `calls` in the pass together.
     """
 
     path: str
@@ -80,6 +81,9 @@ class ModuleCost:
     parameters: int = 0
     trainable_parameters: int = 0
     buffers: int = 0
+    calls: int = 0
+    outputs: int = 0
+    output_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def shapes_of(value: Any) -> Any:
     """The same structure of lists and tuples with each tensor replaced by its Shape."""
     kind = type(value)
     if kind is Tensor or kind is Parameter:
-        strided = value.layout is torch.strided
+        strided = value.layout is torch.strided and not value.is_nested
         return Shape(value.shape, value.dtype, None, value.device.type) if strided else Shape.of(value)
     if isinstance(value, Tensor):
         return Shape.of(value)
@@ -150,7 +150,7 @@ def _key(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple | None:
             parts.append(name)
             _extend(parts, (value,))
         hash(key := tuple(parts))
-    except TypeError:
+    except (TypeError, RuntimeError):  # a nested tensor has no shape to tell
         return None
     return key
 

@@ -41,6 +41,8 @@ class Latency:
     Blocks are kept whole and in the order in which they ran; disturbed ones are left out of every
     statistic. `why` says why the figures cannot be relied on, `note` what else a reader should know (the
     time budget ended first), `error` why there is no measurement; then there are no blocks.
+    `measured_peak_bytes` is what the network held at most on the device: weights, inputs, optimizer state and
+    what a pass allocates; `optimizer_state_bytes` is None outside training.
     """
 
     batch_size: int
@@ -49,6 +51,7 @@ class Latency:
     why: str | None = None
     error: str | None = None
     note: str | None = None
+    optimizer_state_bytes: int | None = None
 
     @property
     def clean(self) -> tuple[Block, ...]:
@@ -109,6 +112,7 @@ class Latency:
             }
         out |= {
             "measured_peak_bytes": self.measured_peak_bytes,
+            "optimizer_state_bytes": self.optimizer_state_bytes,
             "reliable": self.reliable,
             "why": self.why,
             "error": self.error,
@@ -141,6 +145,7 @@ class Latency:
             why=saved.get("why"),
             error=saved.get("error"),
             note=saved.get("note"),
+            optimizer_state_bytes=saved.get("optimizer_state_bytes"),
         )
 
 

@@ -7,6 +7,7 @@ repeated with real tensors, and the trace says so.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -29,6 +30,14 @@ class OpCall(NamedTuple):
     inputs: tuple[int | None, ...]
     outputs: tuple[int | None, ...]
     backward: bool
+
+
+class ModuleCall(NamedTuple):
+    """One finished call of a module: the first tensor that it returned, by shape and bytes (() and 0 where none)."""
+
+    module: str
+    output_shape: tuple[int, ...]
+    nbytes: int
 
 
 class Storage:
@@ -65,6 +74,7 @@ class Trace:
     parts: Parts
     forward_calls: int
     output: Any
+    module_calls: list[ModuleCall]
 
 
 class _Recorder(WithoutValues):
@@ -80,6 +90,7 @@ class _Recorder(WithoutValues):
         owned = [*tensors_of(parts, "_parameters").items(), *(("", b) for b in tensors_of(parts, "_buffers").values())]
         self.owned = {id(tensor): -1 - place for place, (_, tensor) in enumerate(owned)}
         self.parameters = {-1 - place: name for place, (name, _) in enumerate(owned) if name}
+        self.module_calls: list[ModuleCall] = []
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
@@ -151,6 +162,17 @@ class _Recorder(WithoutValues):
         return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
 
 
+def _first_tensor(value: Any) -> Tensor | None:
+    """The tensor by which others know a module's output: the first of a list or tuple, the last of a dict."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict) and value:
+        return _first_tensor(list(value.values())[-1])
+    if isinstance(value, list | tuple) and value:
+        return _first_tensor(value[0])
+    return None
+
+
 @contextmanager
 def _module_calls(recorder: _Recorder) -> Iterator[None]:
     """The recorder knows which module is running, and an error which one it left first.
@@ -166,7 +188,12 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
         recorder.module = paths.get(id(module), outer)
         recorder.depth += 1
         try:
-            return call(module, *args, **kwargs)
+            value = call(module, *args, **kwargs)
+            returned = value if type(value) is Tensor else _first_tensor(value)
+            recorder.module_calls.append(
+                ModuleCall(recorder.module, (), 0) if returned is None else
+                ModuleCall(recorder.module, tuple(returned.shape), returned.numel() * returned.itemsize))
+            return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
                 error.archprof_module = recorder.module  # type: ignore[attr-defined]
@@ -180,6 +207,27 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
         yield
     finally:
         nn.Module.__call__ = call  # type: ignore[method-assign]
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Compiled functions run as they are written: a compiler would trace our mode instead of the network.
+
+    Flexible attention compiles itself and refuses meta tensors; neither matters to its shapes.
+    """
+    flexible = sys.modules.get("torch.nn.attention.flex_attention")
+    if flexible is None and "torch._dynamo" not in sys.modules:  # nothing compiled can be there
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        check = getattr(flexible, "_validate_device", None)
+        if check is not None:
+            flexible._validate_device = lambda *_: None  # type: ignore[union-attr]
+        try:
+            yield
+        finally:
+            if check is not None:
+                flexible._validate_device = check  # type: ignore[union-attr]
 
 
 def trace(
@@ -208,6 +256,7 @@ def trace(
         collect_tensors([*args, *kwargs.values()], inputs)
         for tensor in inputs:
             recorder.number(tensor, "input")
+        stack.enter_context(_uncompiled())
         stack.enter_context(_module_calls(recorder))
         stack.enter_context(torch.set_grad_enabled(training))
         stack.enter_context(recorder)
@@ -216,4 +265,5 @@ def trace(
         if backward is not None:
             backward(output).backward()
     recorder.watchers.clear()  # what lives on from here outlives the pass
-    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output)
+    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output,
+                 recorder.module_calls)

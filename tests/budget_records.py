@@ -27,7 +27,8 @@ def network(width: int = 16, name: str = "net", batch_size: int = 1) -> StaticPr
         parameters=parameters, trainable_parameters=parameters, buffers=0,
         macs=batch_size * (64 * 27 * width + 10 * width), activations=batch_size * (64 * width + 10),
         parameter_bytes=4 * parameters, buffer_bytes=0, peak_activation_bytes=batch_size * 4 * 128 * width,
-        training_activation_bytes=batch_size * 4 * 192 * width, saved_bytes=4 * parameters, peak_at="relu", layers=layers,
+        training_activation_bytes=batch_size * 4 * 192 * width, saved_bytes=4 * parameters,
+        peak_at="relu", layers=layers,
         modules=(ModuleCost("", "Net"), ModuleCost("conv", "Conv2d", 28 * width, 28 * width),
                  ModuleCost("relu", "ReLU"), ModuleCost("fc", "Linear", 10 * width + 10, 10 * width + 10)),
     )

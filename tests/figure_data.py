@@ -1,6 +1,7 @@
 """A Comparison to draw: twelve networks of the accuracy-against-operations study.
 
-Parameters, mult-adds and accuracies are what torchvision publishes for its IMAGENET1K_V1 weights. Latencies and
+Parameters, mult-adds and accuracies are what torchvision publishes for its IMAGENET1K_V1 weights. Latencies
+and
 memory are made up (proportional to mult-adds, a slope for each family), for tests only.
 """
 

@@ -90,3 +90,14 @@ def test_a_network_of_the_zoo_against_another_and_one_that_fails():
     assert found[0].verdicts[0].value == 4_903_242
     assert count(found[0].verdicts[0].bound) == "5.00 M"
     assert exit_code(found) == 2
+
+
+def test_only_the_largest_changes_are_named_to_people():
+    shape = [3, 32, 32]
+    before = check([from_keywords("resnet18", name="net", parameters="5 M", input_shape=shape)])
+    baselines = budgets.accept(before, {}, ["net"])
+    halved = from_keywords("resnet18(width=0.5)", name="net", parameters="5 M", input_shape=shape)
+    (verdict,) = check([halved], baselines)[0].verdicts
+    assert len(verdict.changed) == 41  # 20 convolutions, as many batch norms, and the classifier
+    assert len(reasons(verdict)) == 3 + 6 + 1
+    assert reasons(verdict)[-1] == "           and 35 more, in the diff of the lock after --update"

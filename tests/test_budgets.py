@@ -145,6 +145,7 @@ def test_uncounted_operators_fail_unless_allowed_by_name():
 
 @pytest.mark.parametrize("interval, expected", [
     ((1.0, 1.1), "within"), ((1.1, 1.2), "within"), ((1.1, 1.3), "cannot tell"), ((1.21, 1.3), "over"),
+    ((1.3, 1.3), "cannot tell"),  # measured once: no interval
 ])
 def test_latency_is_over_only_when_the_whole_interval_is(interval, expected):
     def measure(model, reference, input_shape, batch_size):

@@ -278,3 +278,17 @@ def test_colors_change_no_word():
     colored = re.sub(r"\x1b\[[0-9;]*m", "", table(found, color=True))
     assert [line.rstrip() for line in colored.splitlines()] == table(found).splitlines()
     assert colored != table(found, color=True)
+
+
+def test_the_action_and_the_hook_run_what_the_command_line_takes(capsys):
+    root = Path(__file__).parent.parent
+    action = (root / "action.yml").read_text(encoding="utf-8")
+    pins = re.findall(r"uses: (\S+)@(\S+)", action)
+    assert pins and all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, commit in pins)
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--help"])
+    known = capsys.readouterr().out
+    options = set(re.findall(r"--[a-z]+", action.split("options=")[1]))
+    assert options == {"--why", "--github", "--config", "--strict", "--junit"}
+    assert all(option in known for option in options)
+    assert "entry: archprof check\n" in (root / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")

@@ -43,7 +43,11 @@ def test_measuring_on_the_gpu(options):
         time_budget=3.0,
     )
     for found in seen.values():
-        assert found.error is None and found.p50_s > 0 and found.measured_peak_bytes > 0
+        assert (
+            found.error is None
+            and found.p50_s > 0
+            and (conditions.cuda_graph or found.measured_peak_bytes > 0)
+        )
 
 
 def test_out_of_memory_keeps_the_smaller_batch():

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from itertools import combinations, pairwise
 
 import matplotlib
@@ -14,21 +15,27 @@ import pytest
 from figure_data import NETWORKS, SIZES, comparison, result
 
 from archprof.errors import BadOption, BadOutput
+from archprof.fits import line
 from archprof.records import Comparison
 from archprof.render import figures
 from archprof.render.figures import FigureOptions
 from archprof.render.figures.discs import front_of
-from archprof.render.figures.fitted import line_through
 from archprof.render.figures.labels import spread
 from archprof.render.figures.style import DARK, FAMILIES, LIGHT, family_of, luminance, styles_for
 
-NEEDS_METER = ("power", "power-ops")
-DRAWABLE = [name for name in figures.KINDS if name not in NEEDS_METER]
+SIGNPOSTS = ("power", "power-ops", "separable")  # they say where to turn
+DRAWABLE = [name for name in figures.KINDS if name not in SIGNPOSTS]
 WHOLE = comparison()
 
 
 def options(kind: str, **more) -> FigureOptions:
     return FigureOptions(**({"only": ("resnet50",)} if kind == "layers" else {}), **more)
+
+
+@cache
+def usual(kind: str, width: float = 7.0):
+    """The figure of the twelve networks, drawn once for all who only look."""
+    return figures.draw(kind, WHOLE, options(kind, width=width))
 
 
 def by_gid(figure, gid: str) -> list:
@@ -46,7 +53,7 @@ def small_print(figure) -> str:
 @pytest.mark.parametrize("kind", DRAWABLE)
 @pytest.mark.parametrize("width", [7.0, 3.3])
 def test_labels_keep_clear_of_each_other_and_of_the_edge(kind, width):
-    figure = figures.draw(kind, WHOLE, options(kind, width=width))
+    figure = usual(kind, width)
     figure.draw_without_rendering()  # annotations know their place only then
     renderer = figure.canvas.get_renderer()
     whole = figure.bbox
@@ -61,7 +68,7 @@ def test_labels_keep_clear_of_each_other_and_of_the_edge(kind, width):
 
 @pytest.mark.parametrize("kind", ["ball", "throughput"])
 def test_no_label_covers_a_disc(kind):
-    figure = figures.draw(kind, WHOLE, options(kind))
+    figure = usual(kind)
     (discs,) = by_gid(figure, "discs")
     plot = discs.axes
     centres = plot.transData.transform(discs.get_offsets())
@@ -75,7 +82,7 @@ def test_no_label_covers_a_disc(kind):
 
 
 def test_ball_puts_each_network_where_its_numbers_are():
-    (discs,) = by_gid(figures.draw("ball", WHOLE, FigureOptions()), "discs")
+    (discs,) = by_gid(usual("ball"), "discs")
     drawn = {(round(x, 3), round(y, 3)) for x, y in discs.get_offsets()}
     assert drawn == {(gmacs, top1) for _, _, gmacs, top1, _, _ in NETWORKS.values()}
 
@@ -86,7 +93,7 @@ def test_ball_counts_two_operations_a_mac_where_asked():
 
 
 def test_disc_area_not_radius_is_proportional_to_parameters():
-    figure = figures.draw("ball", WHOLE, FigureOptions())
+    figure = usual("ball")
     (discs,) = by_gid(figure, "discs")
     parameters = {gmacs: count for _, count, gmacs, *_ in NETWORKS.values()}
     # a scatter's size is the square of the diameter in points: proportional to area
@@ -116,17 +123,17 @@ def test_discs_of_throughput_are_proportional_to_operations():
 
 
 def test_bars_are_sorted_and_start_at_zero():
-    figure = figures.draw("accuracy", WHOLE, FigureOptions())
+    figure = usual("accuracy")
     bars = figure.axes[0].patches
     widths = [bar.get_width() for bar in bars]
     assert widths == sorted((top1 for _, _, _, top1, _, _ in NETWORKS.values()), reverse=True)
     assert all(bar.get_x() == 0 for bar in bars)
-    density = figures.draw("density", WHOLE, FigureOptions()).axes[0].patches
+    density = usual("density").axes[0].patches
     assert density[0].get_width() == pytest.approx(58.092 / 1.248424)  # squeezenet1_0
 
 
 def test_latency_is_time_per_image_with_its_interval():
-    figure = figures.draw("latency", WHOLE, FigureOptions())
+    figure = usual("latency")
     (line,) = by_gid(figure, "curve resnet50")
     cells = [result("resnet50").latency_at(size) for size in SIZES]
     assert list(line.get_xdata()) == list(SIZES)
@@ -139,7 +146,7 @@ def test_latency_is_time_per_image_with_its_interval():
 
 
 def test_a_line_breaks_where_memory_ended_and_where_the_reading_is_doubtful():
-    figure = figures.draw("latency", WHOLE, FigureOptions())
+    figure = usual("latency")
     (vgg19,) = by_gid(figure, "curve vgg19")
     assert [math.isnan(y) for y in vgg19.get_ydata()] == [False] * 6 + [True]
     (densenet,) = by_gid(figure, "curve densenet121")
@@ -151,7 +158,7 @@ def test_a_line_breaks_where_memory_ended_and_where_the_reading_is_doubtful():
 
 
 def test_memory_shows_measured_and_predicted():
-    figure = figures.draw("memory", WHOLE, FigureOptions())
+    figure = usual("memory")
     row = result("resnet50")
     (measured,) = by_gid(figure, "curve resnet50")
     (predicted,) = by_gid(figure, "predicted resnet50")
@@ -164,16 +171,11 @@ def test_memory_shows_measured_and_predicted():
 
 
 def test_a_line_is_fitted_through_families_and_leaves_doubtful_points_out():
-    # y = 3 + 2x, and a family of two has no R^2 worth telling
-    fit = line_through([1, 2, 4], [5, 7, 11])
-    assert (fit.slope, fit.intercept, fit.r2) == pytest.approx((2, 3, 1))
-    assert line_through([1, 2, 3], [1, 3, 2]).r2 == pytest.approx(0.25)
-    assert line_through([2], [1]) is line_through([2, 2], [1, 3]) is None
     figure = figures.draw("ops-latency", WHOLE, FigureOptions(batch_size=8))
-    (line,) = by_gid(figure, "fit resnet")
-    xs, ys = line.get_xdata(), line.get_ydata()
+    (fit,) = by_gid(figure, "fit resnet")
+    xs, ys = fit.get_xdata(), fit.get_ydata()
     members = [name for name in NETWORKS if re.fullmatch("resnet[0-9]+", name)]
-    true = line_through(
+    true = line(
         [NETWORKS[name][2] for name in members],
         [1e3 * result(name).latency_at(8).p50_s / 8 for name in members],
     )
@@ -184,7 +186,7 @@ def test_a_line_is_fitted_through_families_and_leaves_doubtful_points_out():
 
 
 def test_shares_add_up_to_all():
-    figure = figures.draw("breakdown", WHOLE, FigureOptions())
+    figure = usual("breakdown")
     for plot in figure.axes:
         ends = [
             max(bar.get_x() + bar.get_width() for bar in plot.patches if round(bar.get_y() + 0.37) == place)
@@ -194,7 +196,7 @@ def test_shares_add_up_to_all():
 
 
 def test_layers_follow_the_order_of_execution():
-    figure = figures.draw("layers", WHOLE, FigureOptions(only=("resnet50",)))
+    figure = usual("layers")
     above, below = (plot for plot in figure.axes if plot.get_label().startswith("plot"))
     layers = result("resnet50").profile.layers
     assert [bar.get_height() for bar in above.patches] == pytest.approx(
@@ -218,7 +220,7 @@ def test_the_front_holds_what_no_other_beats_on_both():
 
 @pytest.mark.parametrize("kind", DRAWABLE)
 def test_axes_name_their_units_and_conditions_stand_below(kind):
-    figure = figures.draw(kind, WHOLE, options(kind))
+    figure = usual(kind)
     for plot in figure.axes:
         if plot.get_label().startswith("plot"):
             unit = r"\((.*[%GMB]|ms|images|images/s).*\)"
@@ -294,6 +296,7 @@ def test_labels_are_renamed_and_names_kept_or_dropped():
         ("ops-latency", WHOLE, {"batch_size": 3}, "measured: 1, 2, 4, 8, 16, 32, 64"),
         ("ball", WHOLE, {"dataset": "cifar10"}, "top1 on imagenet-1k"),
         ("power", WHOLE, {}, "NVML"),
+        ("separable", WHOLE, {}, "archprof separable alexnet --plot"),
         ("layers", WHOLE, {}, "choose with --only"),
         ("pareto", WHOLE, {"x": "mac"}, "Did you mean 'macs'"),
         ("pareto", WHOLE, {"x": "macs", "y": "macs"}, "both 'macs'"),
@@ -368,7 +371,8 @@ def test_drawing_from_a_file_imports_neither_torch_nor_pyplot(tmp_path):
     (tmp_path / "c.json").write_text(WHOLE.to_json())
     code = (
         "import sys; from archprof.cli import main; "
-        f"code = main(['plot', 'ball', '--from', {str(tmp_path / 'c.json')!r}, '-o', {str(tmp_path / 'b.svg')!r}]); "
+        f"code = main(['plot', 'ball', '--from', {str(tmp_path / 'c.json')!r}, '-o', "
+        f"{str(tmp_path / 'b.svg')!r}]); "
         "assert not {'torch', 'matplotlib.pyplot', 'pandas'} & set(sys.modules); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

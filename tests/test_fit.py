@@ -26,14 +26,19 @@ def by_width(model, input_shape, batch_size, training):
 
 
 def test_the_ten_layer_network_is_among_the_answers():
-    found = fit.members("resnet18", limits(parameters="< 5 M"), **TASK)
+    found = fit.members("resnet18(width=1.0)", limits(parameters="< 5 M"), **TASK)
     counts = {tuple(member.changed.items()): member.profile.parameters for member in found.members}
     assert counts[(("blocks", (1, 1, 1, 1)),)] == 4_903_242
     assert max(counts.values()) < 5_000_000
-    assert found.members[0].spec == "resnet18(num_classes=10,small_input=True,blocks=(2,1,1,1))"
+    assert found.members[0].spec == "resnet18(width=1.0,num_classes=10,small_input=True,blocks=(2,1,1,1))"
     assert found.failed == 0
-    # every combination: 2 choices in each of 4 stages, the widths, separable or not
-    assert found.tried == 2**4 * len(fit.WIDTHS) * 2
+    assert found.tried == 2**4 * 2  # one block or two in each of 4 stages, separable or not
+
+
+def test_every_combination_is_tried():
+    found = fit.members("resnet18", limits(parameters="1 M"), profile=by_width, **TASK)
+    assert found.tried == len(found.members) == 2**4 * 2 * len(fit.WIDTHS)
+    assert len({member.spec for member in found.members}) == found.tried
 
 
 def test_limits_hold_together_and_minima_too():

@@ -89,6 +89,34 @@ def test_a_bad_file_is_an_error_with_its_line(pytester, inside):
     result.stdout.fnmatch_lines(["*archprof.toml: budget 'net': unknown key 'params'*"])
 
 
+def test_a_module_is_counted_for_real(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile("""
+        from torch import nn
+
+        class Net(nn.Sequential):
+            def __init__(self):
+                super().__init__(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 26 * 26, 10))
+
+        def test_fits(archprof_budget):
+            archprof_budget(Net(), parameters="27,090", macs="51,376", input_shape=(1, 28, 28))
+
+        def test_too_large(archprof_budget):
+            archprof_budget(Net(), parameters="< 20 k", input_shape=(1, 28, 28))
+
+        def test_no_shape(archprof_budget):
+            archprof_budget(Net(), parameters="< 20 k")
+    """)
+    result = pytester.runpytest_inprocess(plugins=[pytest_plugin])
+    result.assert_outcomes(passed=1, failed=2)
+    # conv 4*9 + 4, fc 2704*10 + 10
+    result.stdout.fnmatch_lines([
+        "Net has 27,090 parameters, 7,090 more than the 20 k allowed. 3 (fully connected) weighs most: "
+        "27,050 parameters, 99.9 % of them.",
+        "Net: *1x3x224x224*Its budget states no input_shape.",
+    ])
+
+
 def test_importing_the_plugin_imports_nothing_heavy():
     code = ("import sys, archprof.pytest_plugin; "
             "print([name for name in ('torch', 'numpy', 'rich', 'archprof.budgets') if name in sys.modules])")

@@ -18,7 +18,7 @@ def test_a_quiet_block_is_not_disturbed():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"waiting": 0.24}, "waiting for a CPU (24 % of the time)"),
+        ({"waiting": 0.24}, "waiting for a CPU (0.24 s of each second, all threads)"),
         ({"others": 0.38}, "other work (38 % of the CPUs)"),
         ({"throttled": 0.5}, "the container's CPU limit (50 % of the time)"),
         ({"steal": 0.22}, "steal by the hypervisor (22 % of the CPUs)"),
@@ -114,7 +114,7 @@ def test_a_witness_judges_between_two_looks():
     )
     witness = quiet.Witness(threads=2, cpus=2, look=lambda: next(looks))
     assert witness.verdict(witness.look(), witness.look()) == (
-        "waiting for a CPU (50 % of the time)",
+        "waiting for a CPU (0.50 s of each second, all threads)",
         {"cpu": 0.5, "switches": 9.0, "waiting": 0.5},
     )
 

@@ -34,7 +34,8 @@ def convolutions(draw):
 def test_the_worked_example():
     conv = separable.convolution(3, 16, 3, 32)
     assert conv.output_size == (32, 32)
-    assert (conv.standard.parameters, conv.separable.parameters) == (3 * 3 * 3 * 16, 3 * 3 * 3 + 3 * 16) == (432, 75)
+    assert (conv.standard.parameters, conv.separable.parameters) == (3 * 3 * 3 * 16,
+                                                                     3 * 3 * 3 + 3 * 16) == (432, 75)
     assert conv.standard.macs == 432 * 32 * 32 == 442_368
     assert conv.separable.macs == 75 * 32 * 32 == 76_800
     assert conv.ratio == Fraction(1, 16) + Fraction(1, 9) == Fraction(75, 432)
@@ -118,14 +119,16 @@ def test_an_even_dilation_makes_an_even_kernel_keep_its_size():
 def test_shares_follow_from_the_profile_alone():
     dense = LayerCost("a", "aten.convolution", "conv 3x3", (1, 4, 8, 8), (1, 8, 8, 8), 9 * 4 * 8 * 64,
                       parameters=296, weights=288, kernel=(3, 3))
-    again = LayerCost("a", "aten.convolution", "conv 3x3", (1, 4, 4, 4), (1, 8, 4, 4), 9 * 4 * 8 * 16, kernel=(3, 3))
+    again = LayerCost("a", "aten.convolution", "conv 3x3", (1, 4, 4, 4), (1, 8, 4, 4), 9 * 4 * 8 * 16,
+                      kernel=(3, 3))
     one = LayerCost("b", "aten.convolution", "conv 3x3", (1, 8, 8, 8), (1, 1, 8, 8), 9 * 8 * 64, weights=72,
                     parameters=72, kernel=(3, 3))
     layers = (dense, again, one)
     macs = sum(layer.macs for layer in layers)
     profile = StaticProfile(
         "net", "zoo", (4, 8, 8), 1, 1000, 1000, 0, macs + 500, 0, 0, 0, 0, 0, layers=layers,
-        by_type=(TypeCost("conv 3x3", 368, macs, 3, weights=360), TypeCost("conv 1x1", 32, 300, 1, weights=40),
+        by_type=(TypeCost("conv 3x3", 368, macs, 3, weights=360),
+                 TypeCost("conv 1x1", 32, 300, 1, weights=40),
                  TypeCost("fully connected", 0, 200, 1, weights=100)))
     found = separable.shares(profile)
     assert found.fraction("dense KxK") == macs / (macs + 500)

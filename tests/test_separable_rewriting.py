@@ -51,7 +51,8 @@ def test_layers_of_a_user_defined_module(style):
     assert [change.standard for change in found.changes] == [
         "stem", "several.0", "several.1", "named.wide", "twice"]
     assert {item.module: item.reason for item in found.left_alone} == {
-        "named.one": "nothing to separate", "inner.0.0": "already depthwise", "inner.0.1": "grouped (4 groups)"}
+        "named.one": "nothing to separate", "inner.0.0": "already depthwise",
+        "inner.0.1": "grouped (4 groups)"}
     assert shapes(found.module(x)) == shapes(module(x))
     found.module(x).sum().backward()
     assert all(parameter.grad is not None for parameter in found.module.parameters())
@@ -71,7 +72,8 @@ def test_the_argument_is_left_alone():
 
 
 def test_geometry_bias_and_state_are_kept():
-    old = nn.Conv2d(6, 10, (3, 5), stride=(2, 1), padding=(1, 2), dilation=(1, 2), bias=True, padding_mode="reflect",
+    old = nn.Conv2d(6, 10, (3, 5), stride=(2, 1), padding=(1, 2), dilation=(1, 2), bias=True,
+                    padding_mode="reflect",
                     dtype=torch.float64).eval()
     old.requires_grad_(False)
     new = separable.rewrite(old, style="mobilenet")
@@ -81,7 +83,8 @@ def test_geometry_bias_and_state_are_kept():
     assert depthwise.groups == depthwise.out_channels == 6 and depthwise.bias is None
     assert pointwise.kernel_size == pointwise.stride == (1, 1) and pointwise.bias is not None
     assert [type(part) for part in new] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
-    assert all(parameter.dtype == torch.float64 and not parameter.requires_grad for parameter in new.parameters())
+    assert all(parameter.dtype == torch.float64 and not parameter.requires_grad
+               for parameter in new.parameters())
     assert not any(part.training for part in new.modules())
     x = torch.randn(1, 6, 11, 12, dtype=torch.float64)
     assert new(x).shape == old(x).shape
@@ -211,7 +214,7 @@ def test_unknown_style():
         separable.rewrite(nn.Conv2d(2, 4, 3), style="exception")
 
 
-# --- the way back ---------------------------------------------------------------------------------------------
+# --- the way back -------------------------------------------------------------------------------------------
 
 
 class Functional(nn.Module):
@@ -232,7 +235,8 @@ def test_pairs_are_found_by_what_reads_what():
     (change,) = found.changes
     assert (change.depthwise, change.pointwise, change.between) == ("depthwise", "pointwise", ("norm",))
     merged = found.module.pointwise
-    assert (merged.in_channels, merged.out_channels, merged.kernel_size, merged.stride, merged.padding, merged.groups
+    assert (merged.in_channels, merged.out_channels, merged.kernel_size, merged.stride, merged.padding,
+            merged.groups
             ) == (4, 6, (5, 5), (2, 2), (2, 2), 1)
     assert merged.bias is not None
     assert isinstance(found.module.norm, nn.Identity) and isinstance(found.module.depthwise, nn.Identity)
@@ -258,7 +262,8 @@ class Gated(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.depthwise, self.gate, self.pointwise = conv(4, 4, 3, groups=4), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 8, 1)
+        self.depthwise, self.gate, self.pointwise = conv(4, 4, 3,
+                                                         groups=4), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 8, 1)
 
     def forward(self, x):
         x = self.depthwise(x)
@@ -306,7 +311,7 @@ def test_an_activation_shared_with_other_places_stays():
     assert [type(part) for part in new] == [nn.Conv2d, nn.ReLU, nn.Identity, nn.ReLU, nn.Conv2d]
 
 
-# --- whole networks -------------------------------------------------------------------------------------------
+# --- whole networks -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "size", "convolutions"), [
@@ -331,7 +336,8 @@ def test_networks_run_forward_and_backward_with_every_shape_kept(torchvision, na
         seen.append(found)
     assert seen[0] == seen[1] and len(seen[0]) > 20
     assert all(parameter.grad is not None for parameter in new.parameters())
-    assert sum(isinstance(part, nn.Sequential) and hasattr(part, "depthwise") for part in new.modules()) == convolutions
+    assert sum(isinstance(part, nn.Sequential) and hasattr(part, "depthwise")
+               for part in new.modules()) == convolutions
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "mnasnet1_0", "shufflenet_v2_x1_0"])
@@ -348,7 +354,8 @@ def test_every_depthwise_layer_of_other_authors_finds_its_pointwise(torchvision,
 
 def test_a_small_network_really_computes():
     torch.manual_seed(0)
-    module = nn.Sequential(conv(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8, 3), nn.AdaptiveAvgPool2d(1),
+    module = nn.Sequential(conv(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 8, 3),
+                           nn.AdaptiveAvgPool2d(1),
                            nn.Flatten(), nn.Linear(8, 3))
     new = separable.rewrite(module)
     x = torch.randn(4, 3, 8, 8)

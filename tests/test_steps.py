@@ -52,6 +52,21 @@ def test_a_training_step_updates_every_parameter(optimizer, states):
     assert 0 <= scalars <= 64 * len(list(module.parameters()))
 
 
+def test_a_training_steps_peak_counts_weights_gradients_and_state_once():
+    """A linear layer of 1 M weights dwarfs the rest: weights, gradients and Adam's two moments 4 times it."""
+    conditions = Conditions(mode="train", optimizer="adam")
+    module = device.materialise(nn.Linear(1024, 1024, bias=False), conditions)
+    step = forward_step(module, (torch.randn(2, 1024),), conditions)
+    weights_bytes = 4 * 1024 * 1024
+    first, later = step.peak_bytes(), step.peak_bytes()
+    assert 4 * weights_bytes <= first <= 6.5 * weights_bytes  # and what the update works with
+    assert 4 * weights_bytes <= later <= 6.5 * weights_bytes
+
+
+def test_outside_training_there_is_no_optimizer():
+    assert forward_step(nn.Identity(), (torch.ones(1),), Conditions()).optimizer_state_bytes is None
+
+
 def test_every_optimizer_of_the_options_exists():
     from archprof.measure import steps
 

@@ -1,4 +1,4 @@
-"""`archprof separable`: standard against depthwise separable convolution, for one layer or a whole network."""
+"""`archprof separable`: standard against depthwise separable convolution, of a layer or a network."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
     from ..separable.measuring import Sampling
 
 #: Options that describe one layer, with what they are where they are left out.
-_LAYER = {"in_channels": None, "out_channels": None, "kernel": None, "size": None, "stride": 1, "padding": "same",
+_LAYER = {"in_channels": None, "out_channels": None, "kernel": None, "size": None, "stride": 1,
+          "padding": "same",
           "dilation": 1, "bias": False, "multiplier": 1}
 
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(
-        commands, "separable", run, "Standard against depthwise separable convolution: a layer, or a whole network.",
+        commands, "separable", run,
+        "Standard against depthwise separable convolution, of a layer or a network.",
         "archprof separable --in-channels 32 --out-channels 64 --kernel 3 --size 112 --measure\n"
         "         archprof separable resnet50 --plot ratios.svg\n"
         "         archprof separable mobilenetv1 --to standard")
-    parser.add_argument("model", metavar="MODEL", nargs="?", help="a network to rewrite; leave it out for one layer")
+    parser.add_argument("model", metavar="MODEL", nargs="?",
+                        help="a network to rewrite; leave it out for one layer")
     layer = parser.add_argument_group("one layer (an extent is a number, or two such as 1x7)")
     layer.add_argument("--in-channels", type=_number, metavar="M")
     layer.add_argument("--out-channels", type=_number, metavar="N")
@@ -38,7 +41,8 @@ def add(commands: Any) -> None:
     layer.add_argument("--padding", type=_padding, metavar="P",
                        help="on each side; 'same' (the default) keeps the size at stride 1")
     layer.add_argument("--dilation", type=_extent, metavar="D", help="default: 1")
-    layer.add_argument("--bias", action="store_true", default=None, help="with a bias (the pointwise half has it)")
+    layer.add_argument("--bias", action="store_true", default=None,
+                       help="with a bias (the pointwise half has it)")
     layer.add_argument("--multiplier", type=_number, metavar="m",
                        help="depthwise channels for each input channel (default: 1)")
     network = parser.add_argument_group("a network")
@@ -49,13 +53,17 @@ def add(commands: Any) -> None:
                          help="default: the network's own")
     parser.add_argument("--batch-size", type=_number, default=1, metavar="B")
     measuring = parser.add_argument_group("measuring")
-    measuring.add_argument("--measure", action="store_true", help="time both forms in turns, and the machine's limits")
-    measuring.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
+    measuring.add_argument("--measure", action="store_true",
+                           help="time both forms in turns, and the machine's limits")
+    measuring.add_argument("--device", default="cpu", metavar="DEVICE",
+                           help="cpu, cuda, cuda:N or mps (default: cpu)")
     measuring.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
     measuring.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="CPU threads")
-    measuring.add_argument("--time-budget", type=options.typed(options.positive), default=30.0, metavar="SECONDS",
+    measuring.add_argument("--time-budget", type=options.typed(options.positive), default=30.0,
+                           metavar="SECONDS",
                            help="for all measuring together (default: 30)")
-    measuring.add_argument("--precision", type=options.typed(options.positive), default=0.02, metavar="FRACTION",
+    measuring.add_argument("--precision", type=options.typed(options.positive), default=0.02,
+                           metavar="FRACTION",
                            help="stop when every 95 %% interval is within this (default: 0.02)")
     output = parser.add_argument_group("results ('-' is stdout)")
     output.add_argument("--json", metavar="FILE", help="write JSON")
@@ -145,8 +153,9 @@ def _check(args: argparse.Namespace) -> None:
     layer = [name for name in _LAYER if getattr(args, name) is not None]
     if args.model:
         if layer:
-            raise BadOption(f"--{layer[0].replace('_', '-')} describes one layer, but the model '{args.model}' is "
-                            "given too;", "give one of them.")
+            flag = f"--{layer[0].replace('_', '-')}"
+            raise BadOption(f"{flag} describes one layer, but the model '{args.model}' is given too;",
+                            "give one of them.")
         style_of(args.style or "mobilenet")
         direction_of(args.to or "separable")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import os
 import platform
 import re
@@ -96,11 +97,8 @@ def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
 def _no_compiler(device: torch.device) -> str | None:
     """Why torch.compile has nothing to generate code with; None: it has."""
     if device.type == "cuda":
-        try:
-            import triton  # noqa: F401
-        except ImportError:
-            return "the triton package is not installed."
-        return None
+        found = importlib.util.find_spec("triton")
+        return None if found else "the triton package is not installed."
     named = os.environ.get("CXX")
     if not any(shutil.which(tool) for tool in ([named] if named else ["g++", "clang++", "c++"])):
         return f"no C++ compiler was found (looked for {named or 'g++, clang++'})."

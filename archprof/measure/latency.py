@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gc
 import random
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from .. import stats
 from ..errors import BadOption
 from ..timing import FEWEST_BLOCKS, Block, Latency, ratio_of
 from . import quiet
+from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
 from .verdicts import half_width, judged
 
@@ -37,8 +37,7 @@ LEAD_IN_S = 0.01
 STEADY_PASSES = 3
 FALLING = 0.02
 
-#: ... or when it took this share of the time budget. The first pass (lazy initialisation, a compiler) is
-#: outside it: a network of one second a pass is warm after that one.
+#: ... or when it took this share of the time budget, the first pass not counted.
 MOST_WARM_UP = 0.02
 
 #: A cell with fewer undisturbed blocks goes on even when its interval is narrow enough: stopping at the first
@@ -97,6 +96,7 @@ class _Running:
     step: Step
     pass_s: float
     peak: int | None = None
+    state: int | None = None
     blocks: list[Block] = field(default_factory=list)
 
     @property
@@ -114,7 +114,7 @@ class _Running:
 
     @property
     def latency(self) -> Latency:
-        return Latency(self.cell.batch_size, tuple(self.blocks), self.peak)
+        return Latency(self.cell.batch_size, tuple(self.blocks), self.peak, optimizer_state_bytes=self.state)
 
 
 def measure(
@@ -131,9 +131,9 @@ def measure(
 ) -> dict[Key, Latency]:
     """Time every cell until its interval, and that of its ratio to `reference`, is within `precision`.
 
-    `time_budget` (seconds) covers warm-up and blocks; what it cut short carries a note. Every cell gets a
-    Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on a GPU
-    passes queue up within one. Without a `witness` no block is ever called disturbed. Raises BadOption for a
+    `time_budget` (seconds) covers warm-up and blocks, not compiling; what it cut short carries a note. Every
+    cell gets a Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on
+    a GPU passes queue up within one. Without a `witness` no block is called disturbed. Raises BadOption for a
     precision or a budget that is not positive, Interrupted on Ctrl-C.
     """
     if not time_budget > 0:
@@ -229,16 +229,23 @@ class _Sampling:
         for (name, batch_size), seen in self.results.items():
             if name == cell.name and batch_size < cell.batch_size and (seen.error or "").startswith(MEMORY):
                 return f"not tried: out of memory already at batch {batch_size}"
-        smaller = [known for known in self.alive if known.cell.name == cell.name]
-        each = max((known.pass_s / known.cell.batch_size for known in smaller), default=0.0)
-        expected = each * cell.batch_size
+        expected = self.expected(cell)
         if self.left <= 0 or 2 * expected > self.left:  # one pass to warm up, one to time
             about = f" (about {expected:.2g} s a pass)" if expected else ""
             return f"not measured{about}: the time budget of {self.time_budget:g} s was used up"
         return None
 
+    def expected(self, cell: Cell) -> float:
+        """Seconds of one pass, foretold in proportion from the network's smaller batches; 0 without any."""
+        smaller = [known for known in self.alive if known.cell.name == cell.name]
+        return max((known.pass_s / known.cell.batch_size for known in smaller), default=0.0) * cell.batch_size
+
     def warm(self, cell: Cell) -> _Running:
-        """Make the step and run it until its time stops falling; memory is measured on the first pass."""
+        """Make the step and run it until its time stops falling; memory is measured on the first pass.
+
+        What a first pass takes beyond the second (a compiler, lazy initialisation) is not charged to the time
+        budget. There is no second where the first took what smaller batches foretold.
+        """
         step = cell.prepare()
         start = self.clock()
         if hasattr(step, "peak_bytes"):
@@ -248,12 +255,15 @@ class _Sampling:
             step()
         self.sync()
         best = self.clock() - start
+        cold = best > 2 * self.expected(cell)
         steady, until = 0, self.clock() + self.time_budget * MOST_WARM_UP
-        while steady < STEADY_PASSES and self.clock() + best <= until:
+        while steady < STEADY_PASSES and (cold or self.clock() + best <= until):
             seconds = self.timed(step, 1)
+            if cold:
+                self.start, cold = self.start + max(best - seconds, 0.0), False
             steady = 0 if seconds < best * (1 - FALLING) else steady + 1
             best = min(best, seconds)
-        return _Running(cell, step, max(best, 1e-9), peak)
+        return _Running(cell, step, max(best, 1e-9), peak, getattr(step, "optimizer_state_bytes", None))
 
     def next_round(self) -> list[_Running]:
         """The unfinished cells of the batch size whose turn it is; empty when all is done or nothing fits.
@@ -360,34 +370,6 @@ class _Sampling:
             self.progress(Progress(doing, self.clock() - self.start, self.time_budget))
 
 
-MEMORY = "out of memory"
-
-
-def out_of_memory(reason: BaseException) -> bool:
-    """Whether an exception says that memory ran out: on a GPU, in torch's CPU allocator or in Python."""
-    if isinstance(reason, MemoryError) or type(reason).__name__ == "OutOfMemoryError":
-        return True
-    text = str(reason).lower()
-    return isinstance(reason, RuntimeError) and any(
-        phrase in text for phrase in (MEMORY, "not enough memory", "can't allocate memory")
-    )
-
-
-def described(reason: BaseException) -> str:
-    """An exception as an entry's error: one line, starting with 'out of memory' where that happened."""
-    lines = str(reason).strip().splitlines()
-    text = (lines[0] if lines else type(reason).__name__)[:300]
-    return f"{MEMORY}: {text}" if out_of_memory(reason) else text
-
-
 def gone() -> object:
     """Stands where a finished cell's step was, so that the network's memory can go."""
     raise AssertionError("a finished cell was run")
-
-
-def free_memory() -> None:
-    """Give memory back: Python's garbage, then what the GPU's allocator keeps."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

@@ -119,7 +119,7 @@ def judge(found: Readings) -> str | None:
     On a GPU other work on the CPUs does not count, waiting for one does: kernels are launched from there.
     """
     if found.get("waiting", 0.0) > MOST_WAITING:
-        return f"waiting for a CPU ({100 * found['waiting']:.0f} % of the time)"
+        return f"waiting for a CPU ({found['waiting']:.2f} s of each second, all threads)"
     if found.get("throttled", 0.0) > MOST_WAITING:
         return f"the container's CPU limit ({100 * found['throttled']:.0f} % of the time)"
     if "waiting" not in found and found.get("pressure", 0.0) > MOST_PRESSURE:

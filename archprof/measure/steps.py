@@ -35,23 +35,27 @@ class Step:
         device: torch.device,
         held: Callable[[], object],
         optimizer: torch.optim.Optimizer | None = None,
+        captured: bool = False,  # a CUDA graph's memory is its own pool's, which the allocator does not show
     ) -> None:
-        self._run, self._device, self._held, self.optimizer = run, device, held, optimizer
+        self._run, self._device, self._held = run, device, held
+        self.optimizer, self._captured = optimizer, captured
 
     def __call__(self) -> object:
         return self._run()
 
     def peak_bytes(self) -> int | None:
-        """Bytes on the device at the step's highest point: weights, inputs, optimizer state and everything
-        that the step allocates. Runs one step."""
+        """Bytes on the device at the step's highest point: weights, inputs, gradients, optimizer state and
+        everything that the step allocates. Runs one step. None where that cannot be told."""
+        before = memory.bytes_of(self._held())
         extra = memory.peak_bytes(self._run, self._device)
-        return None if extra is None else memory.bytes_of(self._held()) + extra
+        return None if extra is None or self._captured else before + extra
 
     @property
-    def optimizer_state_bytes(self) -> int:
-        """Bytes of the optimizer's state: 0 in eval mode and before the first step."""
-        states = self.optimizer.state.values() if self.optimizer else ()
-        return memory.bytes_of([list(state.values()) for state in states])
+    def optimizer_state_bytes(self) -> int | None:
+        """Bytes of the optimizer's state, 0 before the first step; None outside training."""
+        if self.optimizer is None:
+            return None
+        return memory.bytes_of([list(state.values()) for state in self.optimizer.state.values()])
 
 
 def forward_step(
@@ -88,6 +92,7 @@ def forward_step(
         states = list(optimizer.state.values()) if optimizer else []
         return [
             list(module.parameters()),
+            [parameter.grad for parameter in module.parameters()],
             list(module.buffers()),
             inputs,
             dict(kwargs),
@@ -95,7 +100,7 @@ def forward_step(
         ]
 
     run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
-    return Step(run, device, held, optimizer)
+    return Step(run, device, held, optimizer, conditions.cuda_graph)
 
 
 def loss_of(output: object) -> torch.Tensor:

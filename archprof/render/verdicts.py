@@ -14,6 +14,9 @@ from ..limits import MEASURES
 from ..lock import LayerChange
 
 SCHEMA_VERSION = 1
+#: Changed layers that are named to people; JSON has all of them.
+NAMED_CHANGES = 6
+
 NUMBERS = ("Value", "Headroom", "Change")
 COLUMNS = ("Budget", "Measure", "Value", "Limit", "Headroom", "Change", "Verdict")
 _FACES = {"within": "within", "over": "OVER", "under": "UNDER", "cannot tell": "can't tell", "error": "ERROR"}
@@ -59,7 +62,9 @@ def reasons(verdict: Verdict) -> list[str]:
     lines = [f"{_named(share)}: {share.amount:,} {MEASURES[verdict.measure].drivers}, "
              f"{units.percent(share.share, 1)}" for share in verdict.heaviest]
     found = [f"heaviest   {lines[0]}", *(f"           {line}" for line in lines[1:])] if lines else []
-    named = [_changed(change).rstrip(".") for change in verdict.changed]
+    named = [_changed(change).rstrip(".") for change in verdict.changed[:NAMED_CHANGES]]
+    if rest := len(verdict.changed) - len(named):
+        named.append(f"and {rest} more, in the diff of the lock after --update")
     if named:
         found += [f"changed    {named[0]}", *(f"           {line}" for line in named[1:])]
     elif verdict.baseline is not None:

@@ -36,8 +36,10 @@ _LAZY = {"rewrite": "rewriting", "separate": "rewriting", "merge": "merging", "s
          "measure_layer": "measuring", "measure_network": "measuring"}
 
 __all__ = [
-    "DIRECTIONS", "STYLES", "Convolution", "Cost", "LayerComparison", "LeftAlone", "Machine", "NetworkComparison",
-    "Share", "Shares", "Style", "Timing", "compare_layer", "compare_network", "convolution", "kind_of", "merge",
+    "DIRECTIONS", "STYLES", "Convolution", "Cost", "LayerComparison", "LeftAlone", "Machine",
+    "NetworkComparison",
+    "Share", "Shares", "Style", "Timing", "compare_layer", "compare_network", "convolution", "kind_of",
+    "merge",
     "output_extent", "rewrite", "separate", "shares", "standardise", "to_json",
 ]
 

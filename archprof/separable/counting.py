@@ -66,8 +66,8 @@ def rewritten(
 ) -> Pair:
     """Rewrite a network (a name such as 'resnet50', or a module) and count both forms.
 
-    `to` is 'separable' (dense KxK convolutions become depthwise + pointwise, `style` between them) or 'standard'
-    (the way back). `input_shape` is (C, H, W). Raises BadOption where there is nothing to rewrite.
+    `to` is 'separable' (dense KxK convolutions become depthwise + pointwise, `style` between them) or
+    'standard' (the way back). `input_shape` is (C, H, W). Raises BadOption where there is nothing to rewrite.
     """
     direction_of(to)
     subject = subject_of(model, input_shape)

@@ -32,8 +32,8 @@ ELEMENT_BYTES = 4
 class Cost:
     """What one layer costs for a whole batch.
 
-    `activations` are the output elements of convolutions, `bytes_moved` those of input, parameters and output,
-    each read or written once.
+    `activations` are the output elements of convolutions, `bytes_moved` those of input, parameters and
+    output, each read or written once.
     """
 
     parameters: int = 0
@@ -124,7 +124,7 @@ def output_extent(size: int, kernel: int, stride: int = 1, padding: int = 0, dil
 
 
 def saves(positions: int, out_channels: int) -> bool:
-    """Whether 1/N + 1/K < 1 for K kernel positions: a single output channel, for one, has nothing to share."""
+    """Whether 1/N + 1/K < 1 for K kernel positions: with a single output channel, for one, it is not."""
     return positions + out_channels < positions * out_channels
 
 
@@ -153,7 +153,7 @@ def convolution(
     extents = {name: _pair(name, value, least=1) for name, value in
                (("kernel", kernel), ("size", size), ("stride", stride), ("dilation", dilation))}
     if prod(extents["kernel"]) == 1:
-        raise BadOption("kernel 1: there is nothing to separate, a 1x1 convolution is the pointwise half already;",
+        raise BadOption("kernel 1: there is nothing to separate, a 1x1 convolution is a pointwise half;",
                         "wanted: a kernel of at least 2.")
     pads = _same(extents) if padding == "same" else _pair("padding", padding, least=0)
     outputs = tuple(map(output_extent, extents["size"], extents["kernel"], extents["stride"], pads,
@@ -161,9 +161,10 @@ def convolution(
     if min(outputs) < 1:
         reach = tuple(d * (k - 1) + 1 for d, k in zip(extents["dilation"], extents["kernel"], strict=True))
         raise BadOption(
-            f"size {by(extents['size'])} with padding {by(pads)} is smaller than the kernel, which reaches over "
-            f"{by(reach)};", "give a larger size, a smaller kernel or more padding.")
-    return Convolution(in_channels, out_channels, extents["kernel"], extents["size"], outputs, extents["stride"],
+            f"size {by(extents['size'])} with padding {by(pads)} is smaller than the kernel, "
+            f"which reaches over {by(reach)};", "give a larger size, a smaller kernel or more padding.")
+    return Convolution(in_channels, out_channels, extents["kernel"], extents["size"], outputs,
+                       extents["stride"],
                        pads, extents["dilation"], bias, multiplier, batch_size)
 
 
@@ -183,7 +184,8 @@ def _same(extents: dict[str, Shape]) -> Shape:
 
 def _pair(name: str, value: int | Sequence[int] | str, least: int) -> Shape:
     if isinstance(value, str):
-        raise BadOption(f"{name} '{value}' is not a number;", "wanted: one or two numbers, or 'same' for padding.")
+        raise BadOption(f"{name} '{value}' is not a number;",
+                        "wanted: one or two numbers, or 'same' for padding.")
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or min(pair) < least:
         raise BadOption(f"{name} is {by(pair)};", f"wanted: one or two whole numbers of at least {least}.")

@@ -1,4 +1,4 @@
-"""The clock beside the formula: both forms of a layer or network measured in turns, and the machine's own limits."""
+"""The clock beside the formula: both forms measured in turns, and the machine's own limits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGE = convolution(256, 256, 3, 56)
 
 
 class Sampling(NamedTuple):
-    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds, for everything."""
+    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds."""
 
     time_budget: float = 30.0
     precision: float = 0.02
@@ -48,29 +48,38 @@ def measure_layer(
     """
     conditions, sampling = conditions or Conditions(), sampling or Sampling()
     machine = measure_machine(conditions, sampling._replace(time_budget=sampling.time_budget / 5))
-    timing = _layer_timing(record.convolution, conditions,
-                           sampling._replace(time_budget=sampling.time_budget * 4 / 5))
-    return replace(record, timing=timing, machine=machine)
+    forms = _forms(record.convolution)
+    seen = _in_turns(forms, record.convolution.batch_size, conditions,
+                     sampling._replace(time_budget=sampling.time_budget * 4 / 5))
+    return replace(record, timing=Timing(**{name: seen[name] for name in forms}), machine=machine)
 
 
 def measure_network(
     pair: Pair, conditions: Conditions | None = None, sampling: Sampling | None = None
 ) -> NetworkComparison:
-    """The record of the pair with both networks' times, those of each different layer, and the machine's limits.
+    """The record of the pair with both networks' times, each different layer's, and the machine's limits.
 
-    The layers' times are those of the bare convolutions, nothing between the halves. A third of the time goes to
-    the networks, the rest is shared among the layers.
+    The layers' times are those of the bare convolutions, nothing between the halves; all of them are measured
+    in turns. They have half of the time, the networks 3/8, the machine the rest.
     """
     conditions, sampling = conditions or Conditions(), sampling or Sampling()
-    record, third = pair.record, sampling._replace(time_budget=sampling.time_budget / 3)
-    machine = measure_machine(conditions, third._replace(time_budget=third.time_budget / 5))
+    record, batch_size = pair.record, pair.record.before.batch_size
+
+    def share(eighths: int) -> Sampling:
+        return sampling._replace(time_budget=sampling.time_budget * eighths / 8)
+
+    machine = measure_machine(conditions, share(1))
     standard, separable = (pair.before, pair.after) if record.to == "separable" else (pair.after, pair.before)
     shape = record.before.input_shape
     seen = _in_turns({"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
-                     record.before.batch_size, conditions, third, peak=True)
-    kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers if _plane(layer.convolution)))
-    each = third._replace(time_budget=2 * third.time_budget / max(len(kinds), 1))
-    timings = {kind: _layer_timing(kind, conditions, each) for kind in kinds}
+                     batch_size, conditions, share(3), peak=True)
+    kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers
+                               if _measurable(layer.convolution, batch_size)))
+    each = _in_turns({f"{form} layer {place}": make for place, kind in enumerate(kinds)
+                      for form, make in _forms(kind).items() if form in ("standard", "separable")},
+                     batch_size, conditions, share(4))
+    timings = {kind: Timing(each[f"standard layer {place}"], each[f"separable layer {place}"])
+               for place, kind in enumerate(kinds)}
     layers = tuple(replace(layer, timing=timings.get(_bare(layer.convolution))) for layer in record.layers)
     return replace(record, timing=Timing(seen["standard"], seen["separable"]), layers=layers, machine=machine)
 
@@ -78,8 +87,9 @@ def measure_network(
 def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | None:
     """The machine's two roofs (Williams, Waterman and Patterson 2009), from its fastest blocks.
 
-    FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with different
-    code. Bytes/s: a large copy, read and write counted. None where the time was too short for all three.
+    FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with
+    different code. Bytes/s: a large copy, read and write counted. None where the time was too short for all
+    three.
     """
     kind, dtype = conditions.kind, getattr(torch, conditions.dtype)
     side, size, batch = _MATRIX[kind], _ARRAY_BYTES[kind], _BATCH[kind]
@@ -90,7 +100,8 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
 
     def convolving() -> Callable[[], object]:
         layer = materialise(layer_modules(_LARGE)[0], conditions)
-        return latency.forward_step(layer, inputs((_LARGE.in_channels, *_LARGE.input_size), batch, conditions),
+        shape = (_LARGE.in_channels, *_LARGE.input_size)
+        return latency.forward_step(layer, inputs(shape, batch, conditions),
                                     conditions).__call__
 
     def copying() -> Callable[[], object]:
@@ -100,14 +111,17 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
 
     work = {"product": (product, 2 * side**3), "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
             "copy": (copying, 2 * size)}
-    seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions, sampling)
+    seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions,
+                     sampling)
     if not all(result.measured for result in seen.values()):
         return None
     best = {name: amount / min(seen[name].seconds) for name, (_, amount) in work.items()}
     return Machine(max(best["product"], best["convolution"]), best["copy"], environment(conditions))
 
 
-def _layer_timing(conv: Convolution, conditions: Conditions, sampling: Sampling) -> Timing:
+def _forms(conv: Convolution) -> dict[str, Make]:
+    """How to make the layer's standard and separable form, and the halves of the latter."""
+
     def made(*places: int, size: tuple[int, ...], channels: int) -> Make:
         def make() -> tuple[nn.Module, tuple[int, ...]]:
             parts = layer_modules(conv)
@@ -116,25 +130,25 @@ def _layer_timing(conv: Convolution, conditions: Conditions, sampling: Sampling)
         return make
 
     channels, middle = conv.in_channels, conv.multiplier * conv.in_channels
-    seen = _in_turns({
+    return {
         "standard": made(0, size=conv.input_size, channels=channels),
         "separable": made(1, 2, size=conv.input_size, channels=channels),
         "depthwise": made(1, size=conv.input_size, channels=channels),
         "pointwise": made(2, size=conv.output_size, channels=middle),
-    }, conv.batch_size, conditions, sampling)
-    return Timing(**seen)
+    }
 
 
 def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling,
               peak: bool = False) -> dict[str, Latency]:
-    """Measure several modules, interleaved, their peak memory too where asked for; each is a copy, made in its turn."""
+    """Measure several modules, interleaved, each a copy made in its turn; peak memory too where asked for."""
 
     def cell(name: str, make: Make) -> latency.Cell:
         def prepare() -> Any:
             module, shape = make()
             step = latency.forward_step(materialise(module, conditions, keep=True),
                                         inputs(shape, batch_size, conditions), conditions)
-            return step if peak else step.__call__  # a bare function: its memory is not looked at, which takes long
+            # a bare function has no memory to look at, which takes far longer than a small layer does
+            return step if peak else step.__call__
         return latency.Cell(name, batch_size, prepare)
 
     return _measured([cell(name, make) for name, make in makes.items()], conditions, sampling)
@@ -154,6 +168,6 @@ def _bare(conv: Convolution) -> Convolution:
     return replace(conv, bias=False)
 
 
-def _plane(conv: Convolution) -> bool:
-    """Whether the layer can be made anew from its record: two-dimensional, with a known padding."""
-    return len(conv.kernel) == 2 and conv.padding is not None
+def _measurable(conv: Convolution, batch_size: int) -> bool:
+    """Whether the layer can be made anew from its record: two-dimensional, its padding known."""
+    return len(conv.kernel) == 2 and conv.padding is not None and conv.batch_size == batch_size

@@ -22,10 +22,13 @@ from .records import LeftAlone
 from .rewriting import CONVOLUTIONS, Change, Rewritten, duplicate, is_depthwise, replace, type_of
 
 #: Operators that act on each channel by itself and keep shapes: they may stand between the halves.
-_NORMS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no_training", "batch_norm", "cudnn_batch_norm",
+_NORMS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no_training", "batch_norm",
+                    "cudnn_batch_norm",
                     "_native_batch_norm_legit", "native_group_norm", "instance_norm"})
-_ACTIVATIONS = frozenset({"relu", "hardtanh", "clamp", "clamp_min", "silu", "gelu", "sigmoid", "tanh", "hardswish",
-                          "hardsigmoid", "leaky_relu", "elu", "celu", "mish", "softplus", "_prelu_kernel", "prelu",
+_ACTIVATIONS = frozenset({"relu", "hardtanh", "clamp", "clamp_min", "silu", "gelu", "sigmoid", "tanh",
+                          "hardswish",
+                          "hardsigmoid", "leaky_relu", "elu", "celu", "mish", "softplus", "_prelu_kernel",
+                          "prelu",
                           "alias", "clone", "detach", "dropout"})
 
 _OUTSIDE = -1  # stands for "the network's output" among an operator's readers
@@ -77,7 +80,7 @@ class _Flow(TorchDispatchMode):
 
 @dataclass(frozen=True)
 class _Chain:
-    """A depthwise call, the calls between, and the pointwise call that ends it; or the reason why it does not."""
+    """The calls after a depthwise one and the pointwise layer that ends them, or the reason why none does."""
 
     between: tuple[_Call, ...] = ()
     pointwise: str = ""
@@ -85,16 +88,17 @@ class _Chain:
 
 
 def merge(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> nn.Module:
-    """A copy of `module` in which each depthwise convolution and the pointwise one after it are one KxK convolution.
+    """A copy of `module` in which each depthwise convolution and the pointwise one after it are made one.
 
-    `inputs` and `kwargs` are what its forward takes; they are only used on the meta device, to see the order of
-    calls. Normalisation and activation between the two go. Raises BadOption where there is no such pair.
+    `inputs` and `kwargs` are what its forward takes; they are only used on the meta device, to see the order
+    of calls. Normalisation and activation between the two go. Raises BadOption where there is no such pair.
     """
     return standardise(module, inputs, kwargs).module
 
 
-def standardise(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Rewritten:
-    """As `merge`, with the list of changes and of the depthwise convolutions left alone, each with the reason."""
+def standardise(module: nn.Module, inputs: Sequence[Any],
+                kwargs: Mapping[str, Any] | None = None) -> Rewritten:
+    """As `merge`, with the list of changes and of the depthwise layers left alone, each with the reason."""
     calls = _observe(module, inputs, kwargs or {})
     copied = duplicate(module)
     found = dict(copied.named_modules())
@@ -130,13 +134,15 @@ def _observe(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]
     for path, part in observed.named_modules():
         part.register_forward_pre_hook(lambda *_, path=path: flow.running.append(path))
         part.register_forward_hook(lambda *_: flow.leave(), always_call=True)
-    inputs, kwargs = tree_map(lambda x: x.to("meta") if isinstance(x, torch.Tensor) else x, (tuple(inputs), kwargs))
+    inputs, kwargs = tree_map(lambda x: x.to("meta") if isinstance(x, torch.Tensor) else x,
+                              (tuple(inputs), kwargs))
     try:
         with torch.no_grad(), flow:
             out = observed(*inputs, **kwargs)
     except Exception as reason:
-        raise ForwardFailed(f"the forward of {type(module).__name__} failed on the meta device: "
-                            f"{str(reason).splitlines()[0]}.", "Which layers follow which could not be seen.") from reason
+        said = (str(reason).splitlines() or [type(reason).__name__])[0]
+        raise ForwardFailed(f"the forward of {type(module).__name__} failed on the meta device: {said}.",
+                            "Which layers follow which could not be seen.") from reason
     flow.read(out, _OUTSIDE)
     return flow.calls
 
@@ -165,7 +171,8 @@ def _not_pointwise(module: nn.Module) -> str:
         return f"the convolution after it is called in {type(module).__name__}, not as a layer of its own"
     if prod(module.kernel_size) != 1 or module.groups != 1:
         return f"the convolution after it is a {type_of(module)}, not a dense 1x1"
-    if max(module.stride) > 1 or (module.padding != "same" and module.padding != "valid" and max(module.padding)):
+    if max(module.stride) > 1 or (module.padding != "same" and module.padding != "valid"
+                                  and max(module.padding)):
         return "the 1x1 convolution after it has a stride or padding"
     return ""
 
@@ -193,7 +200,8 @@ def _removable(ended: Sequence[_Chain], calls: Sequence[_Call]) -> tuple[str, ..
 def _standard(depthwise: Any, pointwise: Any) -> nn.Module:
     """The dense convolution in the place of both: geometry of the one, channels and bias of the other."""
     new = type(pointwise)(
-        depthwise.in_channels, pointwise.out_channels, depthwise.kernel_size, depthwise.stride, depthwise.padding,
+        depthwise.in_channels, pointwise.out_channels, depthwise.kernel_size, depthwise.stride,
+        depthwise.padding,
         depthwise.dilation, bias=pointwise.bias is not None, padding_mode=depthwise.padding_mode,
         device=pointwise.weight.device, dtype=pointwise.weight.dtype)
     new.requires_grad_(pointwise.weight.requires_grad)

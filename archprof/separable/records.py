@@ -43,7 +43,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the machine can do at best, as measured: arithmetic in a large product or convolution, a large copy."""
+    """What the machine can do at best, as measured in large matrix products, convolutions and copies."""
 
     flops_per_s: float
     bytes_per_s: float
@@ -112,8 +112,8 @@ class NetworkComparison:
     """A network beside its rewritten form.
 
     `to` is 'separable' or 'standard' and says which way; `before` and `after` follow it. `layers` always have
-    the standard and the separable form in their own places. `uncalled` are layers that were rewritten too but do
-    not run in inference (auxiliary heads): their parameters count, their mult-adds do not.
+    the standard and the separable form in their own places. `uncalled` are layers that were rewritten too but
+    do not run in inference (auxiliary heads): their parameters count, their mult-adds do not.
     """
 
     to: str
@@ -143,7 +143,7 @@ class NetworkComparison:
 
     @property
     def promised_macs(self) -> int:
-        """Mult-adds of the separable side by the formula alone: what the layers' ratios leave of the standard side."""
+        """Mult-adds of the separable side by the formula: what the ratios leave of the standard side."""
         saved = sum(layer.calls * (layer.convolution.standard.macs - layer.convolution.separable.macs)
                     for layer in self.layers)
         return self.standard.macs - saved
@@ -164,8 +164,8 @@ class Share:
 class Shares:
     """Where a network's mult-adds are, and what rewriting its dense KxK convolutions would leave.
 
-    `separable_macs` and `separable_parameters` are of the whole network by the formula (style 'plain': nothing
-    between the halves, biases kept).
+    `separable_macs` and `separable_parameters` are of the whole network by the formula (style 'plain':
+    nothing between the halves, biases kept).
     """
 
     name: str
@@ -222,7 +222,8 @@ def shares(profile: StaticProfile) -> Shares:
     saved_macs = saved_parameters = 0
     for layer in profile.layers:
         if layer.macs and kind_of(layer.type) == "dense KxK":
-            inputs, outputs = _channels(layer.input_shape, layer.kernel), _channels(layer.output_shape, layer.kernel)
+            inputs, outputs = _channels(layer.input_shape,
+                                        layer.kernel), _channels(layer.output_shape, layer.kernel)
             if not saves(prod(layer.kernel), outputs):
                 continue
             weight = prod(layer.kernel) * inputs * outputs
@@ -246,8 +247,10 @@ def to_json(record: LayerComparison | NetworkComparison, indent: int | None = 2)
 
 
 def _network(record: NetworkComparison) -> dict[str, Any]:
-    kept = ("name", "source", "input_shape", "batch_size", "parameters", "trainable_parameters", "buffers", "macs",
-            "activations", "parameter_bytes", "buffer_bytes", "peak_activation_bytes", "training_activation_bytes")
+    kept = ("name", "source", "input_shape", "batch_size", "parameters", "trainable_parameters", "buffers",
+            "macs",
+            "activations", "parameter_bytes", "buffer_bytes", "peak_activation_bytes",
+            "training_activation_bytes")
     sides = {side: {key: value for key, value in as_json(getattr(record, side)).items() if key in kept}
              for side in ("before", "after")}
     return {
@@ -270,7 +273,8 @@ def _layer(record: LayerComparison) -> dict[str, Any]:
         | {part: as_json(getattr(conv, part)) for part in ("standard", "depthwise", "pointwise")},
         "counted": {"ratio": float(record.ratio), "parameter_ratio": float(record.parameter_ratio),
                     "agrees": record.agrees}
-        | {part: as_json(getattr(record, part)) for part in ("standard", "depthwise", "between", "pointwise")},
+        | {part: as_json(getattr(record, part))
+           for part in ("standard", "depthwise", "between", "pointwise")},
         "timing": _timing(record.timing),
         "machine": _machine(record.machine),
     }
@@ -279,7 +283,8 @@ def _layer(record: LayerComparison) -> dict[str, Any]:
 def _machine(machine: Machine | None) -> dict[str, Any] | None:
     if machine is None:
         return None
-    return {"flops_per_s": machine.flops_per_s, "bytes_per_s": machine.bytes_per_s, "balance": machine.balance,
+    return {"flops_per_s": machine.flops_per_s, "bytes_per_s": machine.bytes_per_s,
+            "balance": machine.balance,
             "environment": dict(machine.environment)}
 
 

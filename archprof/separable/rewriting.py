@@ -1,4 +1,4 @@
-"""A network with its dense KxK convolutions made depthwise separable: a new module, its argument untouched."""
+"""A network with its dense KxK convolutions made depthwise separable: a new module, the old untouched."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Separable(nn.Sequential):
     def __getattr__(self, name: str) -> Any:
         if name in ("weight", "bias"):
             raise AttributeError(
-                f"'{name}' of a convolution that was rewritten as depthwise + pointwise: the network reads it instead "
-                "of calling the layer, so this layer cannot be rewritten")
+                f"'{name}' of a convolution that was rewritten as depthwise + pointwise: the network reads "
+                "it instead of calling the layer, so this layer cannot be rewritten")
         return super().__getattr__(name)
 
 
@@ -84,9 +84,9 @@ def rewrite(module: nn.Module, *, style: str = "mobilenet") -> nn.Module:
 
     `style` says what stands between the halves: 'mobilenet' batch normalisation and ReLU, 'xception' batch
     normalisation, 'plain' nothing. The depthwise half takes stride, padding, padding mode and dilation, the
-    pointwise half the bias; device, dtype, training mode and `requires_grad` follow the old weight. Shapes of all
-    outputs stay; the new weights are fresh. A layer used in several places stays one layer. See `separate` for
-    what is left alone. Raises BadOption where there is nothing to rewrite.
+    pointwise half the bias; device, dtype, training mode and `requires_grad` follow the old weight. Shapes of
+    all outputs stay; the new weights are fresh. A layer used in several places stays one layer. See
+    `separate` for what is left alone. Raises BadOption where there is nothing to rewrite.
     """
     return separate(module, style=style).module
 
@@ -95,8 +95,9 @@ def separate(module: nn.Module, *, style: str = "mobilenet") -> Rewritten:
     """As `rewrite`, with the list of changes and of what was left alone.
 
     Left alone, with the reason: 1x1, depthwise and grouped convolutions, transposed ones, subclasses,
-    parametrised, hooked or weight-sharing ones, and those that save nothing. Only layers that the network calls
-    as modules are found: a convolution kept in a plain list or behind a function has no place in the module tree.
+    parametrised, hooked or weight-sharing ones, and those that save nothing. Only layers that the network
+    calls as modules are found: a convolution kept in a plain list or behind a function has no place in the
+    module tree.
     """
     chosen = style_of(style)
     copied = duplicate(module)
@@ -114,7 +115,8 @@ def separate(module: nn.Module, *, style: str = "mobilenet") -> Rewritten:
             changes.append(Change(path, f"{inside}depthwise", f"{inside}pointwise", between))
         elif reason is not None:
             left.append(LeftAlone(path, type_of(found), reason))
-    left += [LeftAlone(where, type_of(found), "kept outside the module tree (a plain list, dict or attribute)")
+    outside_the_tree = "kept outside the module tree (a plain list, dict or attribute)"
+    left += [LeftAlone(where, type_of(found), outside_the_tree)
              for where, outside in _outside(copied) for found in outside.modules()
              if id(found) not in paths and isinstance(found, CONVOLUTIONS)]
     if not changes:
@@ -123,7 +125,7 @@ def separate(module: nn.Module, *, style: str = "mobilenet") -> Rewritten:
 
 
 def replace(root: nn.Module, new: dict[int, nn.Module]) -> nn.Module:
-    """`root` with modules exchanged by identity, in place, wherever the tree (or a plain list in it) holds them."""
+    """`root` with modules exchanged by identity, in place, in the tree and in plain lists beside it."""
     if id(root) in new:
         return new[id(root)]
     for owner in list(root.modules()):
@@ -231,5 +233,6 @@ def _nothing(module: nn.Module, left: list[LeftAlone]) -> str:
     name = type(module).__name__
     if not left:
         return f"{name} has no convolutions: there is nothing to separate."
-    reasons = ", ".join(f"{reason} ({times})" for reason, times in Counter(item.reason for item in left).items())
+    reasons = ", ".join(f"{reason} ({times})" for reason,
+                        times in Counter(item.reason for item in left).items())
     return f"{name} has no dense KxK convolution that can be separated; left alone: {reasons}."

@@ -31,7 +31,8 @@ DIRECTIONS = ("separable", "standard")
 def style_of(name: str) -> Style:
     """The style of that name. Raises BadOption, naming the nearest."""
     if name not in STYLES:
-        raise BadOption(f"unknown style '{name}'.{did_you_mean(name, STYLES)}", f"Styles: {', '.join(STYLES)}.")
+        raise BadOption(f"unknown style '{name}'.{did_you_mean(name, STYLES)}",
+                        f"Styles: {', '.join(STYLES)}.")
     return STYLES[name]
 
 

@@ -13,7 +13,9 @@ from ... import units
 
 
 def logarithmic(axis: Axis, values: Iterable[float], low_room: float = 1.25, high_room: float = 1.25) -> None:
-    """A logarithmic axis around `values` with ticks at 1, 2 and 5 (fewer over many decades), written in full."""
+    """A logarithmic axis around `values` with ticks at 1, 2 and 5 (fewer over many decades), written in
+    full.
+    """
     known = [value for value in values if value > 0]
     low, high = min(known) / low_room, max(known) * high_room
     _scale(axis, "log", low, high)

@@ -15,8 +15,8 @@ from .rows import Row
 
 @draws(
     "accuracy",
-    "Published accuracy of each network, best first. The numbers belong to the weights and the protocol that the "
-    "sources name; nothing was trained or evaluated here.",
+    "Published accuracy of each network, best first. The numbers belong to the weights and the protocol "
+    "that the sources name; nothing was trained or evaluated here.",
 )
 def accuracy(page: Page) -> None:
     metric = MEASURES["top1"]
@@ -36,9 +36,9 @@ def accuracy(page: Page) -> None:
 
 @draws(
     "density",
-    "Accuracy divided by millions of parameters, after the information density of Canziani, Paszke and Culurciello "
-    "(arXiv 1605.07678, figure 10). High bars use their parameters well; it says nothing of speed. Parameters are "
-    "counted, accuracies are published.",
+    "Accuracy divided by millions of parameters, after the information density of Canziani, Paszke and "
+    "Culurciello (arXiv 1605.07678, figure 10). High bars use their parameters well; it says nothing of "
+    "speed. Parameters are counted, accuracies are published.",
 )
 def density(page: Page) -> None:
     needed = [MEASURES["top1"], MEASURES["parameters"]]

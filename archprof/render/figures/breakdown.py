@@ -57,8 +57,8 @@ def type_colours(types: Sequence[str]) -> dict[str, str]:
 
 @draws(
     "breakdown",
-    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. Types below "
-    "2 % everywhere are one part, 'other'. Shares of mult-adds are not shares of time.",
+    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. "
+    "Types below 2 % everywhere are one part, 'other'. Shares of mult-adds are not shares of time.",
 )
 def breakdown(page: Page) -> None:
     rows = [row for row in page.rows if row.result.profile is not None and row.result.profile.by_type]

@@ -12,11 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ...errors import BadOption
-from ...records import ArchitectureResult
 from ...timing import Latency
 from . import axes
 from .labels import at_line_ends, beside_points, line_end_margin
-from .measures import MEASURES, MIB, complete, usual_batch_size
+from .measures import MEASURES, MIB, complete, predicted_peak_bytes, usual_batch_size
 from .page import Page
 from .registry import draws
 from .rows import Row
@@ -27,9 +26,9 @@ STUDY_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 @draws(
     "latency",
-    "Median time of a forward pass divided by its batch size; the band is the 95 % interval of the median. Falling "
-    "lines gain from batching. A line ends or breaks where memory ran out or the reading could not be relied on "
-    "(hollow marks). Loading and pre-processing images is not included.",
+    "Median time of a forward pass divided by its batch size; the band is the 95 % interval of the "
+    "median. Falling lines gain from batching. A line ends or breaks where memory ran out or the reading "
+    "could not be relied on (hollow marks). Loading and pre-processing images is not included.",
 )
 def latency(page: Page) -> None:
     sizes = _sizes(page)
@@ -65,10 +64,11 @@ def latency(page: Page) -> None:
 
 @draws(
     "memory",
-    "Peak memory of a forward pass: parameters, buffers, input, and what the pass allocates at most at one moment. "
-    "Full lines are measured by the allocator's own account; dashed lines are predicted by counting parameters and "
-    "buffers once and the largest sum of activations alive together, which grows with the batch. Workspaces of a "
-    "library's kernels are measured but not predicted; the memory of the program itself is in neither.",
+    "Peak memory of a forward pass: parameters, buffers, input, and what the pass allocates at most at "
+    "one moment. Full lines are measured by the allocator's own account; dashed lines are predicted by "
+    "counting parameters and buffers once and the largest sum of activations alive together, which grows "
+    "with the batch. Workspaces of a library's kernels are measured but not predicted; the memory of the "
+    "program itself is in neither.",
 )
 def memory(page: Page) -> None:
     sizes = page.comparison.batch_sizes or STUDY_SIZES
@@ -123,12 +123,12 @@ def memory(page: Page) -> None:
 
 @draws(
     "memory-params",
-    "Peak memory of inference against the memory of the parameters alone (Canziani, Paszke and Culurciello, "
-    "arXiv 1605.07678, figure 6). On the line, parameters are all there is; the distance above it is activations, "
-    "buffers and what the library keeps for itself.",
+    "Peak memory of inference against the memory of the parameters alone (Canziani, Paszke and "
+    "Culurciello, arXiv 1605.07678, figure 6). On the line, parameters are all there is; the distance "
+    "above it is activations, buffers and what the library keeps for itself.",
 )
 def memory_params(page: Page) -> None:
-    size = usual_batch_size(page.comparison, page.options) or 1
+    size = usual_batch_size(page.comparison, page.options.batch_size) or 1
     page.options = replace(page.options, batch_size=size)
     own, peak = MEASURES["parameter_bytes"], MEASURES["measured_peak_bytes"]
     measured = any(peak.read(row.result, page.options) is not None for row in page.rows)
@@ -191,18 +191,6 @@ def memory_params(page: Page) -> None:
     )
 
 
-def predicted_peak_bytes(row: ArchitectureResult, batch_size: int) -> float:
-    """Bytes of parameters, buffers, and of the activations alive together: as counted at that batch size, else in
-    proportion. 0 for a network that could not be counted."""
-    if row.profile is None:
-        return 0.0
-    alive = next(
-        (float(m.peak_activation_bytes) for m in row.memory if m.batch_size == batch_size),
-        row.profile.peak_activation_bytes * batch_size / row.profile.batch_size,
-    )
-    return row.profile.parameter_bytes + row.profile.buffer_bytes + alive
-
-
 def _along_diagonal(x: tuple[float, float], y: tuple[float, float]) -> list[tuple[list[float], list[float]]]:
     low, high = max(x[0], y[0]), min(x[1], y[1])
     return [([low, high], [low, high])] if low < high else []
@@ -234,7 +222,8 @@ def _curve(
     value: Callable[[Latency], float],
     interval: Callable[[Latency], tuple[float, float]] | None,
 ) -> list[float]:
-    """One network's line; a time that cannot be relied on breaks it and is drawn hollow. Returns all drawn values.
+    """One network's line; a time that cannot be relied on breaks it and is drawn hollow. Returns all drawn
+    values.
 
     What disturbs a time does not disturb memory: without `interval` every value is taken.
     """

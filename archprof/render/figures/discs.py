@@ -1,4 +1,6 @@
-"""Accuracy against a cost, each network a disc whose area says a third thing; and the front of any two measures."""
+"""Accuracy against a cost, each network a disc whose area says a third thing; and the front of any two
+measures.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,10 @@ from .rows import Row
 
 @draws(
     "ball",
-    "The ball chart of Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 2). Up is more accurate, left is "
-    "cheaper; the area of a disc, not its radius, is proportional to the number of parameters. Operations and "
-    "parameters are counted for one image; accuracies are published ones, at the sources' protocols.",
+    "The ball chart of Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 2). Up is more "
+    "accurate, left is cheaper; the area of a disc, not its radius, is proportional to the number of "
+    "parameters. Operations and parameters are counted for one image; accuracies are published ones, at "
+    "the sources' protocols.",
 )
 def ball(page: Page) -> None:
     options = page.options
@@ -64,9 +67,10 @@ def ball(page: Page) -> None:
 
 @draws(
     "throughput",
-    "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 9), "
-    "disc area proportional to mult-adds. The line is the upper envelope: no network shown is both faster and more "
-    "accurate than one on it. Speeds hold for the machine named; accuracies are published.",
+    "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, "
+    "figure 9), disc area proportional to mult-adds. The line is the upper envelope: no network shown is "
+    "both faster and more accurate than one on it. Speeds hold for the machine named; accuracies are "
+    "published.",
 )
 def throughput(page: Page) -> None:
     page.options = _at_one_batch_size(page)
@@ -98,7 +102,8 @@ def throughput(page: Page) -> None:
 
 @draws(
     "pareto",
-    "The networks that no other one beats on both measures at once, joined by a line; the others are drawn pale.",
+    "The networks that no other one beats on both measures at once, joined by a line; the others are "
+    "drawn pale.",
 )
 def pareto(page: Page) -> None:
     x, y = measure(page.options.x, "--x"), measure(page.options.y, "--y")
@@ -164,7 +169,7 @@ def percent_label(page: Page) -> str:
 
 
 def _at_one_batch_size(page: Page) -> FigureOptions:
-    return replace(page.options, batch_size=usual_batch_size(page.comparison, page.options))
+    return replace(page.options, batch_size=usual_batch_size(page.comparison, page.options.batch_size))
 
 
 def _values(page: Page, rows: Sequence[Row], wanted: Measure) -> list[float]:
@@ -172,7 +177,9 @@ def _values(page: Page, rows: Sequence[Row], wanted: Measure) -> list[float]:
 
 
 def _area_scale(page: Page, sizes: Sequence[float]) -> float:
-    """Square points (the square around the disc) for each unit: the largest disc takes an eighth of the width."""
+    """Square points (the square around the disc) for each unit: the largest disc takes an eighth of the
+    width.
+    """
     diameter = min(page.options.width / 8, 0.8) * 72
     return diameter**2 / max(sizes) if max(sizes) > 0 else 1.0
 
@@ -260,7 +267,9 @@ def _round_below(value: float) -> float:
 def _envelope(
     page: Page, plot: Axes, xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str
 ) -> list[tuple[list[float], list[float]]]:
-    """Steps along the front: right-angled, since nothing was measured between two networks. Returns the steps."""
+    """Steps along the front: right-angled, since nothing was measured between two networks. Returns the
+    steps.
+    """
     front = front_of(xs, ys, x_better, y_better)
     corners: list[tuple[float, float]] = []
     for here in front:

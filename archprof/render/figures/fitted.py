@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from ... import units
+from ... import fits, units
 from . import axes
 from .labels import beside_points
 from .measures import MEASURES, complete, reliable, usual_batch_size
@@ -15,43 +14,15 @@ from .registry import draws
 from .rows import Row
 
 
-@dataclass(frozen=True)
-class Fit:
-    """y = intercept + slope * x by least squares, and the share of variance that it explains."""
-
-    slope: float
-    intercept: float
-    r2: float
-    points: int
-
-
-def line_through(xs: Sequence[float], ys: Sequence[float]) -> Fit | None:
-    """The least-squares line through at least two different x; None where there is none.
-
-    Two points always lie on a line: their R^2 of 1 says nothing, and figures leave it out.
-    """
-    n = len(xs)
-    if n < 2 or max(xs) == min(xs):
-        return None
-    mean_x, mean_y = math.fsum(xs) / n, math.fsum(ys) / n
-    sxx = math.fsum((x - mean_x) ** 2 for x in xs)
-    sxy = math.fsum((x - mean_x) * (y - mean_y) for x, y in zip(xs, ys, strict=True))
-    slope = sxy / sxx
-    intercept = mean_y - slope * mean_x
-    total = math.fsum((y - mean_y) ** 2 for y in ys)
-    missed = math.fsum((y - intercept - slope * x) ** 2 for x, y in zip(xs, ys, strict=True))
-    return Fit(slope, intercept, 1 - missed / total if total else 1.0, n)
-
-
 @draws(
     "ops-latency",
-    "Time per image against operations at one batch size, with a least-squares line through each family of at least "
-    "two networks (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 9). Slope and R^2 stand in the key; "
-    "with two networks R^2 would be 1 by construction and is left out. Hollow marks cannot be relied on and are in "
-    "no fit.",
+    "Time per image against operations at one batch size, with a least-squares line through each family "
+    "of at least two networks (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 7). Slope and "
+    "R^2 stand in the key; with two networks R^2 would be 1 by construction and is left out. Hollow "
+    "marks cannot be relied on and are in no fit.",
 )
 def ops_latency(page: Page) -> None:
-    size = usual_batch_size(page.comparison, page.options)
+    size = usual_batch_size(page.comparison, page.options.batch_size)
     page.options = replace(page.options, batch_size=size)
     work, time = MEASURES[page.options.ops], MEASURES["latency"]
     rows, dropped = complete(page.rows, [work, time], page.options, page.comparison)
@@ -83,7 +54,7 @@ def ops_latency(page: Page) -> None:
                     gid=f"points {family}",
                 )
         fitted = [i for i in members if trusted[i]]
-        fit = line_through([xs[i] for i in fitted], [ys[i] for i in fitted])
+        fit = fits.line([xs[i] for i in fitted], [ys[i] for i in fitted])
         if fit:
             ends = [min(xs[i] for i in fitted), max(xs[i] for i in fitted)]
             heights = [fit.intercept + fit.slope * x for x in ends]
@@ -113,11 +84,11 @@ def ops_latency(page: Page) -> None:
     )
 
 
-def _fit_words(fit: Fit | None) -> str:
+def _fit_words(fit: fits.Line | None) -> str:
     if fit is None:
         return ""
     slope = f": {units.significant(fit.slope, 3)} ms/G"
-    return f"{slope}, R² {fit.r2:.3f}" if fit.points > 2 else slope
+    return slope if fit.r2 is None else f"{slope}, R² {fit.r2:.3f}"
 
 
 def _slowest_first(rows: Sequence[Row], ys: Sequence[float], family: str) -> tuple[float, str]:

@@ -25,7 +25,8 @@ def beside_points(
     radii: Sequence[float],
     lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
 ) -> list[Text]:
-    """Write each text next to its point, clear of all points (radii in points, 1/72 inch), lines and each other.
+    """Write each text next to its point, clear of all points (radii in points, 1/72 inch), lines and each
+    other.
 
     To be called when the layout is final. textalloc finds places without collisions, the most crowded first;
     `refine` moves those that could be taken for another point's. A hairline ties a label that stands apart.
@@ -105,10 +106,13 @@ def _segments(
 
 
 def spread(wanted: Sequence[float], size: float, low: float, high: float) -> list[float]:
-    """Centres for intervals of length `size`, as near to `wanted` as they can be without overlap in [low, high].
+    """Centres for intervals of length `size`, as near to `wanted` as they can be without overlap in [low,
+    high].
 
-    Least squares under order constraints: subtracting each one's rank times `size` turns "at least `size` apart"
-    into "not decreasing", which pooling adjacent violators solves (Barlow et al. 1972). Where there is no room for
+    Least squares under order constraints: subtracting each one's rank times `size` turns "at least `size`
+    apart"
+    into "not decreasing", which pooling adjacent violators solves (Barlow et al. 1972). Where there is no
+    room for
     all, they are spaced evenly.
     """
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
@@ -134,7 +138,9 @@ def spread(wanted: Sequence[float], size: float, low: float, high: float) -> lis
 def at_line_ends(
     page: Page, plot: Axes, ends: Sequence[tuple[float, float]], texts: Sequence[str]
 ) -> list[Text]:
-    """Write each text right of the plot at its line's end, spread so that none overlap, tied by a hairline."""
+    """Write each text right of the plot at its line's end, spread so that none overlap, tied by a
+    hairline.
+    """
     if not ends:
         return []
     scale = 72 / page.figure.dpi  # positions in points stay right when a file is written at another dpi

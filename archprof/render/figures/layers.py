@@ -18,8 +18,9 @@ from .registry import draws
 
 @draws(
     "layers",
-    "Mult-adds and output elements of each layer that multiplies, in the order in which they run: where a network "
-    "spends, and where it holds most. Layers without mult-adds (activation, pooling, normalisation) are left out.",
+    "Mult-adds and output elements of each layer that multiplies, in the order in which they run: where "
+    "a network spends, and where it holds most. Layers without mult-adds (activation, pooling, "
+    "normalisation) are left out.",
 )
 def layers(page: Page) -> None:
     if len(page.rows) != 1:

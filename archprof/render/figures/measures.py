@@ -225,13 +225,13 @@ def claims(rows: Sequence[Row], options: FigureOptions) -> list[Accuracy]:
     return [claim for claim in found if claim is not None]
 
 
-def usual_batch_size(comparison: Comparison, options: FigureOptions) -> int | None:
-    """The batch size that a figure at one batch size shows: the user's, else 16, else the fullest, largest one.
+def usual_batch_size(comparison: Comparison, asked: int | None = None) -> int | None:
+    """The batch size to show where one is shown: the one asked for, else 16, else the fullest, largest one.
 
-    16 is what Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 9) fit time against operations at.
+    16 is what Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 7) fit time against operations at.
     """
-    if options.batch_size:
-        return options.batch_size
+    if asked:
+        return asked
     measured = {
         size: sum(
             1
@@ -250,3 +250,16 @@ def reliable(row: Row, batch_size: int | None) -> bool:
     """Whether the latency of `row` at that batch size can be relied on."""
     cell = row.result.latency_at(batch_size) if batch_size else None
     return cell is not None and cell.reliable
+
+
+def predicted_peak_bytes(row: ArchitectureResult, batch_size: int) -> float:
+    """Bytes of parameters, buffers, and of the activations alive together: as counted at that batch size,
+    else in
+    proportion. 0 for a network that could not be counted."""
+    if row.profile is None:
+        return 0.0
+    alive = next(
+        (float(m.peak_activation_bytes) for m in row.memory if m.batch_size == batch_size),
+        row.profile.peak_activation_bytes * batch_size / row.profile.batch_size,
+    )
+    return row.profile.parameter_bytes + row.profile.buffer_bytes + alive

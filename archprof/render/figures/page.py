@@ -127,7 +127,9 @@ class Page:
         return legend
 
     def strip(self, width: float, height: float) -> Axes:
-        """An empty strip for a key, its coordinates in inches; beside the title where there is room, else below."""
+        """An empty strip for a key, its coordinates in inches; beside the title where there is room, else
+        below.
+        """
         strip = self.figure.add_axes(
             (0, 0, width / self.options.width, 0.1), label=f"strip {len(self._strips)}"
         )
@@ -185,7 +187,9 @@ class Page:
             place()
 
     def _heading(self) -> tuple[list[tuple[Any, float]], list[tuple[Axes, float, float]]]:
-        """(artist, height in inches) of title, line below it, strips and legends; and the strips beside them."""
+        """(artist, height in inches) of title, line below it, strips and legends; and the strips beside
+        them.
+        """
         room = self.options.width - 2 * _EDGE
         out: list[tuple[Any, float]] = []
         for text, size, weight, colour in (
@@ -234,7 +238,9 @@ class Page:
             artist.set_position(at)
 
     def _arrange(self, box: tuple[float, float, float, float], total: float) -> None:
-        """Share the box (left, bottom, right, top in inches) among the plots, room for their labels included."""
+        """Share the box (left, bottom, right, top in inches) among the plots, room for their labels
+        included.
+        """
         left, bottom, right, top = box
         width = self.options.width
         around = [[self._surroundings(plot) for plot in row] for row in self._grid]

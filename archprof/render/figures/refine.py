@@ -21,15 +21,15 @@ _DISTANCES = (1.5, 4.0, 9.0, 15.0, 22.0, 31.0, 42.0, 56.0)
 _ANGLES = tuple(2 * math.pi * step / 24 for step in range(24))
 _KEPT = 60  # places of each label that take part, the cheapest ones
 
-_COLLISION, _OUTSIDE, _ON_LINE, _TIE_ON_MARK, _AMBIGUOUS, _TIE, _CLOSE = (
-    1000.0,
-    1000.0,
-    120.0,
-    60.0,
-    90.0,
-    8.0,
-    6.0,
-)
+# Costs, in points of distance that a label would go to avoid each.
+_COLLISION = 1000.0  # on another label or on a mark
+_OUTSIDE = 1000.0  # beyond the plot
+_ON_LINE = 120.0  # across a line, or across another label's hairline
+_AMBIGUOUS = 90.0  # hardly nearer to its own mark than to a stranger's, and not tied
+_TIE_ON_MARK = 60.0  # its hairline runs through a stranger's mark or another hairline
+_TIE_ON_LINE = 12.0  # its hairline crosses a line
+_TIE = 8.0  # needs a hairline at all
+_CLOSE = 6.0  # within 20 points of being as near to a stranger's mark
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,11 @@ def _places(i: int, marks: Sequence[Mark], start: Box, inside: Box, lines: Seque
             x = mark.centre[0] + (mark.radius + distance) * across + wide / 2 * min(max(1.5 * across, -1), 1)
             y = mark.centre[1] + (mark.radius + distance) * up + tall / 2 * min(max(1.5 * up, -1), 1)
             boxes.append(Box(x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
-    around = sorted((_place(i, marks, box, inside, lines) for box in boxes), key=lambda place: place.cost)
+    # a place outside, or on its own mark, is never worth pricing
+    open_boxes = [box for box in boxes if box.within(inside) and mark.gap(box) > 0.5]
+    around = sorted(
+        (_place(i, marks, box, inside, lines) for box in open_boxes), key=lambda place: place.cost
+    )
     return [_place(i, marks, start, inside, lines), *around[:_KEPT]]
 
 
@@ -126,7 +130,8 @@ def _place(i: int, marks: Sequence[Mark], box: Box, inside: Box, lines: Sequence
             cost += _AMBIGUOUS if tie is None else _TIE
         cost += _CLOSE * max(0.0, 1 - lead / 20)
     if tie is not None:
-        cost += _TIE + _TIE_ON_MARK * sum(
+        cost += _TIE + _TIE_ON_LINE * sum(_intersect(tie, line) for line in lines)
+        cost += _TIE_ON_MARK * sum(
             _distance(mark.centre, tie) < mark.radius + 0.5 for j, mark in enumerate(marks) if j != i
         )
     return Place(box, tie, cost)

@@ -68,6 +68,7 @@ KINDS = {
         ("breakdown", "breakdown", "shares of parameters and mult-adds by layer type, stacked"),
         ("layers", "layers", "one network's mult-adds and activations along its depth"),
         ("pareto", "discs", "the front over any two measures (--x, --y)"),
+        ("separable", "elsewhere", "standard against depthwise separable (drawn by 'archprof separable')"),
         ("power", "power", "power against batch size, where the device has a meter", True),
         ("power-ops", "power", "power against operations, where the device has a meter", True),
     )

@@ -32,13 +32,15 @@ def check_format(path: str | Path) -> str:
     return extension
 
 
-def save(figure: Figure, path: str | Path) -> None:
+def save(figure: Figure, path: str | Path) -> Path:
     """Write `figure` to `path` as PNG, SVG or PDF by its extension, through a temporary file beside it.
 
-    SVG text is drawn as outlines and PDF fonts are embedded (type 42), so that the figure reads the same where
+    SVG text is drawn as outlines and PDF fonts are embedded (type 42), so that the figure reads the same
+    where
     its fonts are missing. Raises BadOption for another extension, BadOutput where the file cannot be written.
     """
     files.write(str(path), encode(figure, check_format(path)))
+    return Path(path)
 
 
 def encode(figure: Figure, format: str) -> bytes:

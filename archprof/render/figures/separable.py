@@ -1,4 +1,4 @@
-"""The ratio 1/N + 1/Dk^2 against N with a network's layers on it, beside the ratio that the clock gives them."""
+"""The ratio 1/N + 1/Dk^2 against N with a network's layers on it, beside the ratio that the clock gives."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MARKERS = ("o", "s", "D", "^", "v", "P", "X")
 
 
 def draw(record: LayerComparison | NetworkComparison, options: FigureOptions | None = None) -> Figure:
-    """Ratio of mult-adds by the formula, counted layers as points; a second plot of measured ratios where there are any.
+    """Ratio of mult-adds by the formula, layers as counted on it; beside it the measured ratios, if any.
 
     Curves are those of 3x3, 5x5, 7x7 and of whatever kernels the layers have, each with its asymptote 1/Dk^2.
     """
@@ -45,7 +45,8 @@ def draw(record: LayerComparison | NetworkComparison, options: FigureOptions | N
 
 
 def _fill(page: Page, layers: Sequence[LayerComparison]) -> None:
-    areas = sorted({prod(kernel) for kernel in KERNELS} | {prod(layer.convolution.kernel) for layer in layers})
+    areas = sorted({prod(kernel) for kernel in KERNELS} | {prod(layer.convolution.kernel)
+                                                           for layer in layers})
     looks = {area: (_COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)])
              for place, area in enumerate(areas)}
     timed = [layer for layer in layers if layer.timing is not None and layer.timing.ratio is not None]
@@ -53,9 +54,11 @@ def _fill(page: Page, layers: Sequence[LayerComparison]) -> None:
     outputs = [layer.convolution.out_channels for layer in layers]
     ends = max(1024, 2 * max(outputs))
     ratios = [float(layer.ratio) for layer in layers] + [end for pair in measured if pair for end in pair]
-    page.title("What a depthwise separable convolution leaves of the mult-adds" + (", and of the time" if timed else ""),
-               "Separable over standard; curves 1/N + 1/Dk², dashed their asymptotes 1/Dk²; both axes logarithmic")
-    page.legend([Line2D([], [], color=colour, marker=marker, markersize=4) for colour, marker in looks.values()],
+    page.title(
+        "What a depthwise separable convolution leaves of the mult-adds" + (" and the time" if timed else ""),
+        "Separable over standard; curves 1/N + 1/Dk², dashed their asymptotes 1/Dk²; both axes logarithmic")
+    page.legend([Line2D([], [], color=colour, marker=marker, markersize=4) for colour,
+                 marker in looks.values()],
                 [_named(area, layers) for area in looks], title="Kernel", handlelength=1.8)
     names = [f"1/{area}" for area in areas]
     plots = _plots(page, 2 if timed else 1)
@@ -69,8 +72,8 @@ def _fill(page: Page, layers: Sequence[LayerComparison]) -> None:
     if timed:
         plots[1].set_ylabel("Ratio of measured time")
         _clock(page, plots[1], timed, looks)
-        page.note("Measured: the two bare convolutions after one another, over the standard one; bars are 95 % "
-                  "intervals, hollow marks could not be relied on.")
+        page.note("Measured: the two bare convolutions after one another, over the standard one; bars are "
+                  "95 % intervals, hollow marks could not be relied on.")
     else:
         page.note("Time was not measured (it is, with --measure).")
         page.right_margin = line_end_margin(page, names)
@@ -97,18 +100,22 @@ def _curves(plot: Axes, looks: dict[int, tuple[str, str]], ends: int) -> None:
                      gid=f"asymptote {area}")
 
 
-def _points(page: Page, plot: Axes, layers: Sequence[LayerComparison], looks: dict[int, tuple[str, str]]) -> None:
+def _points(page: Page, plot: Axes, layers: Sequence[LayerComparison],
+            looks: dict[int, tuple[str, str]]) -> None:
     """One mark for each different place, however many layers share it."""
-    places = {(layer.convolution.out_channels, float(layer.ratio), prod(layer.convolution.kernel)) for layer in layers}
+    places = {(layer.convolution.out_channels, float(layer.ratio), prod(layer.convolution.kernel))
+              for layer in layers}
     for n, ratio, area in sorted(places):
         colour, marker = looks[area]
-        plot.plot([n], [ratio], linestyle="", marker=marker, markersize=5, color=colour, zorder=5, gid="layer",
+        plot.plot([n], [ratio], linestyle="", marker=marker, markersize=5, color=colour, zorder=5,
+                  gid="layer",
                   markeredgecolor=page.edge(colour), markeredgewidth=0.6)
     page.note(f"{len(layers)} layer{'s' if len(layers) != 1 else ''} at {len(places)} different "
               f"place{'s' if len(places) != 1 else ''}, counted by running them.")
 
 
-def _clock(page: Page, plot: Axes, layers: Sequence[LayerComparison], looks: dict[int, tuple[str, str]]) -> None:
+def _clock(page: Page, plot: Axes, layers: Sequence[LayerComparison],
+           looks: dict[int, tuple[str, str]]) -> None:
     seen = {layer.convolution: layer for layer in layers}
     for layer in seen.values():
         timing, (colour, marker) = layer.timing, looks[prod(layer.convolution.kernel)]
@@ -116,7 +123,8 @@ def _clock(page: Page, plot: Axes, layers: Sequence[LayerComparison], looks: dic
         low, high = timing.ratio_ci95
         sure = timing.standard.reliable and timing.separable.reliable
         plot.errorbar([layer.convolution.out_channels], [timing.ratio],
-                      yerr=[[max(timing.ratio - low, 0.0)], [max(high - timing.ratio, 0.0)]], fmt=marker, markersize=5,
+                      yerr=[[max(timing.ratio - low, 0.0)], [max(high - timing.ratio, 0.0)]], fmt=marker,
+                      markersize=5,
                       color=colour, markerfacecolor=colour if sure else page.theme.paper, elinewidth=0.9,
                       markeredgecolor=page.edge(colour), markeredgewidth=0.6, zorder=5, gid="measured")
 

@@ -65,7 +65,8 @@ _SPARE = [
 
 
 def family_of(name: str, family: str = "") -> str:
-    """The family that colours and fits go by: a known one in `name` or in `family`, else `family` or the name's stem.
+    """The family that colours and fits go by: a known one in `name` or in `family`, else `family` or the
+    name's stem.
 
     'mobilenetv1' and 'mobilenetv2' are one family; 'torchvision:regnet_y_400mf' is of the family 'regnet'.
     """
