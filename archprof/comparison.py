@@ -73,7 +73,8 @@ def compare(
 
     `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
-    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget` (seconds) bounds all measuring together.
+    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget`
+    (seconds) bounds all measuring together.
     `progress` is called with what is being done and the seconds that are left at most.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Shapes seen by any profile of this process: the second ResNet of a run is answered mostly from memory.
 SHARED = ShapeMemory()
+
+
+#: Characters of a network's own error that are repeated: some run to pages.
+SAID = 300
 
 
 class Facts(NamedTuple):
@@ -226,7 +231,7 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
     """One line: which module raised, what it said, and what it was given."""
     if isinstance(error, ArchprofError):
         return error
-    said = " ".join(str(error).split())
+    said = textwrap.shorten(str(error), SAID, placeholder=" ...")
     path = getattr(error, "archprof_module", "")
     if isinstance(error, TypeError) and not path:
         from .inputs import signature_of
