@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-#: Public name -> the module that defines it ('' : the module itself is the public name).
+#: Public name -> the module that defines it.
 _PUBLIC = {
     "load": "sources",
     "profile": "counts",
     "compare": "comparison",
+    "check": "budgets",
     "Comparison": "records",
     "ArchitectureResult": "records",
     "StaticProfile": "records",
@@ -29,9 +30,14 @@ _PUBLIC = {
     "ArchprofError": "errors",
 }
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    "Accuracy", "ArchitectureResult", "ArchprofError", "Comparison", "Latency", "LayerCost", "Ratio", "StaticProfile",
+    "__version__", "check", "compare", "costs", "load", "profile", "separable",
+]
 
 if TYPE_CHECKING:
+    from . import costs, separable
+    from .budgets import check
     from .comparison import compare
     from .counts import profile
     from .errors import ArchprofError
@@ -40,11 +46,16 @@ if TYPE_CHECKING:
     from .timing import Latency, Ratio
 
 
+#: Modules that are public as they stand.
+_MODULES = ("costs", "separable")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module 'archprof' has no attribute '{name}'")
-    module = importlib.import_module(f".{_PUBLIC[name]}", __name__)
-    return getattr(module, name)
+    return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a measurement was taken on, as data: the fingerprint, and where two environments differ. Standard library only."""
+"""What a measurement was taken on, as data: its fingerprint, and where two differ. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ def fingerprint(environment: Mapping[str, Any]) -> str:
 def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
     """Each shaping key on which two environments differ, as 'threads: 2 against 4'."""
     keys = sorted((one.keys() | other.keys()) - NOT_SHAPING)
-    return tuple(f"{key}: {_shown(one.get(key))} against {_shown(other.get(key))}"
-                 for key in keys if one.get(key) != other.get(key))
+    return tuple(
+        f"{key}: {_shown(one.get(key))} against {_shown(other.get(key))}"
+        for key in keys
+        if one.get(key) != other.get(key)
+    )
 
 
 def _shown(value: Any) -> str:

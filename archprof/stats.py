@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from statistics import NormalDist, median
 
-__all__ = ["bootstrap_ratio_interval", "half_width", "median", "median_interval", "quantile", "rank_sum_p"]
+__all__ = [
+    "bootstrap_ratio_interval",
+    "half_width",
+    "median",
+    "median_interval",
+    "quantile",
+    "rank_sum_p",
+    "student_interval",
+]
 
 #: Resamples of a bootstrap interval: Efron and Tibshirani 1993, section 14.2, ask for at least 1,000.
 RESAMPLES = 1000
+
+#: Up to so many values together the rank-sum test is exact: counting takes milliseconds.
+EXACT_RANK_SUM = 30
+
+#: 97.5 % quantile of Student's t by degrees of freedom (0, which has none, then 1 to 4).
+STUDENT_T = (math.inf, 12.706, 4.303, 3.182, 2.776)
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -29,13 +45,15 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
 
     The number of values below the true median is binomial(n, 1/2); the interval runs between the
     order statistics that leave at most (1 - confidence)/2 on each side (Conover 1999, section 3.2;
-    recommended for performance data by Le Boudec 2010, section 2.2). With fewer than 6 values no such
-    pair exists at 95 %, and the whole range is returned.
+    recommended for performance data by Le Boudec 2010, section 2.2). With 2 to 5 values no such pair exists
+    at 95 %, and `student_interval` answers; one value is its own interval.
     """
     ordered = sorted(values)
     n = len(ordered)
-    if n < 6:
-        return ordered[0], ordered[-1]
+    if n == 1:
+        return ordered[0], ordered[0]
+    if n <= len(STUDENT_T):
+        return student_interval(ordered)
     if n > 500:  # the normal approximation is exact to one rank from here on
         reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(n) / 2
         below = max(math.floor(n / 2 - reach), 1)
@@ -49,12 +67,25 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
     return ordered[below - 1], ordered[n - below]
 
 
+def student_interval(values: Sequence[float]) -> tuple[float, float]:
+    """95 % interval of the middle of 2 to 5 positive values, if their logarithms are normal (Student 1908).
+
+    Times and ratios are positive and spread to the right, so it is their logarithms that are symmetric. The
+    median of the values always lies inside.
+    """
+    logs = [math.log(value) for value in values]
+    n, mean = len(logs), math.fsum(logs) / len(logs)
+    spread = math.sqrt(math.fsum((log - mean) ** 2 for log in logs) / (n - 1))
+    reach = STUDENT_T[n - 1] * spread / math.sqrt(n)
+    return math.exp(mean - reach), math.exp(mean + reach)
+
+
 def bootstrap_ratio_interval(
     above: Sequence[float], below: Sequence[float], confidence: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of median(above) / median(below), unpaired (Efron and Tibshirani 1993, ch. 13).
+    """Percentile bootstrap interval of median(above) / median(below), unpaired.
 
-    The seed is fixed, so that the same samples always give the same interval.
+    Efron and Tibshirani 1993, chapter 13. The seed is fixed: the same samples always give the same interval.
     """
     draw = random.Random(seed)
     above, below = list(above), list(below)
@@ -71,51 +102,44 @@ def half_width(interval: tuple[float, float], centre: float) -> float:
 
 
 def rank_sum_p(one: Sequence[float], other: Sequence[float]) -> float:
-    """Two-sided p-value of the Wilcoxon rank-sum (Mann-Whitney) test that two samples come from one population.
+    """Two-sided p-value of the rank-sum test (Wilcoxon, Mann, Whitney) that two samples are of one kind.
 
-    Exact for samples of at most 20 without ties, otherwise by the normal approximation with correction for
-    ties and continuity (Conover 1999, section 5.1).
+    Equal values share the mean of their ranks. Up to EXACT_RANK_SUM values together every way of dealing out
+    the ranks is counted; beyond, the normal approximation with corrections for ties and continuity is used
+    (Conover 1999, section 5.1).
     """
     n, m = len(one), len(other)
     if not n or not m:
         raise ValueError("a rank-sum test needs values on both sides")
-    ranks, ties = _ranks([*one, *other])
-    u = sum(ranks[:n]) - n * (n + 1) / 2
-    if not ties and max(n, m) <= 20:
-        ways = _rank_sum_ways(n, m)
-        tail = sum(ways[: int(min(u, n * m - u)) + 1])
-        return min(1.0, 2 * tail / math.comb(n + m, n))
+    doubled, ties = _doubled_ranks([*one, *other])
+    away = abs(sum(doubled[:n]) - n * (n + m + 1))  # of the doubled rank sum from its mean
+    return _exact_tail(doubled, n, away) if n + m <= EXACT_RANK_SUM else _normal_tail(n, m, ties, away)
+
+
+def _exact_tail(doubled: Sequence[int], n: int, away: int) -> float:
+    """The share of all choices of n ranks whose sum is at least so far from the mean."""
+    ways = [[1], *([0] for _ in range(n))]  # ways[k][s]: choices of k ranks that add up to s
+    for rank in doubled:
+        for k in range(n, 0, -1):
+            ways[k] = [
+                a + b for a, b in itertools.zip_longest(ways[k], [0] * rank + ways[k - 1], fillvalue=0)
+            ]
+    mean = n * (len(doubled) + 1)
+    return sum(count for s, count in enumerate(ways[n]) if abs(s - mean) >= away) / math.comb(len(doubled), n)
+
+
+def _normal_tail(n: int, m: int, ties: Sequence[int], away: int) -> float:
     total = n + m
     variance = n * m / 12 * (total + 1 - sum(t**3 - t for t in ties) / (total * (total - 1)))
     if variance <= 0:
         return 1.0
-    z = max(abs(u - n * m / 2) - 0.5, 0.0) / math.sqrt(variance)
-    return 2 * (1 - NormalDist().cdf(z))
+    return 2 * (1 - NormalDist().cdf(max(away / 2 - 0.5, 0.0) / math.sqrt(variance)))
 
 
-def _ranks(values: Sequence[float]) -> tuple[list[float], list[int]]:
-    """The rank of each value from 1 on, equal values sharing the mean of theirs; and the sizes of the ties."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    ranks, ties = [0.0] * len(values), []
-    start = 0
-    while start < len(order):
-        end = start
-        while end < len(order) and values[order[end]] == values[order[start]]:
-            end += 1
-        for place in order[start:end]:
-            ranks[place] = (start + 1 + end) / 2
-        if end - start > 1:
-            ties.append(end - start)
-        start = end
-    return ranks, ties
-
-
-def _rank_sum_ways(n: int, m: int) -> list[int]:
-    """How many arrangements of n and m values give each U from 0 to n*m: the Gaussian binomial's coefficients."""
-    ways = [1] + [0] * (n * m)
-    for k in range(1, n + 1):
-        for u in range(n * m, m + k - 1, -1):  # times (1 - q^(m+k))
-            ways[u] -= ways[u - m - k]
-        for u in range(k, n * m + 1):  # over (1 - q^k)
-            ways[u] += ways[u - k]
-    return ways
+def _doubled_ranks(values: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Twice the rank of each value, from 1 on: whole also where ties share a rank; and the ties' sizes."""
+    ordered = sorted(values)
+    sizes = Counter(ordered)
+    first = {value: place for place, value in reversed(list(enumerate(ordered, 1)))}
+    doubled = [2 * first[value] + sizes[value] - 1 for value in values]
+    return doubled, [size for size in sizes.values() if size > 1]

@@ -105,11 +105,19 @@ def _source(source: str, protocol: str, url: str) -> str:
 
 
 def _inputs(comparison: Comparison) -> str:
-    shapes = {(row.profile.batch_size, row.profile.input_shape) for row in comparison.architectures if row.profile}
-    if len(shapes) != 1:
-        return "each network at its own input"
-    (batch_size, shape), = shapes
-    return f"batch {batch_size}, input {'x'.join(map(str, shape))}"
+    usual = _usual_input(comparison)
+    if usual is None:
+        return "nothing was counted"
+    batch_size, shape = usual
+    others = any((row.profile.batch_size, row.profile.input_shape) != usual
+                 for row in comparison.architectures if row.profile)
+    return f"batch {batch_size}, input {'x'.join(map(str, shape))}{' where not noted' if others else ''}"
+
+
+def _usual_input(comparison: Comparison) -> tuple[int, tuple[int, ...]] | None:
+    """The batch size and input shape of most networks."""
+    inputs = [(row.profile.batch_size, row.profile.input_shape) for row in comparison.architectures if row.profile]
+    return max(inputs, key=inputs.count) if inputs else None
 
 
 def _counting_notes(comparison: Comparison) -> list[str]:
@@ -130,8 +138,8 @@ def _counting_notes(comparison: Comparison) -> list[str]:
 
 
 def _own_input(row: ArchitectureResult, comparison: Comparison) -> str:
-    shapes = {other.profile.input_shape for other in comparison.architectures if other.profile}
-    if len(shapes) < 2 or row.profile is None:
+    usual = _usual_input(comparison)
+    if row.profile is None or (row.profile.batch_size, row.profile.input_shape) == usual:
         return ""
     return f"{row.name}: input {'x'.join(map(str, row.profile.input_shape))}."
 
@@ -164,6 +172,8 @@ def latency(comparison: Comparison) -> Table:
             if cell.error or cell.why:
                 mark = UNRELIABLE + " " if cell.measured and cell.why else ""
                 notes.append(f"{mark}{row.name}, batch {batch_size}: {cell.error or cell.why}")
+            elif cell.note:
+                notes.append(f"{row.name}, batch {batch_size}: {cell.note}")
     return Table(f"Latency of one forward pass, {conditions(comparison)}", tuple(columns), tuple(rows),
                  (*notes, *(ratio.sentence for ratio in comparison.ratios if ratio.batch_size == min(
                      r.batch_size for r in comparison.ratios))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil, log10
 from typing import Any
 
 from . import stats
@@ -11,8 +12,9 @@ from . import stats
 #: Below this many samples a 99th percentile is the maximum under another name.
 SAMPLES_FOR_P99 = 100
 
-#: Fewest values whose order statistics give a 95 % interval of a median: 1 - 2/2^6 = 96.9 %, 1 - 2/2^5 = 93.8 %.
-SAMPLES_FOR_INTERVAL = 6
+#: Fewest undisturbed blocks that say anything: with two, Student's interval is 9 standard deviations to each
+#: side, with three 2.5.
+FEWEST_BLOCKS = 3
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Latency:
     Blocks are kept whole and in the order in which they ran; disturbed ones are left out of every
     statistic. `why` says why the figures cannot be relied on, `note` what else a reader should know (the
     time budget ended first), `error` why there is no measurement; then there are no blocks.
+    `measured_peak_bytes` is what the network held at most on the device: weights, inputs, optimizer state and
+    what a pass allocates; `optimizer_state_bytes` is None outside training.
     """
 
     batch_size: int
@@ -47,6 +51,7 @@ class Latency:
     why: str | None = None
     error: str | None = None
     note: str | None = None
+    optimizer_state_bytes: int | None = None
 
     @property
     def clean(self) -> tuple[Block, ...]:
@@ -98,15 +103,29 @@ class Latency:
         out: dict[str, Any] = {"batch_size": self.batch_size}
         if self.measured:
             out |= {
-                "p50_s": self.p50_s, "p90_s": self.p90_s, "p99_s": self.p99_s, "ci95_s": list(self.ci95_s),
-                "samples": len(self.seconds), "throughput": self.throughput,
+                "p50_s": self.p50_s,
+                "p90_s": self.p90_s,
+                "p99_s": self.p99_s,
+                "ci95_s": list(self.ci95_s),
+                "samples": len(self.seconds),
+                "throughput": self.throughput,
             }
         out |= {
             "measured_peak_bytes": self.measured_peak_bytes,
-            "reliable": self.reliable, "why": self.why, "error": self.error, "note": self.note,
+            "optimizer_state_bytes": self.optimizer_state_bytes,
+            "reliable": self.reliable,
+            "why": self.why,
+            "error": self.error,
+            "note": self.note,
             "blocks": [
-                {"seconds": b.seconds, "passes": b.passes, "round": b.round, "order": b.order,
-                 "disturbed": b.disturbed, "evidence": dict(b.evidence) if b.evidence else None}
+                {
+                    "seconds": b.seconds,
+                    "passes": b.passes,
+                    "round": b.round,
+                    "order": b.order,
+                    "disturbed": b.disturbed,
+                    "evidence": dict(b.evidence) if b.evidence else None,
+                }
                 for b in self.blocks
             ],
         }
@@ -118,11 +137,15 @@ class Latency:
         fields = Block.__dataclass_fields__
         return cls(
             batch_size=saved["batch_size"],
-            blocks=tuple(Block(**{k: v for k, v in b.items() if k in fields}) for b in saved.get("blocks", ())),
+            blocks=tuple(
+                Block(**{key: value for key, value in block.items() if key in fields})
+                for block in saved.get("blocks", ())
+            ),
             measured_peak_bytes=saved.get("measured_peak_bytes"),
             why=saved.get("why"),
             error=saved.get("error"),
             note=saved.get("note"),
+            optimizer_state_bytes=saved.get("optimizer_state_bytes"),
         )
 
 
@@ -140,25 +163,32 @@ class Ratio:
     def sentence(self) -> str:
         """'resnet50 takes 3.9 (3.8 to 4.0) times as long as mobilenetv1 at batch 1'.
 
-        As many digits as the interval supports: one more than where its ends begin to differ.
+        As many decimals as the interval's width supports.
         """
         low, high = self.ci95
-        digits = next((d for d in (1, 2, 3) if f"{low:.{d}f}" != f"{high:.{d}f}"), 3)
+        if low == high:  # one block each: there is no interval
+            return (
+                f"{self.architecture} takes {self.ratio:.2g} times as long as {self.reference} "
+                f"at batch {self.batch_size} (measured once)"
+            )
+        digits = min(max(ceil(-log10(high - low)), 0), 4)
         shown = [f"{value:.{digits}f}" for value in (self.ratio, low, high)]
-        return (f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
-                f"{self.reference} at batch {self.batch_size}")
+        return (
+            f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
+            f"{self.reference} at batch {self.batch_size}"
+        )
 
 
 def ratio_of(above: Latency, below: Latency) -> tuple[float, tuple[float, float]]:
     """How many times as long `above` takes as `below`, and the 95 % interval.
 
     Blocks of one round ran within moments of each other, so slow changes of the machine cancel in their
-    quotient: the estimate is the median of the quotients within rounds, its interval the order-statistic
-    interval of that median. Where fewer than 6 rounds have an undisturbed block of both, it is the
-    quotient of the medians, with a bootstrap interval.
+    quotient: the estimate is the median of the quotients within rounds, its interval that median's. Where
+    fewer than FEWEST_BLOCKS rounds have an undisturbed block of both, it is the quotient of the medians,
+    with a bootstrap interval.
     """
     quotients = _paired(above.clean, below.clean)
-    if len(quotients) >= SAMPLES_FOR_INTERVAL:
+    if len(quotients) >= FEWEST_BLOCKS:
         return stats.median(quotients), stats.median_interval(quotients)
     return above.p50_s / below.p50_s, stats.bootstrap_ratio_interval(above.seconds, below.seconds)
 
@@ -176,6 +206,8 @@ def ratios_to(reference: str | None, cells: Mapping[str, Sequence[Latency]]) -> 
     base = {cell.batch_size: cell for cell in cells[reference] if cell.measured}
     return tuple(
         Ratio(cell.batch_size, name, reference, *ratio_of(cell, base[cell.batch_size]))
-        for name, row in cells.items() if name != reference
-        for cell in row if cell.measured and cell.batch_size in base
+        for name, row in cells.items()
+        if name != reference
+        for cell in row
+        if cell.measured and cell.batch_size in base
     )

@@ -18,20 +18,28 @@ import torch
 from torch import Tensor, nn
 
 from .complex_convolutions import FourProducts
-from .meta import WithoutValues
-from .modules import Owned, Parts, any_real, put_stand_ins, set_training, untouched, walk
+from .meta import WithoutValues, stand_in
+from .modules import Owned, Parts, any_real, duplicate, replace_tensors, set_training, untouched, walk
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
 from .shortcuts import call_of, doors
 
 
 class OpCall(NamedTuple):
-    """One operator call. `inputs` and `outputs` are numbers of storages (None: has none); `module` is the innermost one running."""
+    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
 
     op: Op
     module: str
     inputs: list[int | None]
     outputs: list[int | None]
     backward: bool
+
+
+class ModuleCall(NamedTuple):
+    """One finished call of a module: the first tensor that it returned, by size and type (None where it has none)."""
+
+    module: str
+    output_shape: torch.Size | None
+    dtype: torch.dtype | None
 
 
 class Storage(weakref.ref):
@@ -66,6 +74,7 @@ class Trace:
     owned: Owned
     forward_calls: int
     output: Any
+    module_calls: list[ModuleCall]
 
 
 class _Recorder(WithoutValues):
@@ -76,6 +85,7 @@ class _Recorder(WithoutValues):
         self.calls: list[OpCall] = []
         self.storages: list[Storage] = []
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
+        self.module_calls: list[ModuleCall] = []
         self.open = True
         self.paths = {id(part): path for path, part in parts}
         self.parameters = {-1 - place: name for place, name in enumerate(owned.parameters)}
@@ -177,6 +187,17 @@ class _Recorder(WithoutValues):
         return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
 
 
+def _first_tensor(value: Any) -> Tensor | None:
+    """The tensor by which others know a module's output: the first of a list or tuple, the last of a dict."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, dict) and value:
+        return _first_tensor(list(value.values())[-1])
+    if isinstance(value, list | tuple) and value:
+        return _first_tensor(value[0])
+    return None
+
+
 @contextmanager
 def _module_calls(recorder: _Recorder) -> Iterator[None]:
     """The recorder knows which module is running, and an error which one it left first.
@@ -185,7 +206,7 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
     calls' operators do here. Compiled modules run as they are written.
     """
     original, call = nn.Module.__call__, nn.Module._call_impl
-    path_of = recorder.paths.get
+    path_of, done = recorder.paths.get, recorder.module_calls
     door_of = (doors() if recorder.memory is not None and recorder.nodes is None else {}).get
 
     def noting_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -194,13 +215,14 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
         recorder.depth += 1
         try:
             door = door_of(type(module))
-            if door is not None and not kwargs:
-                asked = call_of(door, module, args)
-                if asked is not None:
-                    value = recorder.shortcut(*asked)
-                    if value is not None:
-                        return value
-            return call(module, *args, **kwargs)
+            asked = call_of(door, module, args) if door is not None and not kwargs else None
+            value = recorder.shortcut(*asked) if asked is not None else None
+            if value is None:
+                value = call(module, *args, **kwargs)
+            returned = value if type(value) is Tensor else _first_tensor(value)
+            done.append(ModuleCall(recorder.module, None, None) if returned is None or returned.is_nested else
+                        ModuleCall(recorder.module, returned.shape, returned.dtype))
+            return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
                 error.archprof_module = recorder.module  # type: ignore[attr-defined]
@@ -213,7 +235,7 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
     try:
         yield
     finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]
+        nn.Module.__call__ = original
 
 
 @contextmanager
@@ -248,7 +270,7 @@ def trace(
 ) -> Trace:
     """Record one forward pass of `module`, and its backward pass where `backward` makes a scalar of the output.
 
-    `memory` answers on meta; None runs the pass for real, on the tensors as they are. The module comes back
+    `memory` answers on meta; None runs the pass for real, on copies of the weights. The module comes back
     untouched. Raises whatever forward raises, with the path of the module as `error.archprof_module`.
     """
     kwargs = kwargs or {}
@@ -257,8 +279,8 @@ def trace(
         stack.enter_context(untouched(parts))
         set_training(parts, training)
         owned = Owned(parts)
-        if memory is not None and any_real(owned):
-            put_stand_ins(parts)
+        if any_real(owned):
+            replace_tensors(parts, duplicate if memory is None else stand_in)
             owned = Owned(parts)
         recorder = _Recorder(memory, parts, owned, follow_gradients=training)
         inputs: list[Tensor] = []
@@ -276,4 +298,5 @@ def trace(
         if backward is not None:
             backward(output).backward()
     recorder.open = False
-    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, owned, forward_calls, output)
+    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, owned, forward_calls, output,
+                 recorder.module_calls)

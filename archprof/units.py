@@ -46,23 +46,21 @@ def significant(value: float, digits: int = 3) -> str:
     """`value` with that many significant digits, never in exponent form, thousands grouped."""
     if value == 0:
         return "0"
-    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
-    if not whole:  # 0.00123: count from the first digit that is not zero
-        exponent = int(f"{abs(value):e}".rpartition("e")[2])
-        return f"{value:.{digits - 1 - exponent}f}"
-    return f"{value:,.{max(digits - whole, 0)}f}"
+    exponent = int(f"{value:.{digits - 1}e}".rpartition("e")[2])  # after rounding: 0.9996 has that of 1.00
+    return f"{value:,.{max(digits - 1 - exponent, 0)}f}"
 
 
 def _scaled(value: float, units: tuple[tuple[str, int], ...], step: int, digits: int) -> str:
     for place, (unit, factor) in enumerate(units):
-        # 999,950 rounds to "1000 k": it belongs to the next unit
-        if abs(value) >= factor:
-            shown = significant(value / factor, digits)
-            if place and float(shown.replace(",", "")) >= step:
-                unit, factor = units[place - 1]
-                shown = significant(value / factor, digits)
-            return f"{shown} {unit}"
+        # what rounds up to a whole step of the next smaller unit belongs to this one: 999,950 is 1.00 M
+        below = units[place + 1][1] if place + 1 < len(units) else 1
+        if abs(value) >= factor or _rounded(abs(value) / below, digits) >= step:
+            return f"{significant(value / factor, digits)} {unit}"
     return f"{value:,.0f}" if float(value).is_integer() else significant(value, digits)
+
+
+def _rounded(value: float, digits: int) -> float:
+    return float(f"{value:.{digits - 1}e}")
 
 
 def parse_count(text: str | int | float, what: str = "count") -> int:
@@ -83,8 +81,8 @@ def _parse(text: str | int | float, what: str, known: dict[str, int], other: dic
         raise BadOption(f"{what} {text!r} is not a number with a unit;", f"wanted: {wanted}.")
     number, unit = match[1].replace(",", "").replace("_", ""), match[2]
     if unit not in known:
-        kind = f"'{unit}' is a unit of another kind" if unit in other else (
-            f"'{unit}' is no unit" if unit else "the unit is missing")
+        kind = ("the unit is missing" if not unit else
+                f"'{unit}' is a unit of another kind" if unit in other else f"'{unit}' is no unit")
         raise BadOption(f"{what} {text!r}: {kind};", f"wanted: {wanted}.")
     exact = int(number) if number.isdigit() else float(number)
     return round(exact * known[unit])

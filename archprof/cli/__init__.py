@@ -11,24 +11,29 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import ArchprofError, did_you_mean
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
-COMMANDS = ("list", "compare")
+COMMANDS = ("list", "compare", "separable", "plot", "report", "sweep", "check", "fit", "diff", "env")
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, with the nearest option named."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # an abbreviated option would change its meaning when a longer one is added
+        super().__init__(*args, **{**kwargs, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: -"):
             seen = message.removeprefix("unrecognized arguments: ").split()[0]
             known = [flag for action in self._actions for flag in action.option_strings]
             message = f"unknown option '{seen}'.{did_you_mean(seen, known)}"
-        self.exit(2, f"{self.prog}: {message.rstrip('.')}. See '{self.prog} --help'.\n")
+        stop = "" if message.endswith((".", "?")) else "."
+        self.exit(2, f"{self.prog}: {message}{stop} See '{self.prog} --help'.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

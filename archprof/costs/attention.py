@@ -124,27 +124,20 @@ def _twice(count: int | None) -> int | None:
     return None if count is None else 2 * count
 
 
-def _lengths(x: Shape) -> list[int]:
-    """Tokens of each sequence in x (N, L, E), nested or not."""
-    return [length for length, _ in x.parts] if x.parts is not None else [x[1]] * x[0]
-
-
 @macs_of(aten._native_multi_head_attention, aten._triton_multi_head_attention)
 def multi_head_attention(query: Shape, key: Shape, value: Shape, embed_dim: int) -> int:
-    """The whole layer in one operator (torch's eval fast path): query (N, L, E), key and value (N, S, E).
+    """The whole layer in one operator (torch's eval fast path): query (*, L, E), key and value (*, S, E).
 
     Queries are projected in and out, keys and values in (E*E each); a pair costs E for its score and E for
     its value.
     """
-    queries, keys = _lengths(query), _lengths(key)
-    projections = (2 * sum(queries) + 2 * sum(keys)) * embed_dim * embed_dim
-    pairs = sum(length * source for length, source in zip(queries, keys, strict=True))
-    return projections + pairs * 2 * embed_dim
+    queries, keys = prod(query[:-1]), prod(key[:-1])
+    return (2 * queries + 2 * keys) * embed_dim * embed_dim + queries * key[-2] * 2 * embed_dim
 
 
 @macs_of(aten._transformer_encoder_layer_fwd)
 def transformer_encoder_layer(src: Shape, embed_dim: int, *args: Any) -> int:
-    """The whole encoder layer in one operator: src (N, L, E), then two linear layers (E, F) and (F, E)."""
+    """The whole encoder layer in one operator: src (*, L, E), then two linear layers (E, F) and (F, E)."""
     first, second = args[12], args[14]
-    feed_forward = sum(_lengths(src)) * (prod(first) + prod(second))
+    feed_forward = prod(src[:-1]) * (prod(first) + prod(second))
     return multi_head_attention(src, src, src, embed_dim) + feed_forward

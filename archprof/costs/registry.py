@@ -49,8 +49,10 @@ class Shape(tuple[int, ...]):
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> Shape:
-        """The shape of a tensor: strided, sparse or nested, on any device."""
-        if tensor.is_nested and not hasattr(tensor, "_offsets"):
+        """The shape of a tensor: strided, sparse or nested; () for a lazy parameter that has none yet."""
+        if hasattr(tensor, "cls_to_become"):
+            return cls((), tensor.dtype, None, tensor.device.type)
+        if tensor.is_nested:
             parts = tuple(tuple(part.shape) for part in tensor.unbind())
             largest = tuple(map(max, zip(*parts, strict=True)))
             return cls((len(parts), *largest), tensor.dtype, None, tensor.device.type, parts)
@@ -88,26 +90,31 @@ class _Registered:
     """A formula and which of an operator's arguments it takes."""
 
     formula: Formula
-    positional: int | None  # None: all of them
-    keywords: frozenset[str] | None  # None: all of them
+    positional: tuple[str, ...]
+    keywords: frozenset[str]
+    any_positional: bool
+    any_keyword: bool
 
     @classmethod
     def of(cls, formula: Formula) -> _Registered:
         parameters = inspect.signature(formula).parameters.values()
         kinds = {parameter.kind for parameter in parameters}
-        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        named = frozenset(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
         return cls(
             formula,
-            None if inspect.Parameter.VAR_POSITIONAL in kinds else len(positional),
-            None if inspect.Parameter.VAR_KEYWORD in kinds else named,
+            tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)),
+            frozenset(p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)),
+            inspect.Parameter.VAR_POSITIONAL in kinds,
+            inspect.Parameter.VAR_KEYWORD in kinds,
         )
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> int | None:
+        if not self.any_positional:
+            args = args[: len(self.positional)]
+        filled = self.positional[: len(args)]
         offered = {**kwargs, "out": out}
-        if self.keywords is not None:
-            offered = {name: value for name, value in offered.items() if name in self.keywords}
-        return self.formula(*args[: self.positional], **offered)
+        named = {name: value for name, value in offered.items()
+                 if name not in filled and (self.any_keyword or name in self.keywords)}
+        return self.formula(*args, **named)
 
 
 _formulas: dict[str, _Registered] = {}
@@ -165,6 +172,11 @@ def macs(
         registered = _torchs_own(func)
         if registered is None:
             return None
+    pieces = _pieces((args, kwargs, out))
+    if pieces:
+        # a call on nested tensors is the calls on what they hold, one after the other
+        counts = [macs(func, *_piece((args, kwargs, out), index)) for index in range(pieces)]
+        return None if None in counts else sum(filter(None, counts))
     try:
         count = registered(args, kwargs, out)
     except Exception as reason:
@@ -189,6 +201,30 @@ def _name(operator: Any) -> str:
     if not isinstance(name, str) or "::" not in name:
         raise BadOption(f"{operator!r} is no operator.", "Wanted: torch.ops.mylib.op, or 'mylib::op'.")
     return name.removesuffix(".default")
+
+
+def _pieces(values: Any) -> int:
+    """How many tensors the nested tensors among the values hold; 0 where none is nested."""
+    if isinstance(values, Shape):
+        return len(values.parts or ())
+    if isinstance(values, dict):
+        values = values.values()
+    elif not isinstance(values, (list, tuple)):
+        return 0
+    return max(map(_pieces, values), default=0)
+
+
+def _piece(values: Any, index: int) -> Any:
+    """The same values with each nested tensor replaced by the one that it holds at `index`."""
+    if isinstance(values, Shape):
+        if values.parts is None:
+            return values
+        return Shape(values.parts[index], values.dtype, None, values.device)
+    if isinstance(values, dict):
+        return {name: _piece(value, index) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return tuple(_piece(value, index) for value in values)
+    return values
 
 
 def _real_macs(args: Any) -> int:

@@ -44,14 +44,18 @@ class Conditions:
         if self.threads is not None and self.threads < 1:
             raise BadOption(f"threads is {self.threads};", "wanted: a whole number from 1 on.")
         if not re.fullmatch(r"cpu|mps|cuda(:[0-9]+)?", self.device):
-            raise BadOption(f"unknown device '{self.device}'.{did_you_mean(self.device, ('cpu', 'cuda', 'mps'))}",
-                            "Accepted: cpu, cuda, cuda:N, mps.")
+            near = did_you_mean(self.device, ("cpu", "cuda", "mps"))
+            raise BadOption(f"unknown device '{self.device}'.{near}", "Accepted: cpu, cuda, cuda:N, mps.")
         if self.cuda_graph and self.kind != "cuda":
-            raise BadOption(f"a CUDA graph needs a CUDA device; the device is '{self.device}'.",
-                            "Add '--device cuda' or leave out '--cuda-graph'.")
+            raise BadOption(
+                f"a CUDA graph needs a CUDA device; the device is '{self.device}'.",
+                "Add '--device cuda' or leave out '--cuda-graph'.",
+            )
         if self.cuda_graph and self.mode == "train":
-            raise BadOption("a CUDA graph holds the forward pass only, not a training step.",
-                            "Leave out '--cuda-graph' or '--mode train'.")
+            raise BadOption(
+                "a CUDA graph holds the forward pass only, not a training step.",
+                "Leave out '--cuda-graph' or '--mode train'.",
+            )
         if self.kind != "cpu" or self.dtype != "float32" or self.compile is not None:
             from .device import check_available
 
@@ -67,4 +71,5 @@ def one_of(what: str, seen: str, known: Iterable[str]) -> None:
     """Raise BadOption unless `seen` is one of `known`."""
     known = tuple(known)
     if seen not in known:
-        raise BadOption(f"unknown {what} '{seen}'.{did_you_mean(seen, known)}", f"Accepted: {', '.join(known)}.")
+        near = did_you_mean(seen, known)
+        raise BadOption(f"unknown {what} '{seen}'.{near}", f"Accepted: {', '.join(known)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import os
 import platform
 import re
@@ -16,18 +17,44 @@ import torch
 
 from ..environment import fingerprint
 from ..errors import BadOption
+from . import gpu, quiet
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
-__all__ = ["Conditions", "applied", "available_bytes", "check_available", "environment", "fast_init", "inputs",
-           "materialise", "moved", "realistic", "sync_for"]
+__all__ = [
+    "Conditions",
+    "applied",
+    "available_bytes",
+    "check_available",
+    "environment",
+    "fast_init",
+    "inputs",
+    "materialise",
+    "moved",
+    "realistic",
+    "sync_for",
+    "witness",
+]
 
 #: Raised whenever the way of sampling changes so that times of two versions should not be compared.
 PROTOCOL = 1
 
 #: Variables that change how the CPU libraries compute, by prefix.
-LIBRARY_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MKL_", "DNNL_", "ONEDNN_", "MALLOC_", "LD_PRELOAD", "TORCHINDUCTOR_",
-                     "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+LIBRARY_VARIABLES = (
+    "OMP_",
+    "GOMP_",
+    "KMP_",
+    "MKL_",
+    "DNNL_",
+    "ONEDNN_",
+    "MALLOC_",
+    "LD_PRELOAD",
+    "THP_MEM_ALLOC_ENABLE",
+    "CUDA_LAUNCH_BLOCKING",
+    "NVIDIA_TF32_OVERRIDE",
+    "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_ALLOC_CONF",
+)
 
 
 def check_available(conditions: Conditions) -> None:
@@ -35,22 +62,28 @@ def check_available(conditions: Conditions) -> None:
     device = torch.device(conditions.device)
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise BadOption(f"device '{conditions.device}': no CUDA device is available to torch {torch.__version__}.",
-                            "Accepted here: cpu.")
+            raise BadOption(
+                f"device '{conditions.device}': torch {torch.__version__} finds no CUDA device.",
+                "Accepted here: cpu.",
+            )
         if device.index is not None and device.index >= torch.cuda.device_count():
             have = ", ".join(f"cuda:{i}" for i in range(torch.cuda.device_count()))
             raise BadOption(f"there is no device '{conditions.device}'.", f"Accepted here: cpu, {have}.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise BadOption("device 'mps': Metal is not available to this torch.", "Accepted here: cpu.")
     if conditions.dtype != "float32" and (reason := _cannot_compute(device, torch_dtype(conditions))):
-        raise BadOption(f"device '{conditions.device}' cannot compute in {conditions.dtype}: {reason}",
-                        "Use '--dtype float32'.")
+        raise BadOption(
+            f"device '{conditions.device}' cannot compute in {conditions.dtype}: {reason}",
+            "Use '--dtype float32'.",
+        )
     if conditions.compile is not None and (reason := _no_compiler(device)):
-        raise BadOption(f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure eager.")
+        raise BadOption(
+            f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure without it."
+        )
 
 
 def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
-    """Why a convolution, a batch norm and a matrix product in this dtype fail on the device; None: they work."""
+    """Why a convolution, a batch norm or a matrix product in this dtype fails there; None: they work."""
     try:
         x = torch.ones(1, 4, 4, 4, device=device, dtype=dtype)
         x = torch.nn.functional.conv2d(x, torch.ones(4, 4, 1, 1, device=device, dtype=dtype))
@@ -64,11 +97,8 @@ def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
 def _no_compiler(device: torch.device) -> str | None:
     """Why torch.compile has nothing to generate code with; None: it has."""
     if device.type == "cuda":
-        try:
-            import triton  # noqa: F401
-        except ImportError:
-            return "the triton package is not installed."
-        return None
+        found = importlib.util.find_spec("triton")
+        return None if found else "the triton package is not installed."
     named = os.environ.get("CXX")
     if not any(shutil.which(tool) for tool in ([named] if named else ["g++", "clang++", "c++"])):
         return f"no C++ compiler was found (looked for {named or 'g++, clang++'})."
@@ -111,6 +141,11 @@ def sync_for(conditions: Conditions) -> Callable[[], None]:
     return torch.mps.synchronize if conditions.kind == "mps" else no_sync
 
 
+def witness(conditions: Conditions) -> quiet.Witness:
+    """Who sees what disturbs a measurement under these conditions."""
+    return quiet.witness(conditions.threads or torch.get_num_threads(), usable_cpus(), conditions.device)
+
+
 def environment(conditions: Conditions) -> dict[str, Any]:
     """Everything that shapes a time on this machine under these conditions, with its fingerprint.
 
@@ -123,7 +158,7 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         "device": conditions.device,
         "device_name": _device_name(conditions),
         "cpu": _cpu_name(),
-        "cpus": _usable_cpus(),
+        "cpus": usable_cpus(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": conditions.threads or torch.get_num_threads(),
         "dtype": conditions.dtype,
@@ -132,15 +167,22 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         "cuda_graph": conditions.cuda_graph,
         "mode": conditions.mode,
         "optimizer": conditions.optimizer if conditions.mode == "train" else None,
+        "huge_pages": _huge_pages(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "variables": {name: value for name, value in sorted(os.environ.items())
-                      if name.startswith(LIBRARY_VARIABLES)},
+        "variables": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(LIBRARY_VARIABLES)
+        },
         "protocol": PROTOCOL,
     }
     if conditions.kind == "cuda":
-        found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
-                  "cudnn_benchmark": torch.backends.cudnn.benchmark,
-                  "tf32": torch.backends.cudnn.allow_tf32}
+        found |= {
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
+            "tf32": torch.backends.cudnn.allow_tf32,
+        }
+        if nvml := gpu.library():
+            found |= gpu.facts(nvml, gpu.uuid_of(conditions.device))
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**found, "fingerprint": fingerprint(found)}
 
@@ -160,7 +202,16 @@ def _cpu_name() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def _usable_cpus() -> int:
+def _huge_pages() -> str | None:
+    """The kernel's policy for transparent huge pages: large tensors cost less to touch for the first time."""
+    try:
+        chosen = re.search(r"\[(\w+)\]", Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text())
+    except OSError:
+        return None
+    return chosen[1] if chosen else None
+
+
+def usable_cpus() -> int:
     """How many CPUs this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -191,8 +242,10 @@ def _memory_available() -> int | None:
 
 def _group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What a container's memory limit leaves (control groups version 2, then 1)."""
-    for limit, used in (("memory.max", "memory.current"),
-                        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
         try:
             most, now = (root / limit).read_text().strip(), (root / used).read_text().strip()
         except OSError:
@@ -207,11 +260,13 @@ def inputs(input_shape: tuple[int, ...], batch_size: int, conditions: Conditions
 
 
 def moved(values: Any, conditions: Conditions) -> Any:
-    """The same nested inputs on the device; floating tensors in the dtype, images channels-last where asked for."""
+    """The same nested inputs on the device, floating ones in the dtype, images channels-last if asked for."""
     if isinstance(values, torch.Tensor):
         dtype = torch_dtype(conditions) if values.is_floating_point() else values.dtype
         out = values.to(conditions.device, dtype)
-        return out.contiguous(memory_format=torch.channels_last) if conditions.channels_last and out.dim() == 4 else out
+        if conditions.channels_last and out.dim() == 4:
+            return out.contiguous(memory_format=torch.channels_last)
+        return out
     if isinstance(values, dict):
         return {key: moved(value, conditions) for key, value in values.items()}
     if isinstance(values, tuple) and hasattr(values, "_fields"):

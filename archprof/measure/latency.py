@@ -1,4 +1,4 @@
-"""Interleaved sampling: blocks of consecutive passes, every cell once a round, in a fresh order each round.
+"""Interleaved sampling: blocks of consecutive passes, every network once a round, order fresh each round.
 
 Back-to-back loops compare two networks at two different moments, so that a neighbour's burst falls on one of
 them; interleaving single passes lets each network find the other's data in the caches. Blocks in shuffled
@@ -9,57 +9,60 @@ every network alike (the randomised block design; Box, Hunter and Hunter 2005, c
 from __future__ import annotations
 
 import gc
-import math
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
+from math import ceil, sqrt
 
 from .. import stats
 from ..errors import BadOption
-from ..timing import SAMPLES_FOR_INTERVAL, Block, Latency, ratio_of
+from ..timing import FEWEST_BLOCKS, Block, Latency, ratio_of
 from . import quiet
+from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
+from .verdicts import half_width, judged
 
-__all__ = ["Cell", "Interrupted", "Progress", "forward_step", "measure"]
+__all__ = ["Cell", "Interrupted", "Key", "Progress", "forward_step", "measure"]
 
 #: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
 #: 10 GB/s: 3 ms) and what a clock takes to step.
 BLOCK_S = 0.05
 
-#: Untimed passes at the head of each block, up to so long or one pass, bring the network's own data back into
-#: the caches. A pass longer than a block does that within itself.
+#: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
+#: the caches. A pass as long as a block does that within itself.
 LEAD_IN_S = 0.01
 
-#: Warm-up ends when so many passes in a row were not faster than the fastest before by more than FALLING.
+#: Warm-up ends when so many passes in a row were not faster than the fastest before by more than FALLING ...
 STEADY_PASSES = 3
 FALLING = 0.02
 
-#: Share of the time budget that warming up one cell may take; a compiler's first pass is outside it.
-MOST_WARM_UP = 0.05
+#: ... or when it took this share of the time budget, the first pass not counted.
+MOST_WARM_UP = 0.02
 
-#: A cell that reaches the precision with fewer blocks than this goes on: an interval from the fewest blocks
-#: that have one is itself uncertain, and stopping at the first lucky one would make it too narrow.
+#: A cell with fewer undisturbed blocks goes on even when its interval is narrow enough: stopping at the first
+#: lucky interval would make intervals too narrow.
 LEAST_BLOCKS = 10
 
-#: Intervals wider than this (half width) are marked unreliable: neighbouring networks of a family differ by
-#: less, so that a figure this vague says nothing about the choice.
-WIDEST = 0.05
-
-Cellkey = tuple[str, int]
+Key = tuple[str, int]  # name, batch size
 Step = Callable[[], object]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One network at one batch size. `prepare` makes the step that is timed; it may raise, and the others go on."""
+    """One network at one batch size.
+
+    `prepare` makes the step that is timed. It may raise, and the others go on; it is called a second time
+    where memory did not suffice beside the other networks.
+    """
 
     name: str
     batch_size: int
     prepare: Callable[[], Step]
 
     @property
-    def key(self) -> Cellkey:
+    def key(self) -> Key:
+        """What the cell's result is filed under."""
         return self.name, self.batch_size
 
 
@@ -70,7 +73,6 @@ class Progress:
     doing: str
     elapsed_s: float
     budget_s: float
-    rounds: int = 0
 
     @property
     def left_s(self) -> float:
@@ -79,36 +81,40 @@ class Progress:
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C while measuring; `latencies` holds what was measured until then, marked as cut short."""
+    """Ctrl-C while measuring; `latencies` holds every cell, those cut short or not reached saying so."""
 
-    def __init__(self, latencies: dict[Cellkey, Latency]) -> None:
+    def __init__(self, latencies: dict[Key, Latency]) -> None:
         super().__init__("interrupted")
         self.latencies = latencies
 
 
 @dataclass
 class _Running:
-    """A cell being measured."""
+    """A cell being measured. `pass_s` is the shortest time seen for one pass."""
 
     cell: Cell
     step: Step
     pass_s: float
     peak: int | None = None
+    state: int | None = None
     blocks: list[Block] = field(default_factory=list)
-    note: str | None = None
 
     @property
     def passes(self) -> int:
-        return max(math.ceil(BLOCK_S / self.pass_s), 1)
+        return max(ceil(BLOCK_S / self.pass_s), 1)
 
     @property
     def lead_in(self) -> int:
-        return 0 if self.pass_s >= BLOCK_S else max(math.ceil(LEAD_IN_S / self.pass_s), 1)
+        return 0 if self.pass_s >= BLOCK_S else ceil(LEAD_IN_S / self.pass_s)
 
     @property
     def block_s(self) -> float:
         """What a block is expected to take."""
         return (self.passes + self.lead_in) * self.pass_s
+
+    @property
+    def latency(self) -> Latency:
+        return Latency(self.cell.batch_size, tuple(self.blocks), self.peak, optimizer_state_bytes=self.state)
 
 
 def measure(
@@ -122,105 +128,179 @@ def measure(
     progress: Callable[[Progress], None] | None = None,
     witness: quiet.Witness | None = None,
     shuffle: random.Random | None = None,
-) -> dict[Cellkey, Latency]:
-    """Time every cell until its interval (and its ratio's to `reference`) is within `precision`, or time is up.
+) -> dict[Key, Latency]:
+    """Time every cell until its interval, and that of its ratio to `reference`, is within `precision`.
 
-    `time_budget` is in seconds and covers warm-up and blocks. Every cell gets a Latency: with blocks, or with
-    an `error`. Raises BadOption for a precision or budget that is not positive, Interrupted on Ctrl-C.
+    `time_budget` (seconds) covers warm-up and blocks, not compiling; what it cut short carries a note. Every
+    cell gets a Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on
+    a GPU passes queue up within one. Without a `witness` no block is called disturbed. Raises BadOption for a
+    precision or a budget that is not positive, Interrupted on Ctrl-C.
     """
     if not time_budget > 0:
         raise BadOption(f"time budget is {time_budget:g} s;", "wanted: more than 0 seconds.")
     if not 0 < precision < 1:
         raise BadOption(f"precision is {precision:g};", "wanted: a fraction between 0 and 1, such as 0.02.")
-    run = _Run(clock, sync, time_budget, precision, reference, progress, witness, shuffle or random.Random(0))
-    return run.all(list(cells))
+    sampling = _Sampling(
+        clock, sync, time_budget, precision, reference, progress, witness, shuffle or random.Random(0)
+    )
+    return sampling.run(list(cells))
 
 
-class _Run:
-    """The state of one measurement: what is warm, what went wrong, how many rounds there were."""
+@dataclass
+class _Sampling:
+    """One measurement under way."""
 
-    def __init__(self, clock, sync, time_budget, precision, reference, progress, witness, shuffle) -> None:
-        self.clock, self.sync, self.witness, self.shuffle = clock, sync, witness, shuffle
-        self.time_budget, self.precision, self.reference = time_budget, precision, reference
-        self.progress = progress
-        self.start = clock()
-        self.round = self.order = 0
-        self.errors: dict[Cellkey, str] = {}
-        self.done: list[_Running] = []
+    clock: Callable[[], float]
+    sync: Callable[[], None]
+    time_budget: float
+    precision: float
+    reference: str | None
+    progress: Callable[[Progress], None] | None
+    witness: quiet.Witness | None
+    shuffle: random.Random
+    start: float = 0.0
+    round: int = 0
+    order: int = 0
+    alive: list[_Running] = field(default_factory=list)
+    results: dict[Key, Latency] = field(default_factory=dict)
 
-    def all(self, cells: Sequence[Cell]) -> dict[Cellkey, Latency]:
-        waiting = sorted(cells, key=lambda cell: cell.batch_size)
+    def run(self, cells: Sequence[Cell]) -> dict[Key, Latency]:
+        self.start = self.clock()
+        cut = "not reached before the interruption"
         try:
+            waiting = list(cells)
             while waiting:
-                group, waiting = self.prepare(waiting)
-                self.done += group
-                self.sample(group)
-                for running in group:
-                    running.step = _gone  # frees the network before the next group is made
-                group.clear()
-                _free()
+                waiting = self.together(waiting)
+                self.finish("")
         except KeyboardInterrupt:
-            raise Interrupted(self.result(cells, "interrupted")) from None
-        return self.result(cells, "")
+            self.finish("interrupted")
+            raise Interrupted(self.in_order(cells, cut)) from None
+        return self.in_order(cells, cut)
 
-    def prepare(self, cells: Sequence[Cell]) -> tuple[list[_Running], list[Cell]]:
-        """Warm up as many cells as fit into memory together; returns them, and those to be tried after."""
-        ready: list[_Running] = []
+    def in_order(self, cells: Sequence[Cell], otherwise: str) -> dict[Key, Latency]:
+        """The results in the order in which the cells were given."""
+        return {
+            cell.key: self.results.get(cell.key) or Latency(cell.batch_size, error=otherwise)
+            for cell in cells
+        }
+
+    def together(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Measure as many cells as fit into memory together; returns those that must wait until it is free.
+
+        Batch sizes take turns, ascending at first; then rounds are dealt out by cost.
+        """
+        later: list[Cell] = []
+        for batch_size in sorted({cell.batch_size for cell in cells}):
+            row = [cell for cell in cells if cell.batch_size == batch_size]
+            later += self.warm_up(row, {cell.name for cell in later})
+            self.one_round(self.at(batch_size))
+        while running := self.next_round():
+            self.one_round(running)
+        return later
+
+    def warm_up(self, cells: Sequence[Cell], waiting: Set[str]) -> list[Cell]:
+        """Warm up the cells of one batch size; returns those for which memory lacked while others held it.
+
+        `waiting` names the networks that lacked memory at a smaller batch.
+        """
         later: list[Cell] = []
         for cell in cells:
-            if self.left <= 0:
-                self.errors[cell.key] = f"not measured: the time budget of {self.time_budget:g} s ended before its turn"
+            if cell.name in waiting:  # at a smaller batch already
+                later.append(cell)
                 continue
-            if smaller := self.out_of_memory_below(cell):
-                self.errors[cell.key] = f"not tried: out of memory already at batch {smaller}"
+            if reason := self.hopeless(cell):
+                self.results[cell.key] = Latency(cell.batch_size, error=reason)
                 continue
             self.tell(f"warming up {cell.name}, batch {cell.batch_size}")
             try:
-                ready.append(self.warm(cell))
-            except Exception as reason:
-                if out_of_memory(reason) and ready:
-                    later.append(cell)  # alone it may fit
-                else:
-                    self.errors[cell.key] = ("out of memory: " if out_of_memory(reason) else "") + _one_line(reason)
-            if cell.key in self.errors or later[-1:] == [cell]:
-                _free()  # outside the handler, whose traceback holds the failed network's tensors
-        return ready, later
+                self.alive.append(self.warm(cell))
+                continue
+            except Exception as failure:
+                waits = out_of_memory(failure) and bool(self.alive)
+                if not waits:
+                    self.results[cell.key] = Latency(cell.batch_size, error=described(failure))
+            if waits:
+                later.append(cell)
+            free_memory()  # not in the handler: its traceback still holds the failed network's tensors
+        return later
+
+    def hopeless(self, cell: Cell) -> str | None:
+        """Why this cell need not be tried; None: it should be."""
+        for (name, batch_size), seen in self.results.items():
+            if name == cell.name and batch_size < cell.batch_size and (seen.error or "").startswith(MEMORY):
+                return f"not tried: out of memory already at batch {batch_size}"
+        expected = self.expected(cell)
+        if self.left <= 0 or 2 * expected > self.left:  # one pass to warm up, one to time
+            about = f" (about {expected:.2g} s a pass)" if expected else ""
+            return f"not measured{about}: the time budget of {self.time_budget:g} s was used up"
+        return None
+
+    def expected(self, cell: Cell) -> float:
+        """Seconds of one pass, foretold in proportion from the network's smaller batches; 0 without any."""
+        smaller = [known for known in self.alive if known.cell.name == cell.name]
+        return max((known.pass_s / known.cell.batch_size for known in smaller), default=0.0) * cell.batch_size
 
     def warm(self, cell: Cell) -> _Running:
-        """Make the step and run it until its time stops falling."""
+        """Make the step and run it until its time stops falling; memory is measured on the first pass.
+
+        What a first pass takes beyond the second (a compiler, lazy initialisation) is not charged to the time
+        budget. There is no second where the first took what smaller batches foretold.
+        """
         step = cell.prepare()
-        best = self.timed(step, 1)  # the first pass initialises lazily, or compiles
-        until = self.clock() + self.time_budget * MOST_WARM_UP
-        steady = 0
-        while steady < STEADY_PASSES:
+        start = self.clock()
+        if hasattr(step, "peak_bytes"):
+            peak = step.peak_bytes()
+        else:
+            peak = None
+            step()
+        self.sync()
+        best = self.clock() - start
+        cold = best > 2 * self.expected(cell)
+        steady, until = 0, self.clock() + self.time_budget * MOST_WARM_UP
+        while steady < STEADY_PASSES and (cold or self.clock() + best <= until):
             seconds = self.timed(step, 1)
+            if cold:
+                self.start, cold = self.start + max(best - seconds, 0.0), False
             steady = 0 if seconds < best * (1 - FALLING) else steady + 1
             best = min(best, seconds)
-            if self.clock() >= until:
-                break
-        peak = getattr(step, "peak_bytes", None)
-        return _Running(cell, step, max(best, 1e-9), peak() if peak else None)
+        return _Running(cell, step, max(best, 1e-9), peak, getattr(step, "optimizer_state_bytes", None))
 
-    def sample(self, group: list[_Running]) -> None:
-        """Rounds over the unfinished cells until all are precise enough or no block fits into what is left."""
-        first = self.round
-        while unfinished := self.unfinished(group):
-            fitting = [running for running in unfinished
-                       if self.round == first or running.block_s <= self.left]
-            if not fitting or (self.round > first and self.left <= 0):
-                break
-            self.round += 1
-            self.tell(f"round {self.round - first}, {len(fitting)} cells")
-            self.shuffle.shuffle(fitting)
-            for running in fitting:
-                if self.left <= 0 and running.blocks:
-                    continue
-                running.blocks.append(self.block(running))
-        for running in self.unfinished(group):
-            running.note = "stopped at the time budget"
+    def next_round(self) -> list[_Running]:
+        """The unfinished cells of the batch size whose turn it is; empty when all is done or nothing fits.
+
+        After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
+        sum of the variances least for a given time (Cochran 1977, section 5.5).
+        """
+        turns = []
+        for batch_size in sorted({running.cell.batch_size for running in self.alive}):
+            unfinished = self.unfinished(self.at(batch_size))
+            cost = sum(running.block_s for running in unfinished)
+            if unfinished and cost <= self.left:
+                rounds = max(len(running.blocks) for running in unfinished)
+                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(cost), rounds, batch_size, unfinished))
+        return min(turns, key=lambda turn: turn[:3])[3] if turns else []
+
+    def one_round(self, running: Sequence[_Running]) -> None:
+        """One block of each cell, in a fresh order."""
+        self.round += 1
+        order = list(running)
+        self.shuffle.shuffle(order)
+        for cell in order:
+            if self.left <= 0 and cell.blocks:  # what was warmed up is timed once, come what may
+                continue
+            self.tell(f"{cell.cell.name}, batch {cell.cell.batch_size}, block {len(cell.blocks) + 1}")
+            try:
+                cell.blocks.append(self.block(cell))
+                cell.pass_s = min(cell.pass_s, cell.blocks[-1].seconds)
+                continue
+            except Exception as reason:
+                self.results[cell.cell.key] = Latency(cell.cell.batch_size, error=described(reason))
+            self.alive.remove(cell)
+            cell.step = gone
+            free_memory()
 
     def block(self, running: _Running) -> Block:
-        """One block: untimed lead-in, then the timed passes, with evidence from both ends."""
+        """One block: untimed lead-in, then the timed passes, with the witness's readings at both ends."""
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -234,7 +314,9 @@ class _Run:
             if collecting:
                 gc.enable()
         self.order += 1
-        disturbed, found = self.witness.verdict(before, after) if self.witness else (None, None)
+        disturbed, found = None, None
+        if self.witness and before and after:
+            disturbed, found = self.witness.verdict(before, after)
         return Block(seconds, running.passes, self.round, self.order, disturbed, found)
 
     def timed(self, step: Step, passes: int) -> float:
@@ -246,100 +328,48 @@ class _Run:
         self.sync()
         return (self.clock() - start) / passes
 
-    def unfinished(self, group: list[_Running]) -> list[_Running]:
-        """Cells that are not precise enough, and whatever else a ratio at their batch size needs."""
-        latency = {running.cell.key: Latency(running.cell.batch_size, tuple(running.blocks)) for running in group}
-        open_keys = {key for key, seen in latency.items() if not self.precise(seen, latency.get((self.reference, key[1])))}
-        open_keys |= {(self.reference, batch_size) for _, batch_size in open_keys if self.reference}
-        return [running for running in group if running.cell.key in open_keys]
+    def at(self, batch_size: int) -> list[_Running]:
+        return [running for running in self.alive if running.cell.batch_size == batch_size]
 
-    def precise(self, seen: Latency, reference: Latency | None) -> bool:
+    def unfinished(self, row: Sequence[_Running]) -> list[_Running]:
+        """The cells of one batch size that are not precise enough, with the reference if ratios need it."""
+        base = next((running for running in row if running.cell.name == self.reference), None)
+        vague = [running for running in row if not self.precise(running, base)]
+        return [*vague, base] if base and vague and base not in vague else vague
+
+    def precise(self, running: _Running, base: _Running | None) -> bool:
         """Whether the interval of the median, and of the ratio to the reference, are within the precision."""
-        if len(seen.clean) < LEAST_BLOCKS or stats.half_width(seen.ci95_s, seen.p50_s) > self.precision:
+        seen = running.latency
+        if len(seen.clean) < LEAST_BLOCKS or half_width(seen) > self.precision:
             return False
-        if reference is None or reference is seen or not reference.clean:
+        if base is None or base is running or not base.latency.clean:
             return True
-        ratio, interval = ratio_of(seen, reference)
+        ratio, interval = ratio_of(seen, base.latency)
         return stats.half_width(interval, ratio) <= self.precision
 
-    def result(self, cells: Sequence[Cell], cut: str) -> dict[Cellkey, Latency]:
-        """Every cell's Latency, in the order in which the cells were given."""
-        measured = {running.cell.key: running for running in self.done if running.blocks}
-        out: dict[Cellkey, Latency] = {}
-        for cell in cells:
-            if running := measured.get(cell.key):
-                out[cell.key] = judged(Latency(cell.batch_size, tuple(running.blocks), running.peak),
-                                       self.precision, cut or running.note)
+    def finish(self, cut: str) -> None:
+        """File the results of what is alive, and let its memory go."""
+        for running in self.alive:
+            seen = running.latency
+            if seen.measured:
+                self.results[running.cell.key] = judged(seen, self.precision, cut)
             else:
-                out[cell.key] = Latency(cell.batch_size, error=self.errors.get(cell.key, f"not measured: {cut or 'no time'}"))
-        return out
-
-    def out_of_memory_below(self, cell: Cell) -> int | None:
-        """A smaller batch size at which this network was out of memory."""
-        return next((size for (name, size), text in self.errors.items()
-                     if name == cell.name and size < cell.batch_size and text.startswith("out of memory")), None)
+                reason = cut or f"the time budget of {self.time_budget:g} s was used up"
+                self.results[running.cell.key] = Latency(seen.batch_size, error=f"not measured: {reason}")
+            running.step = gone
+        self.alive.clear()
+        free_memory()
 
     @property
     def left(self) -> float:
+        """Seconds of the time budget that are left."""
         return self.time_budget - (self.clock() - self.start)
 
     def tell(self, doing: str) -> None:
         if self.progress:
-            self.progress(Progress(doing, self.clock() - self.start, self.time_budget, self.round))
+            self.progress(Progress(doing, self.clock() - self.start, self.time_budget))
 
 
-def judged(seen: Latency, precision: float, cut: str | None = None) -> Latency:
-    """The same measurement with its verdict: why it cannot be relied on, or a note where it was cut short.
-
-    The rules: at least SAMPLES_FOR_INTERVAL undisturbed blocks, and an interval within WIDEST (or within the
-    precision asked for, if that is wider).
-    """
-    clean, every = len(seen.clean), len(seen.blocks)
-    wide = stats.half_width(seen.ci95_s, seen.p50_s)
-    why = note = None
-    if clean < SAMPLES_FOR_INTERVAL:
-        if clean < every:
-            why = f"only {clean} of {every} blocks were undisturbed; most often it {_commonest(seen)}"
-        else:
-            why = f"only {every} blocks fitted into the time; an interval needs {SAMPLES_FOR_INTERVAL}"
-    elif wide > max(WIDEST, precision):
-        why = f"the 95 % interval is +-{wide:.1%} wide, more than {max(WIDEST, precision):.0%}"
-    elif wide > precision or cut:
-        note = f"the interval is +-{wide:.1%}, wanted {precision:.1%}" if wide > precision else None
-    if cut and (why or note or cut == "interrupted"):
-        note = f"{cut}: {note}" if note else cut
-    return Latency(seen.batch_size, seen.blocks, seen.measured_peak_bytes, why, seen.error, note)
-
-
-def _commonest(seen: Latency) -> str:
-    """The commonest cause of disturbance, as its last block said it."""
-    causes = [block.disturbed for block in seen.blocks if block.disturbed]
-    kinds = [cause.split(" ")[0] for cause in causes]
-    often = max(kinds, key=kinds.count)
-    return next(cause for cause in reversed(causes) if cause.startswith(often))
-
-
-def out_of_memory(reason: BaseException) -> bool:
-    """Whether an exception says that memory ran out, on a GPU, in torch's CPU allocator or in Python."""
-    text = str(reason).lower()
-    return isinstance(reason, MemoryError) or type(reason).__name__ == "OutOfMemoryError" or (
-        isinstance(reason, RuntimeError) and ("not enough memory" in text or "can't allocate memory" in text
-                                              or "out of memory" in text))
-
-
-def _gone() -> object:
+def gone() -> object:
+    """Stands where a finished cell's step was, so that the network's memory can go."""
     raise AssertionError("a finished cell was run")
-
-
-def _free() -> None:
-    """Give memory back: Python's garbage, then what the GPU allocator keeps."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
-
-
-def _one_line(reason: BaseException) -> str:
-    lines = str(reason).strip().splitlines()
-    return (f"{lines[0]}" if lines else type(reason).__name__)[:300]

@@ -1,10 +1,15 @@
-"""Measured peak memory of one step: what torch's allocator held at most."""
+"""Memory of a measurement: the peak of one step, running out, and giving back."""
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable
 
 import torch
+
+#: How the error of a cell begins for which memory did not suffice.
+MEMORY = "out of memory"
 
 
 def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
@@ -27,11 +32,11 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
 
 def _recorded(step: Callable[[], object]) -> int:
     """The highest running sum of the profiler's memory events on the CPU."""
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities, profile_memory=True) as recorded:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or else the profiler reports its start on stderr
+    # torch.autograd's profiler, as torch.profiler imports a second's worth of sympy and dynamo
+    with torch.autograd.profiler.profile(profile_memory=True) as recorded:
         step()
-    results = recorded.profiler.kineto_results if recorded.profiler else None
-    events = [event for event in results.events() if event.name() == "[memory]"] if results else []
+    events = [event for event in recorded.kineto_results.events() if event.name() == "[memory]"]
     held = peak = 0
     for event in sorted(events, key=lambda event: event.start_ns()):
         held += event.nbytes()
@@ -53,3 +58,27 @@ def bytes_of(tensors: object) -> int:
         elif isinstance(value, (list, tuple)):
             waiting.extend(value)
     return sum(storages.values())
+
+
+def out_of_memory(reason: BaseException) -> bool:
+    """Whether an exception says that memory ran out: on a GPU, in torch's CPU allocator or in Python."""
+    if isinstance(reason, MemoryError) or type(reason).__name__ == "OutOfMemoryError":
+        return True
+    text = str(reason).lower()
+    return isinstance(reason, RuntimeError) and any(
+        phrase in text for phrase in (MEMORY, "not enough memory", "can't allocate memory")
+    )
+
+
+def described(reason: BaseException) -> str:
+    """An exception as an entry's error: one line, starting with 'out of memory' where that happened."""
+    lines = str(reason).strip().splitlines()
+    text = (lines[0] if lines else type(reason).__name__)[:300]
+    return f"{MEMORY}: {text}" if out_of_memory(reason) else text
+
+
+def free_memory() -> None:
+    """Give memory back: Python's garbage, then what the GPU's allocator keeps."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,10 +1,11 @@
-"""Was a block disturbed, and is the machine quiet? Counters are read before and after; named rules judge them.
+"""Was a block disturbed, and is the machine quiet? Counters read before and after, and named rules.
 
 What the rules look at on Linux, best first. The time that this process's threads stood ready while no CPU
 took them is exactly the time that others took from it (/proc/self/task/*/schedstat, field 2: kernel
 documentation, scheduler/sched-stats). Pressure says the same of the whole machine (/proc/pressure/cpu, line
 'some': kernel documentation, accounting/psi). Others' CPU time and steal come from /proc/stat. Where none of
-these exist, the number of involuntary context switches (getrusage) is what remains.
+these exist, the number of involuntary context switches (getrusage) is what remains. What nobody can see from
+inside (a neighbour of the same host that shares the last cache) shows as spread: it widens the interval.
 """
 
 from __future__ import annotations
@@ -16,21 +17,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-Readings = Mapping[str, float]  # cumulative counters by name; a missing name is a counter that cannot be read
+from . import gpu
+
+Readings = Mapping[str, float]  # counters by name; a missing name is a counter that cannot be read
+
+#: Readings that are a state at one moment, not a counter that grows.
+STATES = frozenset({"gpu_mhz", "gpu_slowdown", "gpu_processes"})
 
 #: Share of a block's wall time that its threads may have waited for a CPU. A block loses at most what its
-#: threads waited, so this bounds the error; a quiet machine shows 0.003 to 0.025 (interrupts, kernel threads).
+#: threads waited, so this bounds the error; a quiet machine shows 0.003 to 0.025 (kernel threads).
 MOST_WAITING = 0.03
 
 #: The same for pressure, which is also raised by work that waits for us: used where waiting is unknown.
 MOST_PRESSURE = 0.05
 
-#: CPUs that others may keep busy beside us. They share the last cache and the memory even when they take no
-#: CPU that we wanted. /proc/stat counts in ticks of 10 ms, hence the floor below.
-MOST_OTHERS = 0.25
+#: Share of the machine's CPUs that others may keep busy. They share the last cache and the memory even when
+#: they take no CPU that we wanted.
+MOST_OTHERS = 0.10
 
-#: /proc/stat's times are whole ticks, and a tick belongs to whoever runs when it falls: below this many seconds
-#: (3 ticks of 10 ms) others' time and steal are noise.
+#: /proc/stat's times are whole ticks, and a tick belongs to whoever runs when it falls: below this many
+#: seconds (3 ticks of 10 ms) others' time and steal are noise.
 LEAST_STAT_SECONDS = 0.03
 
 #: Share of the CPUs' time that a hypervisor may give to other machines.
@@ -41,14 +47,18 @@ MOST_STEAL = 0.02
 MOST_SWITCHES = 500.0
 
 
-def read_cpu(proc: Path = Path("/proc"), clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
-    """This process's and the machine's counters, in seconds (switches: a count); what cannot be read is left out."""
+def read_cpu(
+    proc: Path = Path("/proc"),
+    group: Path = Path("/sys/fs/cgroup"),
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """This process's and the machine's counters, in seconds (switches: a count); the unreadable left out."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     found: dict[str, float] = {"own": usage.ru_utime + usage.ru_stime, "switches": usage.ru_nivcsw}
-    for reading in (_waiting, _pressure, _stat):
+    for reading, root in ((_waiting, proc), (_pressure, proc), (_stat, proc), (_throttled, group)):
         try:
-            found |= reading(proc)
-        except (OSError, ValueError, IndexError):
+            found |= reading(root)
+        except (OSError, ValueError, LookupError):
             continue
     return found | {"wall": clock()}
 
@@ -76,39 +86,51 @@ def _stat(proc: Path) -> dict[str, float]:
     return {"busy": (user + nice + system + irq + softirq) / second, "steal": steal / second}
 
 
+def _throttled(group: Path) -> dict[str, float]:
+    """Time for which a control group's CPU limit stopped us (kernel documentation, admin-guide/cgroup-v2)."""
+    counters = {line.split()[0]: line.split()[1] for line in (group / "cpu.stat").read_text().splitlines()}
+    return {"throttled": int(counters["throttled_usec"]) / 1e6}
+
+
 def evidence(before: Readings, after: Readings, threads: int, cpus: int) -> dict[str, float]:
     """Shares of wall time between two readings.
 
-    `cpu`: own CPU time over wall time and threads; `waiting`, `pressure`: shares of wall time; `others`: how
-    many CPUs other processes kept busy; `steal`: share of the CPUs' time; `switches`: involuntary context
-    switches a second; further readings (a GPU's) pass through from `after`.
+    `cpu`: own CPU time over wall time and threads; `waiting`, `throttled`, `pressure`: shares of wall time;
+    `others`, `steal`: shares of all CPUs' time; `switches`: involuntary context switches a second; states (a
+    GPU's) as they were after.
     """
-    delta = {name: after[name] - before[name] for name in after if name in before}
+    delta = {name: after[name] - before[name] for name in after if name in before and name not in STATES}
     wall = max(delta["wall"], 1e-9)
     found = {"cpu": delta["own"] / wall / threads, "switches": delta["switches"] / wall}
-    for name in ("waiting", "pressure"):
+    for name in ("waiting", "throttled", "pressure"):
         if name in delta:
             found[name] = delta[name] / wall
     if "busy" in delta:
         others = delta["busy"] - delta["own"]
-        found["others"] = others / wall if others >= LEAST_STAT_SECONDS else 0.0
+        found["others"] = others / wall / cpus if others >= LEAST_STAT_SECONDS else 0.0
         found["steal"] = delta["steal"] / wall / cpus if delta["steal"] >= LEAST_STAT_SECONDS else 0.0
+    found |= {name: after[name] for name in after if name in STATES}
     return {name: round(value, 4) for name, value in found.items()}
 
 
 def judge(found: Readings) -> str | None:
-    """What disturbed a block with this evidence, as a phrase; None: nothing that the rules know."""
+    """What disturbed a block with this evidence, as 'cause (how much)'; None: nothing that the rules know.
+
+    On a GPU other work on the CPUs does not count, waiting for one does: kernels are launched from there.
+    """
     if found.get("waiting", 0.0) > MOST_WAITING:
-        return f"waited {found['waiting']:.0%} of the time for a CPU"
+        return f"waiting for a CPU ({found['waiting']:.2f} s of each second, all threads)"
+    if found.get("throttled", 0.0) > MOST_WAITING:
+        return f"the container's CPU limit ({100 * found['throttled']:.0f} % of the time)"
     if "waiting" not in found and found.get("pressure", 0.0) > MOST_PRESSURE:
-        return f"work waited {found['pressure']:.0%} of the time for a CPU"
-    if found.get("others", 0.0) > MOST_OTHERS:
-        return f"other work held {found['others']:.1f} CPUs"
+        return f"pressure on the CPUs ({100 * found['pressure']:.0f} % of the time)"
+    if not found.keys() & STATES and found.get("others", 0.0) > MOST_OTHERS:
+        return f"other work ({100 * found['others']:.0f} % of the CPUs)"
     if found.get("steal", 0.0) > MOST_STEAL:
-        return f"the hypervisor took {found['steal']:.0%} of the CPUs"
+        return f"steal by the hypervisor ({100 * found['steal']:.0f} % of the CPUs)"
     if not found.keys() & {"waiting", "pressure"} and found.get("switches", 0.0) > MOST_SWITCHES:
-        return f"was preempted {found['switches']:.0f} times a second"
-    return None
+        return f"preemption ({found['switches']:.0f} times a second)"
+    return gpu.judge(found)
 
 
 @dataclass(frozen=True)
@@ -126,3 +148,20 @@ class Witness:
         """What disturbed the time between two looks (None: nothing), and the evidence."""
         found = evidence(before, after, self.threads, self.cpus)
         return judge(found), found
+
+
+def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
+    """The witness for this machine; for a CUDA device it also asks NVML, where pynvml is installed."""
+    if device.startswith("cuda") and (nvml := gpu.library()):
+        look = gpu.reader(nvml, gpu.uuid_of(device))
+        return Witness(threads, cpus, lambda: look() | read_cpu())
+    return Witness(threads, cpus)
+
+
+def watch(
+    seen: Witness, seconds: float, sleep: Callable[[float], None] = time.sleep
+) -> tuple[str | None, dict[str, float]]:
+    """What disturbs the machine while this process does nothing for so long, and the evidence."""
+    before = seen.look()
+    sleep(seconds)
+    return seen.verdict(before, seen.look())

@@ -29,28 +29,42 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 class Step:
     """One pass, called without arguments; knows the memory that it keeps and takes."""
 
-    def __init__(self, run: Callable[[], object], device: torch.device, held: Callable[[], object],
-                 optimizer: torch.optim.Optimizer | None = None) -> None:
-        self._run, self._device, self._held, self.optimizer = run, device, held, optimizer
+    def __init__(
+        self,
+        run: Callable[[], object],
+        device: torch.device,
+        held: Callable[[], object],
+        optimizer: torch.optim.Optimizer | None = None,
+        captured: bool = False,  # a CUDA graph's memory is its own pool's, which the allocator does not show
+    ) -> None:
+        self._run, self._device, self._held = run, device, held
+        self.optimizer, self._captured = optimizer, captured
 
     def __call__(self) -> object:
         return self._run()
 
     def peak_bytes(self) -> int | None:
-        """Bytes on the device at the step's highest point: weights, inputs, optimizer state and everything
-        that the step allocates. Runs one step."""
+        """Bytes on the device at the step's highest point: weights, inputs, gradients, optimizer state and
+        everything that the step allocates. Runs one step. None where that cannot be told."""
+        before = memory.bytes_of(self._held())
         extra = memory.peak_bytes(self._run, self._device)
-        return None if extra is None else memory.bytes_of(self._held()) + extra
+        return None if extra is None or self._captured else before + extra
 
     @property
-    def optimizer_state_bytes(self) -> int:
-        """Bytes of the optimizer's state: 0 in eval mode and before the first step."""
-        return memory.bytes_of([list(state.values()) for state in self.optimizer.state.values()]) if self.optimizer else 0
+    def optimizer_state_bytes(self) -> int | None:
+        """Bytes of the optimizer's state, 0 before the first step; None outside training."""
+        if self.optimizer is None:
+            return None
+        return memory.bytes_of([list(state.values()) for state in self.optimizer.state.values()])
 
 
-def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditions,
-                 kwargs: Mapping[str, Any] | None = None) -> Step:
-    """A step that runs `module(*inputs, **kwargs)` under the conditions; in mode 'train' a whole training step.
+def forward_step(
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    conditions: Conditions,
+    kwargs: Mapping[str, Any] | None = None,
+) -> Step:
+    """A step that runs `module(*inputs, **kwargs)`; in mode 'train' a whole training step.
 
     Module and inputs are taken as they are: already on the device, in the dtype and layout (`materialise`,
     `moved`). With `compile` the first call compiles; with `cuda_graph` the pass is captured here, so that
@@ -76,15 +90,21 @@ def forward_step(module: nn.Module, inputs: tuple[Any, ...], conditions: Conditi
 
     def held() -> object:
         states = list(optimizer.state.values()) if optimizer else []
-        return [list(module.parameters()), list(module.buffers()), inputs, dict(kwargs),
-                [list(state.values()) for state in states]]
+        return [
+            list(module.parameters()),
+            [parameter.grad for parameter in module.parameters()],
+            list(module.buffers()),
+            inputs,
+            dict(kwargs),
+            [list(state.values()) for state in states],
+        ]
 
     run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
-    return Step(run, device, held, optimizer)
+    return Step(run, device, held, optimizer, conditions.cuda_graph)
 
 
 def loss_of(output: object) -> torch.Tensor:
-    """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean of squares.
+    """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean square.
 
     Several outputs (auxiliary heads) are summed. Computed in float32, as mixed-precision training does.
     """
@@ -94,7 +114,9 @@ def loss_of(output: object) -> torch.Tensor:
             first = torch.zeros(len(values), dtype=torch.long, device=values.device)
             return nn.functional.cross_entropy(values, first)
         return values.square().mean()
-    parts = list(output.values()) if isinstance(output, dict) else list(output) if isinstance(output, (list, tuple)) else []
+    if isinstance(output, dict):
+        output = tuple(output.values())
+    parts = output if isinstance(output, (list, tuple)) else ()
     losses = [loss_of(part) for part in parts if part is not None]
     if not losses:
         raise TypeError(f"no loss can be taken of an output of type {type(output).__name__}")

@@ -19,13 +19,17 @@ from torch import nn
 from ..errors import BuildFailed
 from .conditions import Conditions
 
-#: Length of the pool of normal values that weights are cut from: copying is several times faster than drawing,
-#: and a prime length keeps the pool's period from lining up with rows of a power of two.
+#: Length of the pool of normal values that weights are cut from: copying is several times faster than
+#: drawing, and a prime length keeps the pool's period from lining up with rows of a power of two.
 POOL = 1_048_583
 
 #: Standard deviation of biases: the size that trained networks have, which keeps activations from fading to
 #: zero in deep networks whose norm layers carry no statistics.
 BIAS = 0.1
+
+#: Scale of norm layers, as trained residual networks have it: with 1, and statistics that normalise nothing,
+#: a hundred residual sums would grow beyond what float16 can hold.
+NORM_SCALE = 0.25
 
 #: Buffers that are statistics of a norm layer, with the value that leaves its input as it is.
 STATISTICS = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0.0}
@@ -33,9 +37,12 @@ STATISTICS = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0.
 
 @contextmanager
 def fast_init() -> Iterator[None]:
-    """Inside, the functions of torch.nn.init leave tensors as they are. Fill the network with `fill` afterwards."""
-    functions = {name: value for name, value in vars(nn.init).items() if name.endswith("_") and callable(value)
-                 and not name.startswith("_")}
+    """Inside, the functions of torch.nn.init leave tensors as they are: `fill` the network afterwards."""
+    functions = {
+        name: value
+        for name, value in vars(nn.init).items()
+        if name.endswith("_") and not name.startswith("_") and callable(value)
+    }
 
     def leave(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         return tensor
@@ -57,18 +64,17 @@ def realistic(build: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
 
 
 def fill(module: nn.Module, seed: int = 0) -> nn.Module:
-    """Overwrite every parameter and norm statistic with realistic values; other buffers stay. Returns `module`.
+    """Overwrite parameters and norm statistics with realistic values; other buffers stay. Returns `module`.
 
     Weights of two and more dimensions are normal with variance 1/fan-in (half of what He et al. 2015 take for
-    training: residual sums then grow slowly where norm layers have no statistics); one-dimensional weights are
-    scales and become 1; the rest are biases.
+    training); one-dimensional weights are scales of norm layers; the rest are biases.
     """
     pool = torch.randn(POOL, generator=torch.Generator().manual_seed(seed))
     start = 0
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if parameter.dim() == 1 and name.rpartition(".")[2] == "weight":
-                parameter.fill_(1)
+                parameter.fill_(NORM_SCALE)
                 continue
             fan_in = prod(parameter.shape[1:]) if parameter.dim() > 1 else 0
             start = _cut(pool, start, parameter, fan_in**-0.5 if fan_in else BIAS)
@@ -79,7 +85,7 @@ def fill(module: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def _cut(pool: torch.Tensor, start: int, out: torch.Tensor, scale: float) -> int:
-    """Fill `out` with the pool's values from `start` on, times `scale`, going round; returns where it ended."""
+    """Fill `out` with the pool's values from `start` on, times `scale`, going round; returns the end."""
     if not out.is_floating_point():
         out.zero_()
         return start
@@ -88,7 +94,7 @@ def _cut(pool: torch.Tensor, start: int, out: torch.Tensor, scale: float) -> int
     done = 0
     while done < count:
         take = min(count - done, POOL - start)
-        flat[done:done + take].copy_(pool[start:start + take]).mul_(scale)
+        flat[done : done + take].copy_(pool[start : start + take]).mul_(scale)
         done, start = done + take, (start + take) % POOL
     if not out.is_contiguous():
         out.copy_(flat.view(out.shape))
@@ -97,8 +103,11 @@ def _cut(pool: torch.Tensor, start: int, out: torch.Tensor, scale: float) -> int
 
 def unknown_buffers(module: nn.Module) -> list[str]:
     """Buffers on the meta device whose values cannot be made up (position indices and the like)."""
-    return [name for name, buffer in module.named_buffers()
-            if buffer.is_meta and name.rpartition(".")[2] not in STATISTICS]
+    return [
+        name
+        for name, buffer in module.named_buffers()
+        if buffer.is_meta and name.rpartition(".")[2] not in STATISTICS
+    ]
 
 
 def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -> nn.Module:
@@ -106,11 +115,13 @@ def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -
 
     A module on the meta device gets memory and realistic weights (`fill`), shared parameters staying shared;
     BuildFailed where it has buffers that cannot be made up: build it for real with `realistic` instead. A
-    module with real weights keeps them. With `keep` the module given is left untouched and a copy is returned.
+    module with real weights keeps them. With `keep` the module given stays untouched and a copy is returned.
     """
     if lost := unknown_buffers(module):
-        raise BuildFailed(f"buffer '{lost[0]}' has no values on the meta device and they cannot be made up.",
-                          "Build the network with its weights.")
+        raise BuildFailed(
+            f"buffer '{lost[0]}' has no values on the meta device and they cannot be made up.",
+            "Build the network with its weights.",
+        )
     if keep:
         module = copy.deepcopy(module)
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
@@ -118,7 +129,7 @@ def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -
         fill(module)
     module = module.to(conditions.device, getattr(torch, conditions.dtype))
     if conditions.channels_last:
-        module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        module = module.to(memory_format=torch.channels_last)
     return module.train(conditions.mode == "train")
 
 
@@ -128,8 +139,12 @@ def _to_memory(module: nn.Module) -> None:
     for owner in module.modules():
         for name, parameter in owner._parameters.items():
             if parameter is not None and parameter.is_meta:
-                made.setdefault(id(parameter), nn.Parameter(
-                    torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad))
+                made.setdefault(
+                    id(parameter),
+                    nn.Parameter(
+                        torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad
+                    ),
+                )
                 owner._parameters[name] = made[id(parameter)]
         for name, buffer in owner._buffers.items():
             if buffer is not None and buffer.is_meta:

@@ -53,23 +53,39 @@ class SqueezeExcitation(nn.Module):
         return x * self.gate(self.fc2(self.activation(self.fc1(self.avgpool(x)))))
 
 
+def standard_conv3x3(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """The 3x3 convolution of the paper, without bias."""
+    return nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False)
+
+
+def separable_conv3x3(in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """A depthwise 3x3, batch norm, then a 1x1 that mixes the channels (Howard et al. 2017), without bias."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, in_channels, 3, stride, 1, groups=in_channels, bias=False),
+        nn.BatchNorm2d(in_channels),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+    )
+
+
 class BasicBlock(nn.Module):
     """3x3, 3x3, then the sum with the skip: He et al. 2015, figure 5, left.
 
     `shortcut` builds the skip where the shape changes (elsewhere it is the identity); None leaves every
-    skip out, which makes the plain network. `se_reduction` 0: no squeeze and excitation.
-    x (N, Cin, H, W) -> (N, channels, H / stride, W / stride).
+    skip out, which makes the plain network. `se_reduction` 0: no squeeze and excitation. `separable` makes
+    each 3x3 a depthwise one and a 1x1. x (N, Cin, H, W) -> (N, channels, H / stride, W / stride).
     """
 
     expansion = 1
 
     def __init__(self, in_channels: int, channels: int, stride: int, activation: str,
-                 shortcut: Shortcut | None = projection, se_reduction: int = 0) -> None:
+                 shortcut: Shortcut | None = projection, se_reduction: int = 0,
+                 separable: bool = False) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, channels, 3, stride, 1, bias=False)
+        conv3x3 = separable_conv3x3 if separable else standard_conv3x3
+        self.conv1 = conv3x3(in_channels, channels, stride)
         self.bn1 = nn.BatchNorm2d(channels)
         self.activation = activation_layer(activation)
-        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.conv2 = conv3x3(channels, channels, 1)
         self.bn2 = nn.BatchNorm2d(channels)
         self.se = SqueezeExcitation(channels, se_reduction, activation) if se_reduction else None
         self.skips = shortcut is not None

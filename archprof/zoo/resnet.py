@@ -72,32 +72,43 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """x (N, Cin, H, W) -> logits (N, num_classes)."""
+    """x (N, Cin, H, W) -> logits (N, num_classes).
+
+    Smaller and larger members of the family: `blocks` in each stage (None: the paper's for that depth),
+    `width` as a factor on every channel count, `separable` 3x3 convolutions (of basic blocks),
+    `small_input` for a 3x3 stem at stride 1 without a pool, as for 3x32x32.
+    """
 
     def __init__(self, depth: int, num_classes: int, in_channels: int, activation: str, se_reduction: int = 0,
-                 cardinality: int = 1, group_width: int = 64, stride_on_1x1: bool = False) -> None:
+                 cardinality: int = 1, group_width: int = 64, stride_on_1x1: bool = False,
+                 blocks: tuple[int, ...] | None = None, width: float = 1.0, separable: bool = False,
+                 small_input: bool = False) -> None:
         super().__init__()
         check_counts(num_classes=num_classes, in_channels=in_channels, cardinality=cardinality,
                      group_width=group_width)
+        repeats_of = ROWS[depth] if blocks is None else _checked_blocks(blocks)
+        widths = [scaled(channels, width) for channels in CHANNELS]
 
         def block(channels: int, width: int, stride: int) -> nn.Module:
             if depth < 50:
-                return BasicBlock(channels, width, stride, activation, se_reduction=se_reduction)
+                return BasicBlock(channels, width, stride, activation, se_reduction=se_reduction,
+                                  separable=separable)
             return Bottleneck(channels, width, stride, activation, se_reduction, cardinality, group_width,
                               stride_on_1x1)
 
         expansion = BasicBlock.expansion if depth < 50 else Bottleneck.expansion
-        self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        channels = widths[0]
+        kernel, stem_stride = (3, 1) if small_input else (7, 2)
+        self.conv1 = nn.Conv2d(in_channels, channels, kernel, stem_stride, kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
         self.activation = activation_layer(activation)
-        self.maxpool = nn.MaxPool2d(3, 2, 1)
-        channels = 64
-        for stage, (repeats, width, stride) in enumerate(zip(ROWS[depth], CHANNELS, STRIDES, strict=True), 1):
-            blocks = []
+        self.maxpool = nn.Identity() if small_input else nn.MaxPool2d(3, 2, 1)
+        for stage, (repeats, wide, stride) in enumerate(zip(repeats_of, widths, STRIDES, strict=True), 1):
+            layers = []
             for index in range(repeats):
-                blocks.append(block(channels, width, stride if index == 0 else 1))
-                channels = width * expansion
-            self.add_module(f"layer{stage}", nn.Sequential(*blocks))
+                layers.append(block(channels, wide, stride if index == 0 else 1))
+                channels = wide * expansion
+            self.add_module(f"layer{stage}", nn.Sequential(*layers))
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(channels, num_classes)
         he_init(self)
@@ -108,39 +119,72 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(x).flatten(1))
 
 
-@architecture(paper=PAPER, year=2015)
-def resnet18(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu",
-             se_reduction: int = 0) -> nn.Module:
-    """ResNet-18; se_reduction=16 adds squeeze and excitation to every block."""
-    return ResNet(18, num_classes, in_channels, activation, se_reduction)
+def scaled(channels: int, width: float) -> int:
+    """`channels` times `width`, to the nearest multiple of 8, at least 8."""
+    if isinstance(width, bool) or not isinstance(width, int | float):
+        raise TypeError(f"width must be a factor such as 0.5, not {width!r}")
+    if not 0 < width < float("inf"):
+        raise ValueError(f"width must be above 0, such as 0.5, not {width}")
+    return channels if width == 1 else max(8, 8 * round(channels * width / 8))
+
+
+def _checked_blocks(blocks: tuple[int, ...]) -> tuple[int, ...]:
+    if not isinstance(blocks, tuple | list):
+        raise TypeError(f"blocks must be {len(CHANNELS)} whole numbers such as (2, 2, 2, 2), not {blocks!r}")
+    if len(blocks) != len(CHANNELS):
+        raise ValueError(f"blocks must be {len(CHANNELS)} whole numbers, one a stage, not {len(blocks)}")
+    for repeats in blocks:
+        check_counts(blocks=repeats)
+    return tuple(blocks)
 
 
 @architecture(paper=PAPER, year=2015)
-def resnet34(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu",
-             se_reduction: int = 0) -> nn.Module:
-    """ResNet-34; se_reduction=16 adds squeeze and excitation to every block."""
-    return ResNet(34, num_classes, in_channels, activation, se_reduction)
+def resnet18(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu", se_reduction: int = 0,
+             blocks: tuple[int, ...] = ROWS[18], width: float = 1.0, separable: bool = False,
+             small_input: bool = False) -> nn.Module:
+    """ResNet-18; se_reduction=16 adds squeeze and excitation to every block.
+
+    `blocks` in each stage, `width` on every channel count, `separable` 3x3 convolutions and the
+    `small_input` stem (3x3, stride 1, no pool) make other members of the family.
+    """
+    return ResNet(18, num_classes, in_channels, activation, se_reduction, blocks=blocks, width=width,
+                  separable=separable, small_input=small_input)
+
+
+@architecture(paper=PAPER, year=2015)
+def resnet34(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu", se_reduction: int = 0,
+             blocks: tuple[int, ...] = ROWS[34], width: float = 1.0, separable: bool = False,
+             small_input: bool = False) -> nn.Module:
+    """ResNet-34; se_reduction=16 adds squeeze and excitation to every block. Options as for `resnet18`."""
+    return ResNet(34, num_classes, in_channels, activation, se_reduction, blocks=blocks, width=width,
+                  separable=separable, small_input=small_input)
 
 
 @architecture(paper=PAPER, year=2015, aliases=("resnet50_v1_5",))
 def resnet50(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu", se_reduction: int = 0,
-             cardinality: int = 1, group_width: int = 64) -> nn.Module:
-    """ResNet-50, stride on the 3x3 convolution; options for squeeze and excitation, and for groups."""
-    return ResNet(50, num_classes, in_channels, activation, se_reduction, cardinality, group_width)
+             cardinality: int = 1, group_width: int = 64, blocks: tuple[int, ...] = ROWS[50],
+             width: float = 1.0, small_input: bool = False) -> nn.Module:
+    """ResNet-50, stride on the 3x3 convolution; options for gates, groups and size."""
+    return ResNet(50, num_classes, in_channels, activation, se_reduction, cardinality, group_width,
+                  blocks=blocks, width=width, small_input=small_input)
 
 
 @architecture(paper=PAPER, year=2015, aliases=("resnet101_v1_5",))
 def resnet101(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu", se_reduction: int = 0,
-              cardinality: int = 1, group_width: int = 64) -> nn.Module:
-    """ResNet-101, stride on the 3x3 convolution; options for squeeze and excitation, and for groups."""
-    return ResNet(101, num_classes, in_channels, activation, se_reduction, cardinality, group_width)
+              cardinality: int = 1, group_width: int = 64, blocks: tuple[int, ...] = ROWS[101],
+              width: float = 1.0, small_input: bool = False) -> nn.Module:
+    """ResNet-101, stride on the 3x3 convolution; options for gates, groups and size."""
+    return ResNet(101, num_classes, in_channels, activation, se_reduction, cardinality, group_width,
+                  blocks=blocks, width=width, small_input=small_input)
 
 
 @architecture(paper=PAPER, year=2015, aliases=("resnet152_v1_5",))
 def resnet152(num_classes: int = 1000, in_channels: int = 3, activation: str = "relu", se_reduction: int = 0,
-              cardinality: int = 1, group_width: int = 64) -> nn.Module:
-    """ResNet-152, stride on the 3x3 convolution; options for squeeze and excitation, and for groups."""
-    return ResNet(152, num_classes, in_channels, activation, se_reduction, cardinality, group_width)
+              cardinality: int = 1, group_width: int = 64, blocks: tuple[int, ...] = ROWS[152],
+              width: float = 1.0, small_input: bool = False) -> nn.Module:
+    """ResNet-152, stride on the 3x3 convolution; options for gates, groups and size."""
+    return ResNet(152, num_classes, in_channels, activation, se_reduction, cardinality, group_width,
+                  blocks=blocks, width=width, small_input=small_input)
 
 
 @architecture(paper=PAPER, year=2015)

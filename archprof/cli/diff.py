@@ -1,0 +1,64 @@
+"""`archprof diff`: what changed between two saved comparisons."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadFile
+from . import options
+
+if TYPE_CHECKING:
+    from ..records import Comparison
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    summary = "What became slower or faster between two saved comparisons."
+    parser = options.command(
+        commands, "diff", run, summary, "archprof diff before.json after.json --factor 1.1 --fail-on-slower"
+    )
+    parser.add_argument("before", metavar="A.json", help="written by 'archprof compare --json'")
+    parser.add_argument("after", metavar="B.json", help="the same networks later, on the same machine")
+    parser.add_argument(
+        "--factor",
+        type=options.typed(options.positive),
+        default=1.05,
+        metavar="F",
+        help="smallest change that counts (default: 1.05); a rank-sum test must agree",
+    )
+    parser.add_argument("--fail-on-slower", action="store_true", help="exit 1 when anything became slower")
+
+
+def run(args: argparse.Namespace) -> int:
+    """One line for each network and batch size, then how many of each verdict."""
+    from .. import differences
+
+    found = differences.differences(read(args.before), read(args.after), args.factor)
+    for difference in found:
+        print(difference.sentence)
+    verdicts = Counter(difference.verdict for difference in found)
+    print(
+        ", ".join(
+            f"{verdicts[verdict]} {verdict}"
+            for verdict in (differences.SLOWER, differences.FASTER, differences.CANNOT_TELL)
+        )
+    )
+    return 1 if args.fail_on_slower and verdicts[differences.SLOWER] else 0
+
+
+def read(path: str) -> Comparison:
+    """The saved comparison at `path`. Raises BadFile, naming the path."""
+    from ..records import Comparison
+
+    try:
+        return Comparison.from_json(Path(path).read_text(encoding="utf-8"))
+    except BadFile as reason:
+        raise BadFile(f"{path}: {reason.message}", reason.remedy) from None
+    except (OSError, UnicodeDecodeError) as reason:
+        said = reason.strerror if isinstance(reason, OSError) else "not a text file"
+        raise BadFile(
+            f"cannot read '{path}': {said}.", "A file written by 'archprof compare --json' is wanted."
+        ) from None

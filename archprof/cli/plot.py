@@ -1,0 +1,105 @@
+"""archprof plot: a figure of several networks."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ..errors import BadOption, did_you_mean
+from . import options, saved
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    from ..render.figures import KINDS
+
+    parser = options.command(
+        commands,
+        "plot",
+        run,
+        "Draw a figure: PNG, SVG or PDF.",
+        "archprof plot ball alexnet vgg16 resnet50 mobilenetv1 -o ball.svg",
+    )
+    parser.epilog = (
+        "kinds:\n"
+        + "\n".join(f"  {kind.name:14} {kind.summary}" for kind in KINDS.values())
+        + (f"\n\n{parser.epilog}")
+    )
+    parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
+    saved.add_subjects(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="ends in .png, .svg or .pdf")
+    group = parser.add_argument_group("figure")
+    group.add_argument(
+        "--width",
+        type=options.typed(options.positive),
+        default=7.0,
+        metavar="INCHES",
+        help="3.3 fits a column (default: 7)",
+    )
+    group.add_argument(
+        "--height", type=options.typed(options.positive), metavar="INCHES", help="(default: as needed)"
+    )
+    group.add_argument(
+        "--dpi", type=options.typed(options.whole), default=150, metavar="N", help="of PNG (default: 150)"
+    )
+    group.add_argument("--title", metavar="TEXT", help="instead of the usual one; '' for none")
+    group.add_argument(
+        "--label", action="append", default=[], metavar="NAME=TEXT", help="rename; may be repeated"
+    )
+    group.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="keep the names that match, such as 'resnet*'; may be repeated",
+    )
+    group.add_argument("--dark", action="store_true", help="light ink on dark paper")
+    group.add_argument(
+        "--ops", default="macs", metavar="UNIT", help="macs, or flops at 2 per MAC (default: macs)"
+    )
+    group.add_argument(
+        "--batch-size",
+        type=options.typed(options.whole),
+        metavar="N",
+        help="for figures at one batch size (default: 16 if measured, else the largest)",
+    )
+    group.add_argument(
+        "--dataset", default="imagenet-1k", metavar="NAME", help="of the accuracy (default: imagenet-1k)"
+    )
+    group.add_argument("--metric", default="top1", metavar="NAME", help="top1, top5, ... (default: top1)")
+    group.add_argument("--x", default="macs", metavar="MEASURE", help="of pareto (default: macs)")
+    group.add_argument("--y", default="top1", metavar="MEASURE", help="of pareto (default: top1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything that can be checked, get the comparison, draw, save."""
+    from ..render import figures, files
+
+    if args.kind not in figures.KINDS:
+        raise BadOption(
+            f"unknown figure '{args.kind}'.{did_you_mean(args.kind, figures.KINDS)}",
+            f"Kinds: {', '.join(figures.KINDS)}.",
+        )
+    saved.check_subjects(args)
+    figures.check_format(args.output)
+    files.check([args.output])
+    wanted = figures.FigureOptions(
+        width=args.width,
+        height=args.height,
+        dpi=args.dpi,
+        title=args.title,
+        labels=saved.pairs(args.label),
+        only=tuple(args.only),
+        dark=args.dark,
+        batch_size=args.batch_size,
+        ops=args.ops,
+        dataset=args.dataset,
+        metric=args.metric,
+        x=args.x,
+        y=args.y,
+    )
+    timed = args.kind == "pareto" and bool({args.x, args.y} & set(figures.TIMED))
+    measure = (figures.KINDS[args.kind].measured or timed) and not args.no_latency
+    comparison = saved.comparison(args, measure)
+    figures.save(figures.draw(args.kind, comparison, wanted), args.output)
+    return 0

@@ -1,0 +1,41 @@
+"""archprof report: a folder that tells a comparison, readable on its own."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import options, saved
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = options.command(
+        commands,
+        "report",
+        run,
+        "Write a folder with a readable report, its figures and its data.",
+        "archprof report alexnet vgg19 resnet152 mobilenetv1 --batch-sizes 1,16 -o reports/classics",
+    )
+    saved.add_subjects(parser)
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FOLDER", help="new, empty, or an earlier report's"
+    )
+    parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    parser.add_argument(
+        "--force", action="store_true", help="write into a folder that holds other things too"
+    )
+    parser.add_argument(
+        "--latex", action="store_true", help="the main table as LaTeX too (table.tex, booktabs)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the folder, get the comparison, write; 1 where a network failed beside others that did not."""
+    from ..render import report
+
+    saved.check_subjects(args)
+    report.check_folder(args.output, args.force)
+    comparison = saved.comparison(args, measure=not args.no_latency)
+    report.write(comparison, args.output, with_latex=args.latex, force=args.force)
+    return 1 if any(row.profile is None for row in comparison.architectures) else 0

@@ -1,0 +1,94 @@
+"""A comparison to draw from: read from a file, or made from names. No command of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadFile, BadOption
+from . import options
+
+if TYPE_CHECKING:
+    from ..records import Comparison
+
+
+def add_subjects(parser: Any) -> None:
+    """MODEL... or --from, and what shapes a measurement."""
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128"
+    )
+    parser.add_argument(
+        "--from", dest="saved", metavar="FILE", help="a saved comparison (JSON) instead of models"
+    )
+    parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
+    parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
+    options.add_measuring(parser)
+
+
+def check_subjects(args: argparse.Namespace) -> None:
+    """Raise BadOption unless there are either models or a saved file."""
+    if args.saved and args.models:
+        raise BadOption(f"both models and --from '{args.saved}' are given;", "give either.")
+    if not args.saved and not args.models:
+        raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
+
+
+def comparison(args: argparse.Namespace, measure: bool) -> Comparison:
+    """What --from names, without importing torch; else the models compared, measured if `measure`."""
+    if args.saved:
+        return read(args.saved)
+    from .. import spec
+
+    for model in args.models:
+        spec.parse(model)
+    from .. import comparison, published
+    from .progress import progress
+
+    with progress() as tell:
+        found = comparison.compare(
+            args.models,
+            latency=measure,
+            dataset=args.dataset,
+            progress=tell,
+            accuracies=published.read(args.accuracy) if args.accuracy else (),
+            **options.measuring(args),
+        )
+    for warning in found.warnings:
+        print(f"archprof: {warning}", file=sys.stderr)
+    return found
+
+
+def read(path: str) -> Comparison:
+    """The comparison saved in a JSON file. Raises BadFile where it cannot be read."""
+    from ..records import Comparison
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as reason:
+        raise BadFile(
+            f"'{path}' cannot be read: {reason.strerror}.", "Save one: archprof compare ... --json FILE"
+        ) from None
+    except UnicodeDecodeError:
+        raise BadFile(
+            f"'{path}' is not text.", "A file written by 'archprof compare --json' is wanted."
+        ) from None
+    try:
+        return Comparison.from_json(text)
+    except BadFile as reason:
+        raise BadFile(f"'{path}': {reason.message}", reason.remedy) from None
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """['resnet50=ResNet-50'] -> {'resnet50': 'ResNet-50'}; the last '=' separates, for names hold some."""
+    out = {}
+    for text in given:
+        name, equals, label = text.rpartition("=")
+        if not equals or not name.strip() or not label.strip():
+            raise BadOption(
+                f"--label '{text}' is no NAME=TEXT;", "wanted: such as --label resnet50=ResNet-50."
+            )
+        out[name.strip()] = label.strip()
+    return out

@@ -1,0 +1,197 @@
+"""What a budget may limit, and how a limit is written. Standard library only.
+
+    "5 M"  "<= 5 M"  "at most 5 M"       5 M itself is allowed
+    "< 5 M"                              5 M itself is not
+    ">= 1 M"  "at least 1 M"  "> 1 M"    a minimum
+    "0.6 x resnet18"                     relative to another model
+    {at_least = "1 M", at_most = "5 M", growth = "2 %"}
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from . import spec, units
+from .errors import ArchprofError, BadOption, did_you_mean
+from .records import StaticProfile
+
+_BOUND = re.compile(r"\s*(?P<sign><=|>=|≤|≥|<|>|at most\b|at least\b|)\s*(?P<amount>.*?)\s*", re.DOTALL)
+_RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<model>\S.*)", re.DOTALL)
+_PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+
+
+def training_bytes(profile: StaticProfile) -> int:
+    """Parameters + gradients + activations kept for the backward pass; the optimizer's state is left out.
+
+    A gradient is as large as its parameter, so gradients take the trainable share of the parameters' bytes
+    (exact where the parameters have one type).
+    """
+    gradients = profile.parameter_bytes * profile.trainable_parameters // max(profile.parameters, 1)
+    return profile.parameter_bytes + gradients + (profile.training_activation_bytes or 0)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something that a budget can limit.
+
+    `value` reads it from a profile; `parse` and `shown` turn text into base units and back; `noun` follows
+    the number in a sentence; `layer_key` is the count of a layer that drives it (a key of
+    `lock.LayerSummary`) and `drivers` what that count is called.
+    """
+
+    value: Callable[[StaticProfile], int]
+    noun: str
+    layer_key: str
+    drivers: str
+    parse: Callable[[Any, str], int] = units.parse_count
+    shown: Callable[..., str] = units.count
+
+
+def _bytes(value: Callable[[StaticProfile], int], noun: str, layer_key: str) -> Measure:
+    return Measure(value, noun, layer_key, layer_key, units.parse_size, units.size)
+
+
+MEASURES: Mapping[str, Measure] = {
+    "parameters": Measure(lambda profile: profile.parameters, "parameters", "parameters", "parameters"),
+    "trainable_parameters": Measure(lambda profile: profile.trainable_parameters, "trainable parameters",
+                                    "trainable_parameters", "trainable parameters"),
+    "macs": Measure(lambda profile: profile.macs, "mult-adds", "macs", "mult-adds"),
+    "activations": Measure(lambda profile: profile.activations, "activations", "activations", "activations"),
+    "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", "parameters"),
+    "peak_activation_bytes": _bytes(lambda profile: profile.peak_activation_bytes,
+                                    "bytes of activations at its peak", "activations"),
+    "training_bytes": _bytes(training_bytes, "bytes to train with", "activations"),
+    "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", "parameters"),
+}
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One side of a limit: at most (`upper`) or at least `number`, or `factor` times what `reference` has.
+
+    `strict` leaves the number itself out. `text` is the limit as people write it.
+    """
+
+    upper: bool
+    strict: bool
+    text: str
+    number: int | None = None
+    factor: Fraction | None = None
+    reference: str | None = None
+
+    def allows(self, value: float | Fraction, bound: float | Fraction) -> bool:
+        """Whether `value` is on the right side of `bound`."""
+        if value == bound:
+            return not self.strict
+        return value < bound if self.upper else value > bound
+
+    @property
+    def shown(self) -> str:
+        """'≤ 5 M': the sign that was meant, then the amount as it was written."""
+        return f"{('<' if self.strict else '≤') if self.upper else ('>' if self.strict else '≥')} {self.text}"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a measure is held to: any bounds, and by how much it may grow over the baseline (0.02 is 2 %)."""
+
+    bounds: tuple[Bound, ...]
+    growth: Fraction | None = None
+
+
+@dataclass(frozen=True)
+class LatencyLimit:
+    """Latency at `batch_size`, relative to a network that is measured in the same run."""
+
+    batch_size: int
+    bounds: tuple[Bound, ...]
+
+
+def parse_limit(value: Any, what: str, measure: Measure) -> Limit:
+    """The limit that a number, a text or a table writes. `what` opens every complaint."""
+    if not isinstance(value, Mapping):
+        return Limit((parse_bound(value, what, measure.parse),))
+    known_keys(value, ("at_most", "at_least", "growth"), what)
+    growth = parse_percent(value["growth"], f"{what}: growth") if "growth" in value else None
+    bounds = _sides(value, what, measure.parse)
+    if not bounds and growth is None:
+        raise BadOption(f"{what} limits nothing;",
+                        'wanted: a number such as "5 M", or at_most, at_least, growth.')
+    return Limit(bounds, growth)
+
+
+def parse_latency(value: Any, what: str, batch_size: int) -> tuple[LatencyLimit, ...]:
+    """The latency limits that a text, a table or a list of tables writes."""
+    if isinstance(value, list):
+        if not value:
+            raise BadOption(f"{what} limits nothing;", 'wanted: at_most = "1.2 x mobilenetv1".')
+        return tuple(limit for item in value for limit in parse_latency(item, what, batch_size))
+    if not isinstance(value, Mapping):
+        return (LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time),)),)
+    known_keys(value, ("batch_size", "at_most", "at_least"), what)
+    bounds = _sides(value, what, _no_absolute_time)
+    if not bounds:
+        raise BadOption(f"{what} limits nothing;", 'wanted: at_most = "1.2 x mobilenetv1".')
+    return (LatencyLimit(positive(value.get("batch_size", batch_size), f"{what}: batch_size"), bounds),)
+
+
+def parse_bound(value: Any, what: str, parse: Callable[[Any, str], int], upper: bool | None = None) -> Bound:
+    """One bound. `upper` is known already where the key said at_most or at_least; a sign must agree."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise BadOption(f"{what} {value!r} is no limit;", 'wanted: a number with a unit, such as "5 M".')
+    match = _BOUND.fullmatch(str(value))
+    assert match is not None  # every text has an empty sign and some amount
+    sign, amount = match["sign"], match["amount"]
+    says_upper = sign not in (">", ">=", "≥", "at least")
+    if sign and upper is not None and says_upper != upper:
+        raise BadOption(f"{what} {value!r} says both 'at most' and 'at least';", "leave the sign out.")
+    side, strict = says_upper if upper is None else upper, sign in ("<", ">")
+    relative = _RELATIVE.fullmatch(amount)
+    if relative:
+        model = relative["model"]
+        try:
+            spec.parse(model)
+        except ArchprofError as error:
+            raise BadOption(f"{what} {value!r}: {error.message}", error.remedy) from None
+        return Bound(side, strict, amount, factor=Fraction(relative["factor"]), reference=model)
+    number = parse(amount if isinstance(value, str) else value, what)
+    return Bound(side, strict, amount if isinstance(value, str) else f"{value:,}", number=number)
+
+
+def parse_percent(value: Any, what: str) -> Fraction:
+    """'2 %' -> 1/50. The sign is wanted, so that 2 is never taken for 200 %."""
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise BadOption(f"{what} {value!r} is no percentage;",
+                        'wanted: a number and the sign, such as "2 %".')
+    return Fraction(match[1]) / 100
+
+
+def positive(value: Any, what: str) -> int:
+    """A whole number from 1 up."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise BadOption(f"{what} {value!r} is no whole number from 1 up.")
+    return value
+
+
+def known_keys(table: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
+    """Complain of the first key that nobody reads, naming the nearest that somebody does."""
+    for key in table:
+        if key not in known:
+            near = did_you_mean(key, known)
+            remedy = near.strip() or f"known: {', '.join(known)}."
+            raise BadOption(f"{what}: unknown key '{key}'.", remedy)
+
+
+def _sides(table: Mapping[str, Any], what: str, parse: Callable[[Any, str], int]) -> tuple[Bound, ...]:
+    return tuple(parse_bound(table[key], f"{what}: {key}", parse, upper=key == "at_most")
+                 for key in ("at_least", "at_most") if key in table)
+
+
+def _no_absolute_time(value: Any, what: str) -> int:
+    raise BadOption(f"{what} {value!r} is not relative to a network, and runners differ in speed;",
+                    'wanted: a factor and a network measured in the same run, such as "1.2 x mobilenetv1".')

@@ -1,0 +1,178 @@
+"""The baseline file: what each budget's model had when it was last accepted. Standard library only.
+
+One line a layer in the network's own order, budgets in alphabetical order, so that a change reads well in
+a diff. History of the schema: 1, the first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from .errors import BadFile
+from .limits import MEASURES
+from .records import Shape, StaticProfile
+
+SCHEMA_VERSION = 1
+FILE_NAME = "archprof.lock.json"
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """What the operator calls of one module add up to; parameters are the module's own."""
+
+    type: str
+    parameters: int = 0
+    trainable_parameters: int = 0
+    macs: int = 0
+    activations: int = 0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One model's counts at the time of acceptance: `counts` by measure, `layers` by module path."""
+
+    model: str
+    input_shape: Shape
+    batch_size: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    layers: Mapping[str, LayerSummary] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LayerChange:
+    """A layer whose count differs from the baseline's; 0 stands for a layer that is not there."""
+
+    layer: str
+    type: str
+    before: int
+    after: int
+
+
+def baseline_of(model: str, profile: StaticProfile, training: bool = False) -> Baseline:
+    """What the lock keeps of a profile; `training_bytes` only where a training pass was counted."""
+    counts = {name: measure.value(profile) for name, measure in MEASURES.items()
+              if training or name != "training_bytes"}
+    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile))
+
+
+def layers_of(profile: StaticProfile) -> dict[str, LayerSummary]:
+    """The modules that hold or cost something, in the order in which they run (then those that never ran).
+
+    A module's type is that of its costliest call, or its class where it made none.
+    """
+    owned = {module.path: module for module in profile.modules}
+    costliest: dict[str, tuple[int, str]] = {}
+    macs: dict[str, int] = {}
+    activations: dict[str, int] = {}
+    read: dict[str, int] = {}
+    for call in profile.layers:
+        cost = (call.macs or 0, call.type)
+        costliest[call.module] = max(costliest.get(call.module, cost), cost, key=lambda pair: pair[0])
+        macs[call.module] = macs.get(call.module, 0) + (call.macs or 0)
+        activations[call.module] = activations.get(call.module, 0) + call.activations
+        read[call.module] = read.get(call.module, 0) + call.parameters
+    layers = {}
+    for path in dict.fromkeys((*costliest, *owned)):
+        module = owned.get(path)
+        layer = LayerSummary(
+            type=costliest[path][1] if path in costliest else owned[path].kind,
+            parameters=module.parameters if module else (0 if owned else read[path]),
+            trainable_parameters=module.trainable_parameters if module else (0 if owned else read[path]),
+            macs=macs.get(path, 0),
+            activations=activations.get(path, 0),
+        )
+        if layer.parameters or layer.macs or layer.activations:
+            layers[path] = layer
+    return layers
+
+
+def changes(
+    before: Mapping[str, LayerSummary], after: Mapping[str, LayerSummary], key: str
+) -> list[LayerChange]:
+    """The layers whose `key` differs, the largest difference first."""
+    found = [
+        LayerChange(path, (after.get(path) or before[path]).type,
+                    getattr(before.get(path), key, 0), getattr(after.get(path), key, 0))
+        for path in dict.fromkeys((*before, *after))
+    ]
+    return sorted((change for change in found if change.before != change.after),
+                  key=lambda change: -abs(change.after - change.before))
+
+
+def to_json(baselines: Mapping[str, Baseline]) -> str:
+    """The lock's text."""
+    lines = ["{", f' "schema_version": {SCHEMA_VERSION},', ' "budgets": {']
+    blocks = []
+    for name in sorted(baselines):
+        entry = baselines[name]
+        head = {"model": entry.model, "input_shape": list(entry.input_shape),
+                "batch_size": entry.batch_size, **entry.counts}
+        keys = [f"   {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
+        layers = _joined(f"    {json.dumps(path)}: {json.dumps(asdict(layer))}"
+                         for path, layer in entry.layers.items())
+        block = [f"  {json.dumps(name)}: {{", *keys, '   "layers": {', *layers, "   }", "  }"]
+        blocks.append("\n".join(block))
+    return "\n".join([*lines, *_joined(blocks), " }", "}", ""])
+
+
+def from_json(text: str, where: str = FILE_NAME) -> dict[str, Baseline]:
+    """Read back what `to_json` wrote. Raises BadFile for anything else, or for another schema."""
+    anew = "Restore it from version control, or write it anew with 'archprof check --update'."
+    try:
+        saved = json.loads(text)
+    except ValueError as reason:
+        raise BadFile(f"{where} is not JSON: {reason}.", anew) from None
+    if not isinstance(saved, dict) or "schema_version" not in saved:
+        raise BadFile(f"{where} is JSON, but no baseline: it has no 'schema_version'.", anew)
+    if saved["schema_version"] != SCHEMA_VERSION:
+        raise BadFile(
+            f"{where} has schema_version {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
+            "Use the archprof that wrote it, or write it anew with 'archprof check --update'.")
+    try:
+        return {name: _entry(entry) for name, entry in saved["budgets"].items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as reason:
+        raise BadFile(f"{where} lacks or garbles a key: {reason!r}.", anew) from None
+
+
+def read(path: Path) -> dict[str, Baseline]:
+    """The baselines in the file; none where there is no file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as reason:
+        raise BadFile(f"{path.name} cannot be read: {reason}.") from None
+    return from_json(text, path.name)
+
+
+def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
+    """The baselines in the file, to be shown and replaced.
+
+    Where the `whole` file will be written anew, one that cannot be read is no obstacle.
+    """
+    try:
+        return read(path)
+    except BadFile:
+        if not whole:
+            raise
+        return {}
+
+
+def _entry(saved: Mapping) -> Baseline:
+    layers = {
+        path: LayerSummary(str(layer["type"]), *(int(layer[key]) for key in
+                           ("parameters", "trainable_parameters", "macs", "activations")))
+        for path, layer in saved["layers"].items()
+    }
+    counts = {name: int(saved[name]) for name in MEASURES if name in saved}
+    return Baseline(str(saved["model"]), tuple(int(size) for size in saved["input_shape"]),
+                    int(saved["batch_size"]), counts, layers)
+
+
+def _joined(items: Iterable[str]) -> list[str]:
+    """The items with commas between them."""
+    listed = list(items)
+    return [f"{item}," for item in listed[:-1]] + listed[-1:]

@@ -1,0 +1,25 @@
+"""Figures of a Comparison: one function a kind, drawn with matplotlib's objects, never with its global state.
+
+figure = figures.draw("ball", comparison, FigureOptions(width=3.3, dark=True))
+figures.save(figure, "ball.svg")
+"""
+
+from __future__ import annotations
+
+from .measures import TIMED, predicted_peak_bytes, usual_batch_size
+from .options import FigureOptions
+from .registry import KINDS, Kind, draw
+from .save import FORMATS, check_format, save
+
+__all__ = [
+    "FORMATS",
+    "KINDS",
+    "TIMED",
+    "FigureOptions",
+    "Kind",
+    "check_format",
+    "draw",
+    "predicted_peak_bytes",
+    "save",
+    "usual_batch_size",
+]

@@ -1,0 +1,166 @@
+"""Where parameters and mult-adds sit: shares by layer type, stacked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from ...errors import BadOption
+from . import axes, style
+from .page import Page
+from .registry import draws
+from .rows import Row
+
+OTHER = "other"
+
+#: Share below which a type, in every network shown, is folded into "other".
+_SMALL = 0.02
+
+#: The first word found in a type's name decides its colour, so that a type looks the same in every figure.
+_COLOURS = (
+    ("depthwise", style.ORANGE),
+    ("dw", style.ORANGE),
+    ("1x1", style.BLUE),
+    ("3x3", style.SKY),
+    ("linear", style.VERMILLION),
+    ("fully", style.VERMILLION),
+    ("attention", style.PURPLE),
+    ("matmul", style.PURPLE),
+    ("5x5", style.GREEN),
+    ("7x7", style.PURPLE),
+    ("norm", style.GREEN),
+)
+_SPARE = (style.GREEN, style.PURPLE, style.ORANGE, style.SKY, style.BLUE, style.VERMILLION)
+
+
+def type_colours(types: Sequence[str]) -> dict[str, str]:
+    """A colour for each layer type: the usual one if it is free, paler shades when colours run out."""
+    out: dict[str, str] = {}
+    for type in types:
+        usual = next((colour for word, colour in _COLOURS if word in type.lower()), None)
+        choices = [usual, *_SPARE] if usual else list(_SPARE)
+        free = [colour for colour in choices if colour not in out.values()]
+        shade = len(out) // 6
+        out[type] = (
+            style.GREY
+            if type == OTHER
+            else (
+                free[0]
+                if free
+                else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade)
+            )
+        )
+    return out
+
+
+@draws(
+    "breakdown",
+    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. "
+    "Types below 2 % everywhere are one part, 'other'. Shares of mult-adds are not shares of time.",
+)
+def breakdown(page: Page) -> None:
+    rows = [row for row in page.rows if row.result.profile is not None and row.result.profile.by_type]
+    dropped = [
+        (row.label, f"failed: {row.result.error}" if row.result.error else "not counted by layer type")
+        for row in page.rows
+        if row not in rows
+    ]
+    if not rows:
+        raise BadOption(
+            "no network was counted by layer type:",
+            "; ".join(f"{label}: {why}" for label, why in dropped) + ".",
+        )
+    wanted = [
+        ("Params", [shares(row, "parameters") for row in rows]),
+        ("Mult-Adds", [shares(row, "macs") for row in rows]),
+    ]
+    types = _types([share for _, all_shares in wanted for share in all_shares])
+    colours = type_colours(types)
+    page.title("Shares by layer type" if len(rows) > 1 else f"{rows[0].label}: shares by layer type")
+    page.legend(
+        [Patch(facecolor=colours[type], edgecolor="none") for type in types],
+        types,
+        handlelength=0.9,
+        handleheight=0.9,
+    )
+    plots = page.plots(2, 1) if page.narrow else [page.plots(1, 2)[0]]
+    cells = [plot for line in plots for plot in line]
+    for place, (plot, (title, all_shares)) in enumerate(zip(cells, wanted, strict=True)):
+        _stack(page, plot, [_folded(share, types) for share in all_shares], types, colours)
+        plot.set_xlabel(f"Share of {title} (%)")
+        named = page.narrow or place == 0
+        plot.set_yticks(range(len(rows)), [row.label if named else "" for row in rows])
+    page.note("Time by layer type was not measured.")
+    page.left_out(dropped)
+    page.finish((0.5 + 0.23 * max(len(rows), 2)) * (2 if page.narrow else 1))
+
+
+def shares(row: Row, field: str) -> dict[str, float]:
+    """Share of each layer type in the network's `parameters` or `macs`; empty where the total is 0."""
+    assert row.result.profile is not None
+    total = sum(getattr(cost, field) for cost in row.result.profile.by_type)
+    return {cost.type: getattr(cost, field) / total for cost in row.result.profile.by_type} if total else {}
+
+
+def _types(all_shares: Sequence[Mapping[str, float]]) -> list[str]:
+    """Types worth a colour, the weightiest first, then 'other' if something is left."""
+    largest: dict[str, float] = {}
+    weight: dict[str, float] = {}
+    for share in all_shares:
+        for type, part in share.items():
+            largest[type] = max(largest.get(type, 0.0), part)
+            weight[type] = weight.get(type, 0.0) + part
+    kept = sorted(
+        (type for type in largest if largest[type] >= _SMALL and type != OTHER),
+        key=lambda type: (-weight[type], type),
+    )[:8]
+    return kept + ([OTHER] if any(part > 0 and type not in kept for type, part in largest.items()) else [])
+
+
+def _folded(share: Mapping[str, float], types: Sequence[str]) -> dict[str, float]:
+    folded = {type: share.get(type, 0.0) for type in types}
+    if OTHER in folded:
+        folded[OTHER] = sum(part for type, part in share.items() if type not in types or type == OTHER)
+    return folded
+
+
+def _stack(
+    page: Page,
+    plot: Axes,
+    parts: Sequence[Mapping[str, float]],
+    types: Sequence[str],
+    colours: Mapping[str, str],
+) -> None:
+    starts = [0.0] * len(parts)
+    for type in types:
+        lengths = [100 * part[type] for part in parts]
+        plot.barh(
+            range(len(parts)),
+            lengths,
+            left=starts,
+            height=0.74,
+            color=colours[type],
+            linewidth=0.6,
+            edgecolor=page.theme.paper,
+            label=type,
+        )
+        for place, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+            if length >= 11:
+                plot.text(
+                    start + length / 2,
+                    place,
+                    f"{length:.0f}",
+                    ha="center",
+                    va="center",
+                    size=page.tiny,
+                    color="#ffffff" if style.dark(colours[type]) else "#1f2328",
+                    gid="label",
+                )
+        starts = [start + length for start, length in zip(starts, lengths, strict=True)]
+    axes.linear(plot.xaxis, 0, 100)
+    plot.set_ylim(len(parts) - 0.4, -0.6)
+    plot.tick_params(axis="y", length=0)
+    plot.grid(visible=False, axis="y")
+    plot.spines["left"].set_visible(False)

@@ -1,0 +1,34 @@
+"""The conditions under which a comparison's numbers hold, as sentences of small print."""
+
+from __future__ import annotations
+
+from ...records import Accuracy, Comparison
+
+
+def conditions(comparison: Comparison) -> list[str]:
+    """Device, threads, dtype, torch and date, as far as the record knows them."""
+    said = environment_words(comparison)
+    return [f"{'; '.join(said)}."] if said else []
+
+
+def environment_words(comparison: Comparison) -> list[str]:
+    """What the environment says, one phrase each: 'Intel Xeon', '2 threads', 'float32', 'torch 2.13.0'."""
+    known = comparison.environment
+    threads = known.get("threads")
+    phrases = [
+        known.get("device_name") or known.get("device"),
+        f"{threads} thread{'s' if threads != 1 else ''}" if threads else None,
+        known.get("dtype"),
+        "channels last" if known.get("channels_last") else None,
+        "compiled" if known.get("compile") else None,
+        f"torch {known['torch']}" if known.get("torch") else None,
+        f"archprof {comparison.archprof}" if comparison.archprof else None,
+        str(known["date"])[:10] if known.get("date") else None,
+    ]
+    return [str(phrase) for phrase in phrases if phrase]
+
+
+def sources(claims: list[Accuracy], what: str) -> str:
+    """'Top-1 as published: torchvision IMAGENET1K_V1; ...', each source once, in order of first use."""
+    named = list(dict.fromkeys(claim.source for claim in claims if claim.source))
+    return f"{what} as published, not measured here: {'; '.join(named)}." if named else ""

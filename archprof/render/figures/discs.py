@@ -1,0 +1,314 @@
+"""Accuracy against a cost, each network a disc whose area says a third thing; and the front of any two
+measures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from matplotlib.axes import Axes
+
+from ...errors import BadOption
+from . import axes
+from .conditions import sources
+from .labels import beside_points
+from .measures import (
+    MEASURES,
+    Measure,
+    accuracy_title,
+    claims,
+    complete,
+    measure,
+    reliable,
+    usual_batch_size,
+)
+from .options import FigureOptions
+from .page import Page
+from .registry import draws
+from .rows import Row
+
+
+@draws(
+    "ball",
+    "The ball chart of Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 2). Up is more "
+    "accurate, left is cheaper; the area of a disc, not its radius, is proportional to the number of "
+    "parameters. Operations and parameters are counted for one image; accuracies are published ones, at "
+    "the sources' protocols.",
+)
+def ball(page: Page) -> None:
+    options = page.options
+    cost, percent, weight = MEASURES[options.ops], MEASURES["top1"], MEASURES["parameters"]
+    rows, dropped = complete(page.rows, [cost, percent, weight], options, page.comparison)
+    page.title(
+        f"{accuracy_title(options)} against operations",
+        "Disc area is proportional to the number of parameters",
+    )
+    plot = page.plot()
+    xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
+    scale = _area_scale(page, sizes)
+    _discs(page, plot, rows, xs, ys, [size * scale for size in sizes])
+    _size_key(page, sizes, scale, "Params", "M")
+    axes.linear(plot.xaxis, *_padded(xs, 0.11, floor=-0.04 * max(xs)))
+    axes.linear(plot.yaxis, *_padded(ys, 0.13))
+    plot.set_xlabel(cost.label(options))
+    plot.set_ylabel(percent_label(page))
+    page.note(
+        "Mult-Adds count one for each multiply-accumulate."
+        if options.ops == "macs"
+        else "FLOPs count two for each multiply-accumulate."
+    )
+    page.note(sources(claims(rows, options), "Accuracy"))
+    page.left_out(dropped)
+    radii = [math.sqrt(size * scale) / 2 for size in sizes]
+    page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, radii))
+
+
+@draws(
+    "throughput",
+    "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, "
+    "figure 9), disc area proportional to mult-adds. The line is the upper envelope: no network shown is "
+    "both faster and more accurate than one on it. Speeds hold for the machine named; accuracies are "
+    "published.",
+)
+def throughput(page: Page) -> None:
+    page.options = _at_one_batch_size(page)
+    options = page.options
+    rate, percent, work = MEASURES["throughput"], MEASURES["top1"], MEASURES[options.ops]
+    rows, dropped = complete(page.rows, [rate, percent, work], options, page.comparison)
+    page.title(
+        f"{accuracy_title(options)} against speed",
+        f"At batch size {options.batch_size}; disc area is proportional to {work.title}; "
+        "the line is the upper envelope",
+    )
+    plot = page.plot()
+    xs, ys, sizes = (_values(page, rows, m) for m in (rate, percent, work))
+    scale = _area_scale(page, sizes)
+    steps = _envelope(page, plot, xs, ys, x_better="high", y_better="high")
+    trusted = [reliable(row, options.batch_size) for row in rows]
+    _discs(page, plot, rows, xs, ys, [size * scale for size in sizes], trusted)
+    _size_key(page, sizes, scale, work.title, "G")
+    axes.logarithmic(plot.xaxis, xs, 1.5, 1.7)
+    axes.linear(plot.yaxis, *_padded(ys, 0.13))
+    plot.set_xlabel(rate.label(options))
+    plot.set_ylabel(percent_label(page))
+    _doubts(page, rows, trusted)
+    page.note(sources(claims(rows, options), "Accuracy"))
+    page.left_out(dropped)
+    radii = [math.sqrt(size * scale) / 2 for size in sizes]
+    page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, radii, steps))
+
+
+@draws(
+    "pareto",
+    "The networks that no other one beats on both measures at once, joined by a line; the others are "
+    "drawn pale.",
+)
+def pareto(page: Page) -> None:
+    x, y = measure(page.options.x, "--x"), measure(page.options.y, "--y")
+    if x is y:
+        raise BadOption(f"--x and --y are both '{x.name}';", f"give two of: {', '.join(MEASURES)}.")
+    if x.timed or y.timed:
+        page.options = _at_one_batch_size(page)
+    rows, dropped = complete(page.rows, [x, y], page.options, page.comparison)
+    plot = page.plot()
+    xs, ys = (_values(page, rows, m) for m in (x, y))
+    front = front_of(xs, ys, x.better, y.better)
+    page.title(
+        f"{y.title} against {x.title.lower() if x.unit != 'M' else x.title}",
+        f"Joined: the {len(front)} of {len(rows)} that no other beats on both",
+    )
+    steps = _envelope(page, plot, xs, ys, x.better, y.better)
+    size = (5.0 if page.narrow else 6.5) ** 2
+    for i, row in enumerate(rows):
+        look = page.styles[row.family]
+        pale = i not in front
+        plot.scatter(
+            [xs[i]],
+            [ys[i]],
+            s=size,
+            marker=look.marker,
+            facecolor=look.colour,
+            gid="point",
+            edgecolor=page.edge(look.colour),
+            linewidth=0.6,
+            alpha=0.35 if pale else 1,
+            zorder=4,
+        )
+    for m, axis, values in ((x, plot.xaxis, xs), (y, plot.yaxis, ys)):
+        if m.linear:
+            axes.linear(axis, *_padded(values, 0.12))
+        else:
+            axes.logarithmic(axis, values, 1.5, 1.7)
+    plot.set_xlabel(percent_label(page) if x.linear else x.label(page.options))
+    plot.set_ylabel(percent_label(page) if y.linear else y.label(page.options))
+    if x.linear or y.linear:
+        page.note(sources(claims(rows, page.options), "Accuracy"))
+    if x.timed or y.timed:
+        _doubts(page, rows, [reliable(row, page.options.batch_size) for row in rows], hollow=False)
+    page.left_out(dropped)
+    page.finish(
+        _height(page), lambda: _label(page, plot, rows, xs, ys, [math.sqrt(size) / 2] * len(rows), steps)
+    )
+
+
+def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
+    """Indices of the points that no other point matches on both measures and beats on one, by rising x."""
+    a = [x if x_better == "high" else -x for x in xs]
+    b = [y if y_better == "high" else -y for y in ys]
+
+    def beaten(i: int) -> bool:
+        return any(a[j] >= a[i] and b[j] >= b[i] and (a[j] > a[i] or b[j] > b[i]) for j in range(len(a)))
+
+    return sorted((i for i in range(len(a)) if not beaten(i)), key=lambda i: (xs[i], ys[i]))
+
+
+def percent_label(page: Page) -> str:
+    return f"{accuracy_title(page.options)} (%)"
+
+
+def _at_one_batch_size(page: Page) -> FigureOptions:
+    return replace(page.options, batch_size=usual_batch_size(page.comparison, page.options.batch_size))
+
+
+def _values(page: Page, rows: Sequence[Row], wanted: Measure) -> list[float]:
+    return [wanted.read(row.result, page.options) or 0.0 for row in rows]
+
+
+def _area_scale(page: Page, sizes: Sequence[float]) -> float:
+    """Square points (the square around the disc) for each unit: the largest disc takes an eighth of the
+    width.
+    """
+    diameter = min(page.options.width / 8, 0.8) * 72
+    return diameter**2 / max(sizes) if max(sizes) > 0 else 1.0
+
+
+def _discs(
+    page: Page,
+    plot: Axes,
+    rows: Sequence[Row],
+    xs: Sequence[float],
+    ys: Sequence[float],
+    areas: Sequence[float],
+    trusted: Sequence[bool] | None = None,
+) -> None:
+    """Large discs first, so that small ones lie on top; hollow where the value cannot be relied on."""
+    order = sorted(range(len(rows)), key=lambda i: (-areas[i], rows[i].label))
+    colours = [page.colour(rows[i]) for i in order]
+    full = trusted or [True] * len(rows)
+    areas_in_order = [areas[i] for i in order]
+    # paper below, so that lines end at a disc's edge although discs let each other shine through
+    plot.scatter(
+        [xs[i] for i in order],
+        [ys[i] for i in order],
+        s=areas_in_order,
+        marker="o",
+        linewidth=0,
+        zorder=3,
+        facecolor=page.theme.paper,
+    )
+    plot.scatter(
+        [xs[i] for i in order],
+        [ys[i] for i in order],
+        s=areas_in_order,
+        marker="o",
+        gid="discs",
+        facecolor=[f"{c}bf" if full[i] else "none" for i, c in zip(order, colours, strict=True)],
+        edgecolor=[page.edge(c) for c in colours],
+        linewidth=0.8,
+        zorder=4,
+    )
+
+
+def _size_key(page: Page, sizes: Sequence[float], scale: float, title: str, unit: str) -> None:
+    """Three round sizes in a row, drawn to the scale of the plot."""
+    largest = max(sizes)
+    if largest <= 0:
+        return
+    shown = sorted({_round_below(largest * share) for share in (1 / 30, 1 / 5, 1)})
+    names = [f"{size:g} {unit}" for size in shown]
+    inches = [math.sqrt(size * scale) / 72 for size in shown]
+    tall = max(*inches, page.small * 1.3 / 72) + 0.03
+    at = page.text_width(title, page.small) + 0.1
+    centres = []
+    for name, across in zip(names, inches, strict=True):
+        centres.append(at + across / 2)
+        at += across + 0.04 + page.text_width(name, page.small) + 0.14
+    strip = page.strip(at - 0.14, tall)
+    strip.text(0, tall / 2, title, size=page.small, color=page.theme.muted, ha="left", va="center")
+    strip.scatter(
+        centres,
+        [tall / 2] * len(shown),
+        s=[size * scale for size in shown],
+        facecolor=f"{page.theme.muted}40",
+        edgecolor=page.theme.muted,
+        linewidth=0.8,
+        gid="size key",
+    )
+    for name, centre, across in zip(names, centres, inches, strict=True):
+        strip.text(
+            centre + across / 2 + 0.04,
+            tall / 2,
+            name,
+            size=page.small,
+            color=page.theme.ink,
+            ha="left",
+            va="center",
+        )
+
+
+def _round_below(value: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above `value`."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return max(digit for digit in (1, 2, 5) if digit * power <= value * (1 + 1e-9)) * power
+
+
+def _envelope(
+    page: Page, plot: Axes, xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str
+) -> list[tuple[list[float], list[float]]]:
+    """Steps along the front: right-angled, since nothing was measured between two networks. Returns the
+    steps.
+    """
+    front = front_of(xs, ys, x_better, y_better)
+    corners: list[tuple[float, float]] = []
+    for here in front:
+        if corners:
+            # between two networks a corner is what the better-placed one already reaches
+            corners.append((xs[here], corners[-1][1]) if x_better == "low" else (corners[-1][0], ys[here]))
+        corners.append((xs[here], ys[here]))
+    steps = ([x for x, _ in corners], [y for _, y in corners])
+    plot.plot(*steps, color=page.theme.muted, linewidth=1.1, linestyle=(0, (4, 2)), zorder=2, gid="envelope")
+    return [steps]
+
+
+def _doubts(page: Page, rows: Sequence[Row], trusted: Sequence[bool], hollow: bool = True) -> None:
+    doubtful = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
+    if doubtful:
+        page.note(
+            f"{'Hollow, n' if hollow else 'N'}ot to be relied on (the machine was disturbed): "
+            f"{', '.join(doubtful)}."
+        )
+
+
+def _padded(values: Sequence[float], share: float, floor: float | None = None) -> tuple[float, float]:
+    """Limits with room for discs and labels on both sides."""
+    low, high = min(values), max(values)
+    room = (high - low or abs(high) or 1.0) * share
+    return (low - room if floor is None else floor), high + room
+
+
+def _height(page: Page) -> float:
+    return page.options.width * (0.86 if page.narrow else 0.62)
+
+
+def _label(
+    page: Page,
+    plot: Axes,
+    rows: Sequence[Row],
+    xs: Sequence[float],
+    ys: Sequence[float],
+    radii: Sequence[float],
+    lines: Sequence[tuple[list[float], list[float]]] = (),
+) -> None:
+    beside_points(page, plot, list(zip(xs, ys, strict=True)), [row.label for row in rows], radii, lines)

@@ -1,0 +1,95 @@
+"""Time against operations, with a straight line for each family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ... import fits, units
+from . import axes
+from .labels import beside_points
+from .measures import MEASURES, complete, reliable, usual_batch_size
+from .page import Page
+from .registry import draws
+from .rows import Row
+
+
+@draws(
+    "ops-latency",
+    "Time per image against operations at one batch size, with a least-squares line through each family "
+    "of at least two networks (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 7). Slope and "
+    "R^2 stand in the key; with two networks R^2 would be 1 by construction and is left out. Hollow "
+    "marks cannot be relied on and are in no fit.",
+)
+def ops_latency(page: Page) -> None:
+    size = usual_batch_size(page.comparison, page.options.batch_size)
+    page.options = replace(page.options, batch_size=size)
+    work, time = MEASURES[page.options.ops], MEASURES["latency"]
+    rows, dropped = complete(page.rows, [work, time], page.options, page.comparison)
+    xs = [work.read(row.result, page.options) or 0.0 for row in rows]
+    ys = [time.read(row.result, page.options) or 0.0 for row in rows]
+    trusted = [reliable(row, size) for row in rows]
+    page.title(
+        "Time per image against operations", f"At batch size {size}; lines: least squares within a family"
+    )
+    plot = page.plot()
+    diameter = 5.0 if page.narrow else 6.5
+    handles, keys, lines = [], [], []
+    for family in sorted({row.family for row in rows}, key=lambda name: _slowest_first(rows, ys, name)):
+        members = [i for i, row in enumerate(rows) if row.family == family]
+        look = page.styles[family]
+        edge = page.edge(look.colour)
+        for sure in (True, False):
+            chosen = [i for i in members if trusted[i] is sure]
+            if chosen:
+                mark = plot.scatter(
+                    [xs[i] for i in chosen],
+                    [ys[i] for i in chosen],
+                    s=diameter**2,
+                    zorder=4,
+                    marker=look.marker,
+                    facecolor=look.colour if sure else page.theme.paper,
+                    edgecolor=edge,
+                    linewidth=0.6,
+                    gid=f"points {family}",
+                )
+        fitted = [i for i in members if trusted[i]]
+        fit = fits.line([xs[i] for i in fitted], [ys[i] for i in fitted])
+        if fit:
+            ends = [min(xs[i] for i in fitted), max(xs[i] for i in fitted)]
+            heights = [fit.intercept + fit.slope * x for x in ends]
+            plot.plot(ends, heights, color=look.colour, linewidth=1.3, zorder=3, gid=f"fit {family}")
+            lines.append((ends, heights))
+        handles.append(mark)
+        keys.append(f"{family}{_fit_words(fit)}")
+    page.legend(handles, keys)
+    axes.linear(plot.xaxis, -0.03 * max(xs), max(xs) * 1.13)
+    axes.linear(plot.yaxis, -0.03 * max(ys), max(ys) * 1.1)
+    plot.set_xlabel(work.label(page.options))
+    plot.set_ylabel(time.label(page.options))
+    unsure = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
+    if unsure:
+        page.note(f"Hollow, not to be relied on and in no fit: {', '.join(unsure)}.")
+    page.left_out(dropped)
+    page.finish(
+        page.options.width * (0.95 if page.narrow else 0.66),
+        lambda: beside_points(
+            page,
+            plot,
+            list(zip(xs, ys, strict=True)),
+            [row.label for row in rows],
+            [diameter / 2] * len(rows),
+            lines,
+        ),
+    )
+
+
+def _fit_words(fit: fits.Line | None) -> str:
+    if fit is None:
+        return ""
+    slope = f": {units.significant(fit.slope, 3)} ms/G"
+    return slope if fit.r2 is None else f"{slope}, R² {fit.r2:.3f}"
+
+
+def _slowest_first(rows: Sequence[Row], ys: Sequence[float], family: str) -> tuple[float, str]:
+    return -max(y for row, y in zip(rows, ys, strict=True) if row.family == family), family

@@ -1,0 +1,184 @@
+"""Labels beside points and at line ends that neither collide nor leave the plot."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+
+from .page import Page
+from .refine import Box, Mark, Segment, refine
+
+
+def beside_points(
+    page: Page,
+    plot: Axes,
+    points: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    radii: Sequence[float],
+    lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
+) -> list[Text]:
+    """Write each text next to its point, clear of all points (radii in points, 1/72 inch), lines and each
+    other.
+
+    To be called when the layout is final. textalloc finds places without collisions, the most crowded first;
+    `refine` moves those that could be taken for another point's. A hairline ties a label that stands apart.
+    """
+    import textalloc
+
+    scale = 72 / page.figure.dpi
+    places = [(float(x) * scale, float(y) * scale) for x, y in plot.transData.transform(points)]
+    order = sorted(
+        range(len(points)),
+        key=lambda i: (-sum(math.dist(places[i], other) < 60 for other in places), places[i], texts[i]),
+    )
+    xs, ys = [points[i][0] for i in order], [points[i][1] for i in order]
+    pixels = [radii[i] / scale for i in order]
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        written = textalloc.allocate(
+            plot,
+            xs,
+            ys,
+            [texts[i] for i in order],
+            x_scatter=xs,
+            y_scatter=ys,
+            scatter_sizes=pixels,
+            text_scatter_sizes=pixels,
+            textsize=page.small,
+            textcolor=page.theme.ink,
+            draw_lines=False,
+            margin=0.003,
+            min_distance=0.005,
+            max_distance=0.25,
+            nbr_candidates=300,
+            zorder=6,
+            x_lines=[list(x) for x, _ in lines] or None,
+            y_lines=[list(y) for _, y in lines] or None,
+        )[2]
+    labels = [written[order.index(i)] for i in range(len(points))]
+    marks = [Mark(place, radius) for place, radius in zip(places, radii, strict=True)]
+    starts = [_box(text.get_window_extent(page.renderer), scale) for text in labels]
+    found = refine(
+        marks, starts, _box(plot.get_window_extent(page.renderer), scale), _segments(plot, lines, scale)
+    )
+    back = plot.transData.inverted()
+    for text, place in zip(labels, found, strict=True):
+        centre = ((place.box.x0 + place.box.x1) / 2 / scale, (place.box.y0 + place.box.y1) / 2 / scale)
+        text.set(ha="center", va="center", position=back.transform(centre), gid="label")
+        if place.tie is not None:
+            (x0, y0), (x1, y1) = back.transform([(x / scale, y / scale) for x, y in place.tie])
+            plot.plot(
+                [x0, x1],
+                [y0, y1],
+                color=page.theme.muted,
+                linewidth=0.5,
+                zorder=3.5,
+                gid="tie",
+                scalex=False,
+                scaley=False,
+            )
+    return labels
+
+
+def _box(extent: Any, scale: float) -> Box:
+    return Box(extent.x0 * scale, extent.y0 * scale, extent.x1 * scale, extent.y1 * scale)
+
+
+def _segments(
+    plot: Axes, lines: Sequence[tuple[Sequence[float], Sequence[float]]], scale: float
+) -> list[Segment]:
+    out = []
+    for xs, ys in lines:
+        ends = [
+            (float(x) * scale, float(y) * scale)
+            for x, y in plot.transData.transform(list(zip(xs, ys, strict=True)))
+        ]
+        out += list(pairwise(ends))
+    return out
+
+
+def spread(wanted: Sequence[float], size: float, low: float, high: float) -> list[float]:
+    """Centres for intervals of length `size`, as near to `wanted` as they can be without overlap in [low,
+    high].
+
+    Least squares under order constraints: subtracting each one's rank times `size` turns "at least `size`
+    apart"
+    into "not decreasing", which pooling adjacent violators solves (Barlow et al. 1972). Where there is no
+    room for
+    all, they are spaced evenly.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    if size * len(order) > high - low:
+        size = (high - low) / len(order)
+    pools: list[list[float]] = []  # [mean, count]
+    for rank, i in enumerate(order):
+        pools.append([wanted[i] - rank * size, 1])
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            mean, count = pools.pop()
+            pools[-1] = [
+                (pools[-1][0] * pools[-1][1] + mean * count) / (pools[-1][1] + count),
+                pools[-1][1] + count,
+            ]
+    flat = [mean for mean, count in pools for _ in range(int(count))]
+    first, last = low + size / 2, high - size / 2 - (len(order) - 1) * size
+    out = [0.0] * len(order)
+    for rank, i in enumerate(order):
+        out[i] = min(max(flat[rank], first), last) + rank * size
+    return out
+
+
+def at_line_ends(
+    page: Page, plot: Axes, ends: Sequence[tuple[float, float]], texts: Sequence[str]
+) -> list[Text]:
+    """Write each text right of the plot at its line's end, spread so that none overlap, tied by a
+    hairline.
+    """
+    if not ends:
+        return []
+    scale = 72 / page.figure.dpi  # positions in points stay right when a file is written at another dpi
+    box = plot.get_window_extent()
+    places = plot.transData.transform(ends) * scale
+    height = page.small * 1.25
+    centres = spread(
+        [float(y) for _, y in places], height, box.y0 * scale - 2 * height, box.y1 * scale + height / 2
+    )
+    out: list[Text] = []
+    for (x, y), centre, text in zip(places, centres, texts, strict=True):
+        out.append(
+            plot.annotate(
+                text,
+                xy=(x + 3, y),
+                xytext=(box.x1 * scale + 14, centre),
+                xycoords="figure points",
+                textcoords="figure points",
+                va="center",
+                ha="left",
+                size=page.small,
+                color=page.theme.ink,
+                annotation_clip=False,
+                gid="label",
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": page.theme.muted,
+                    "linewidth": 0.6,
+                    "linestyle": (0, (1, 1.2)),
+                    "shrinkA": 1.5,
+                    "shrinkB": 0,
+                    "relpos": (0, 0.5),
+                },
+            )
+        )
+    return out
+
+
+def line_end_margin(page: Page, texts: Sequence[str]) -> float:
+    """Inches that `at_line_ends` needs right of the plot."""
+    return max((page.text_width(text, page.small) for text in texts), default=0.0) + 18 / 72

@@ -1,0 +1,321 @@
+"""A sheet with a title, a legend, one or more plots and small print, laid out in inches.
+
+A kind draws its marks, then calls `finish`; only then are sizes final and labels placed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.legend import Legend
+
+from ...errors import BadOption
+from ...records import Comparison
+from . import style
+from .conditions import conditions
+from .options import FigureOptions
+from .rows import Row, rows_of
+
+_EDGE = 0.10  # inches of paper around everything
+_GAP = 0.07  # inches between title, legend, plots and small print
+
+
+class Page:
+    """One figure in the making.
+
+    `rows` are the architectures to show, already filtered and labelled; `text`, `small` and `tiny` are font
+    sizes in points that fit the width.
+    """
+
+    def __init__(self, comparison: Comparison, options: FigureOptions) -> None:
+        self.comparison = comparison
+        self.options = options
+        self.theme = style.DARK if options.dark else style.LIGHT
+        self.rows: list[Row] = rows_of(comparison, options)
+        self.narrow = options.width < 4.5
+        self.text, self.small, self.tiny = (7.0, 6.2, 5.2) if self.narrow else (9.0, 8.0, 6.5)
+        self.figure = Figure(
+            figsize=(options.width, options.width), dpi=options.dpi, facecolor=self.theme.paper
+        )
+        self._canvas = FigureCanvasAgg(self.figure)
+        self.renderer: Any = self._canvas.get_renderer()
+        self._title: tuple[str, str] = ("", "")
+        self._legends: list[Legend] = []
+        self._strips: list[tuple[Axes, float, float]] = []
+        self._notes: list[str] = []
+        self._missing: dict[str, tuple[str, dict[str, list[int]]]] = {}
+        self._grid: list[list[Axes]] = []
+        self.right_margin = 0.0  # inches kept free right of the plots, for labels at line ends
+
+    # -- content ---------------------------------------------------------------------------------
+
+    def plots(self, rows: int = 1, columns: int = 1) -> list[list[Axes]]:
+        """Empty plots in a grid; one call a page."""
+        self._grid = [
+            [self.figure.add_axes((0.1, 0.1, 0.8, 0.8), label=f"plot {r} {c}") for c in range(columns)]
+            for r in range(rows)
+        ]
+        for plot in (plot for row in self._grid for plot in row):
+            self._dress(plot)
+        return self._grid
+
+    def plot(self) -> Axes:
+        """The one plot of a page that has one."""
+        return self.plots()[0][0]
+
+    def title(self, title: str, below: str = "") -> None:
+        """The heading, unless the user chose another, and a quieter line below it."""
+        self._title = (self.options.title if self.options.title is not None else title, below)
+
+    def note(self, sentence: str) -> None:
+        """A sentence of the small print."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def missing(self, what: str, why: str, label: str, batch_size: int) -> None:
+        """A value of a curve that is not there, or not to be relied on.
+
+        Told reason by reason, network by network; reasons that differ in their numbers alone are one.
+        """
+        why = why.rstrip(".")
+        key = what + re.sub(r"[0-9.]+", "0", why)
+        self._missing.setdefault(key, (f"{what} ({why})", {}))[1].setdefault(label, []).append(batch_size)
+
+    def left_out(self, reasons: Iterable[tuple[str, str]]) -> None:
+        """Name the (label, reason) of what the figure could not show, reason by reason."""
+        grouped: dict[str, list[str]] = {}
+        for label, reason in reasons:
+            grouped.setdefault(reason, []).append(label)
+        for reason, labels in grouped.items():
+            self.note(f"Left out ({reason}): {', '.join(labels)}.")
+
+    def legend(
+        self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any
+    ) -> Legend:
+        """A row of keys between title and plots, in as many columns as fit."""
+        for columns in range(len(handles), 0, -1):
+            legend = Legend(
+                self.figure,
+                list(handles),
+                list(labels),
+                ncols=columns,
+                loc="upper left",
+                frameon=False,
+                borderpad=0,
+                borderaxespad=0,
+                fontsize=self.small,
+                labelcolor=self.theme.ink,
+                **({"handletextpad": 0.35, "columnspacing": 1.1, "handlelength": 1.2} | more),
+            )
+            if title:
+                legend.set_title(title, prop=FontProperties(family=style.FONT, size=self.small))
+                legend.get_title().set_color(self.theme.muted)
+                legend._legend_box.align = "left"  # type: ignore[attr-defined]
+            legend.set_figure(self.figure)
+            if self._width_of(legend) <= self.options.width - 2 * _EDGE:
+                break
+        self.figure.legends.append(legend)
+        self._legends.append(legend)
+        return legend
+
+    def strip(self, width: float, height: float) -> Axes:
+        """An empty strip for a key, its coordinates in inches; beside the title where there is room, else
+        below.
+        """
+        strip = self.figure.add_axes(
+            (0, 0, width / self.options.width, 0.1), label=f"strip {len(self._strips)}"
+        )
+        strip.set_axis_off()
+        strip.set_xlim(0, width)
+        strip.set_ylim(0, height)
+        self._strips.append((strip, width, height))
+        return strip
+
+    @cached_property
+    def styles(self) -> dict[str, style.FamilyStyle]:
+        """Style by family. Judged over the whole comparison, so that --only recolours nothing."""
+        return style.styles_for([style.family_of(r.name, r.family) for r in self.comparison.architectures])
+
+    def colour(self, row: Row) -> str:
+        return self.styles[row.family].colour
+
+    def edge(self, colour: str) -> str:
+        """An outline for `colour` that stands out from the paper."""
+        return style.mixed(colour, self.theme.ink, 0.4)
+
+    # -- layout ----------------------------------------------------------------------------------
+
+    def finish(self, height: float, place: Callable[[], object] | None = None) -> None:
+        """Lay everything out; `height` is that of the plots in inches, together with their axes' labels.
+
+        An explicit height of the whole figure takes precedence. `place` runs when positions are final.
+        """
+        width = self.options.width
+        heading, beside = self._heading()
+        small_print = self._small_print()
+        top = _EDGE + max(sum(h + _GAP for _, h in heading), *(tall + _GAP for _, _, tall in beside), 0)
+        bottom = _EDGE + (self._height_of(small_print) + _GAP if small_print else 0)
+        total = self.options.height or height + top + bottom
+        if total - top - bottom < 0.8:
+            raise BadOption(
+                f"height {total:g} inches leaves no room for the plot;",
+                f"wanted: at least {top + bottom + 1:.1f} at this width.",
+            )
+        self.figure.set_size_inches(width, total)
+        at = total - _EDGE
+        for artist, tall in heading:
+            self._move(artist, _EDGE, at, total)
+            at -= tall + _GAP
+        for strip, wide, tall in beside:
+            strip.set_position(
+                ((width - _EDGE - wide) / width, (total - _EDGE - tall) / total, wide / width, tall / total)
+            )
+        if small_print:
+            small_print.set_position((_EDGE / width, _EDGE / total))
+        box = (_EDGE, bottom, width - _EDGE - self.right_margin, total - top)
+        for _ in range(2):  # ticks depend on the size that they help to decide
+            self._arrange(box, total)
+        if place is not None:
+            place()
+
+    def _heading(self) -> tuple[list[tuple[Any, float]], list[tuple[Axes, float, float]]]:
+        """(artist, height in inches) of title, line below it, strips and legends; and the strips beside
+        them.
+        """
+        room = self.options.width - 2 * _EDGE
+        out: list[tuple[Any, float]] = []
+        for text, size, weight, colour in (
+            (self._title[0], self.text + 1.5, "bold", self.theme.ink),
+            (self._title[1], self.small, "normal", self.theme.muted),
+        ):
+            if text:
+                artist = self.figure.text(
+                    0,
+                    0,
+                    self._wrapped(text, size, room, weight),
+                    size=size,
+                    weight=weight,
+                    color=colour,
+                    ha="left",
+                    va="top",
+                    linespacing=1.25,
+                )
+                out.append((artist, self._height_of(artist)))
+        free = room - max((self._width_of(artist) for artist, _ in out), default=0) - 0.2
+        beside = [strip for strip in self._strips if strip[1] <= free] if len(self._strips) == 1 else []
+        out += [(strip, tall) for strip, _, tall in self._strips if not beside]
+        return out + [(legend, self._height_of(legend)) for legend in self._legends], beside
+
+    def _small_print(self) -> Any:
+        for why, labels in self._missing.values():
+            told = ", ".join(f"{label} at {', '.join(map(str, sizes))}" for label, sizes in labels.items())
+            self.note(f"{why}: {told}.")
+        text = " ".join([*self._notes, *conditions(self.comparison)])
+        if not text:
+            return None
+        wrapped = self._wrapped(text, self.tiny, self.options.width - 2 * _EDGE)
+        return self.figure.text(
+            0, 0, wrapped, size=self.tiny, color=self.theme.muted, ha="left", va="bottom", linespacing=1.35
+        )
+
+    def _move(self, artist: Any, left: float, top: float, total: float) -> None:
+        at = (left / self.options.width, top / total)
+        strip = next((found for found in self._strips if found[0] is artist), None)
+        if strip is not None:
+            _, wide, tall = strip
+            artist.set_position((at[0], at[1] - tall / total, wide / self.options.width, tall / total))
+        elif isinstance(artist, Legend):
+            artist.set_bbox_to_anchor(at, transform=self.figure.transFigure)
+        else:
+            artist.set_position(at)
+
+    def _arrange(self, box: tuple[float, float, float, float], total: float) -> None:
+        """Share the box (left, bottom, right, top in inches) among the plots, room for their labels
+        included.
+        """
+        left, bottom, right, top = box
+        width = self.options.width
+        around = [[self._surroundings(plot) for plot in row] for row in self._grid]
+        columns, rows = len(self._grid[0]), len(self._grid)
+        lefts = [max(row[c][0] for row in around) for c in range(columns)]
+        rights = [max(row[c][2] for row in around) for c in range(columns)]
+        bottoms = [max(cell[1] for cell in row) for row in around]
+        tops = [max(cell[3] for cell in row) for row in around]
+        gap = 0.12
+        wide = (right - left - sum(lefts) - sum(rights) - gap * (columns - 1)) / columns
+        tall = (top - bottom - sum(bottoms) - sum(tops) - gap * (rows - 1)) / rows
+        y = top
+        for r, row in enumerate(self._grid):
+            y -= tops[r] + tall
+            x = left
+            for c, plot in enumerate(row):
+                x += lefts[c]
+                plot.set_position((x / width, y / total, max(wide, 0.3) / width, max(tall, 0.3) / total))
+                x += wide + rights[c] + gap
+            y -= bottoms[r] + gap
+
+    def _surroundings(self, plot: Axes) -> tuple[float, float, float, float]:
+        """Inches that ticks and labels need left, below, right and above the plot."""
+        inner = plot.get_window_extent(self.renderer)
+        outer = plot.get_tightbbox(self.renderer) or inner
+        dpi = self.figure.dpi
+        return (
+            max(inner.x0 - outer.x0, 0) / dpi,
+            max(inner.y0 - outer.y0, 0) / dpi,
+            max(outer.x1 - inner.x1, 0) / dpi,
+            max(outer.y1 - inner.y1, 0) / dpi,
+        )
+
+    # -- text ------------------------------------------------------------------------------------
+
+    def text_width(self, text: str, size: float, weight: str = "normal") -> float:
+        """Inches that one line of text takes."""
+        font = FontProperties(family=style.FONT, size=size, weight=weight)
+        return self.renderer.get_text_width_height_descent(text, font, False)[0] / self.figure.dpi
+
+    def _wrapped(self, text: str, size: float, room: float, weight: str = "normal") -> str:
+        lines: list[str] = []
+        for word in text.split():
+            longer = f"{lines[-1]} {word}" if lines else word
+            if lines and self.text_width(longer, size, weight) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return "\n".join(lines)
+
+    def _width_of(self, artist: Any) -> float:
+        return artist.get_window_extent(self.renderer).width / self.figure.dpi
+
+    def _height_of(self, artist: Any) -> float:
+        return artist.get_window_extent(self.renderer).height / self.figure.dpi
+
+    def _dress(self, plot: Axes) -> None:
+        theme = self.theme
+        plot.set_facecolor(theme.paper)
+        for side, spine in plot.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_color(theme.muted)
+            spine.set_linewidth(0.7)
+        plot.tick_params(
+            which="both",
+            colors=theme.muted,
+            labelcolor=theme.ink,
+            labelsize=self.small,
+            length=2.5,
+            width=0.7,
+            pad=2.5,
+        )
+        plot.grid(visible=True, color=theme.grid, linewidth=0.7)
+        plot.set_axisbelow(True)
+        for axis in (plot.xaxis, plot.yaxis):
+            axis.label.set_fontsize(self.text)
+            axis.label.set_color(theme.ink)
+            axis.labelpad = 3

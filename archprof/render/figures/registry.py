@@ -1,0 +1,104 @@
+"""The kinds of figure by name. A new kind is a line of KINDS and a function decorated with `draws`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...errors import BadOption, did_you_mean
+from .options import FigureOptions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ...records import Comparison
+    from .page import Page
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: its name, the file of this package that draws it, and one line for a list.
+
+    `measured` kinds show what only a run on a device gives. All this is known without importing matplotlib.
+    """
+
+    name: str
+    file: str
+    summary: str
+    measured: bool = False
+
+    @property
+    def caption(self) -> str:
+        """What to see, how it was counted and what was not."""
+        return self._drawn()[1]
+
+    def fill(self, page: Page) -> None:
+        """Draw the figure on `page`."""
+        self._drawn()[0](page)
+
+    def _drawn(self) -> tuple[Callable[[Page], None], str]:
+        importlib.import_module(f"{__package__}.{self.file}")
+        return _drawers[self.name]
+
+
+#: Every kind, in the order in which they are listed.
+KINDS = {
+    entry[0]: Kind(*entry)
+    for entry in (
+        ("accuracy", "bars", "published accuracy, sorted"),
+        ("ball", "discs", "accuracy against operations, disc area proportional to parameters"),
+        ("latency", "curves", "time per image against batch size, with intervals", True),
+        ("memory", "curves", "peak memory against batch size, measured and predicted", True),
+        ("memory-params", "curves", "peak memory against parameter memory", True),
+        (
+            "ops-latency",
+            "fitted",
+            "time per image against operations, with a linear fit for each family",
+            True,
+        ),
+        (
+            "throughput",
+            "discs",
+            "accuracy against images per second, disc area proportional to operations",
+            True,
+        ),
+        ("density", "bars", "accuracy for each million parameters, sorted"),
+        ("breakdown", "breakdown", "shares of parameters and mult-adds by layer type, stacked"),
+        ("layers", "layers", "one network's mult-adds and activations along its depth"),
+        ("pareto", "discs", "the front over any two measures (--x, --y)"),
+        ("separable", "elsewhere", "standard against depthwise separable (drawn by 'archprof separable')"),
+        ("power", "power", "power against batch size, where the device has a meter", True),
+        ("power-ops", "power", "power against operations, where the device has a meter", True),
+    )
+}
+
+_drawers: dict[str, tuple[Callable[[Page], None], str]] = {}
+
+
+def draws(name: str, caption: str) -> Callable[[Callable[[Page], None]], Callable[[Page], None]]:
+    """Make the decorated function, which fills a Page, the one that draws the kind `name` of KINDS."""
+
+    def register(function: Callable[[Page], None]) -> Callable[[Page], None]:
+        _drawers[name] = (function, caption)
+        return function
+
+    return register
+
+
+def draw(name: str, comparison: Comparison, options: FigureOptions | None = None) -> Figure:
+    """The figure `name` of `comparison`.
+
+    Raises BadOption for an unknown kind, for patterns and labels that match nothing, and where the comparison
+    lacks what the kind shows: the message names the flag that gives it.
+    """
+    if name not in KINDS:
+        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, KINDS)}", f"Kinds: {', '.join(KINDS)}.")
+    from .page import Page
+    from .style import pinned_settings
+
+    with pinned_settings():
+        page = Page(comparison, options or FigureOptions())
+        KINDS[name].fill(page)
+        return page.figure

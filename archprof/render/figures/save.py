@@ -1,0 +1,53 @@
+"""Write a figure to a file: whole or not at all, and the same bytes for the same figure."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import BadOption, did_you_mean
+from .. import files
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Extension -> metadata that is left out, because it names a date or a version.
+FORMATS: dict[str, tuple[str, ...]] = {
+    "png": ("Software",),
+    "svg": ("Date", "Creator"),
+    "pdf": ("CreationDate", "Creator", "Producer"),
+}
+
+
+def check_format(path: str | Path) -> str:
+    """The format that the extension of `path` names. Raises BadOption for any other."""
+    extension = Path(path).suffix.lower().lstrip(".")
+    if extension not in FORMATS:
+        seen = f"'.{extension}' is no format of figures." if extension else f"'{path}' has no extension."
+        raise BadOption(
+            f"{seen}{did_you_mean(extension, FORMATS)}",
+            f"Wanted: {', '.join('.' + name for name in FORMATS)}.",
+        )
+    return extension
+
+
+def save(figure: Figure, path: str | Path) -> Path:
+    """Write `figure` to `path` as PNG, SVG or PDF by its extension, through a temporary file beside it.
+
+    SVG text is drawn as outlines and PDF fonts are embedded (type 42), so that the figure reads the same
+    where
+    its fonts are missing. Raises BadOption for another extension, BadOutput where the file cannot be written.
+    """
+    files.write(str(path), encode(figure, check_format(path)))
+    return Path(path)
+
+
+def encode(figure: Figure, format: str) -> bytes:
+    """The bytes of `figure` in that format."""
+    from .style import pinned_settings
+
+    out = io.BytesIO()
+    with pinned_settings():
+        figure.savefig(out, format=format, metadata=dict.fromkeys(FORMATS[format]))
+    return out.getvalue()

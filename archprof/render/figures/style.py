@@ -1,0 +1,165 @@
+"""How every figure looks: colours, shapes, fonts and matplotlib's settings, the same on every machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of paper and ink."""
+
+    paper: str
+    ink: str
+    muted: str
+    grid: str
+
+
+LIGHT = Theme(paper="#ffffff", ink="#1f2328", muted="#5f6771", grid="#e4e7eb")
+DARK = Theme(paper="#0d1117", ink="#e6edf3", muted="#9aa4af", grid="#272d36")
+
+# Okabe and Ito 2008, "Color Universal Design": told apart under every common form of colour blindness.
+# Yellow is left out (it vanishes on white) and black becomes a grey that shows on both papers.
+ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE, GREY = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+    "#7F8790",
+)
+
+
+@dataclass(frozen=True)
+class FamilyStyle:
+    """A family's colour and the marker that tells it apart without colour."""
+
+    colour: str
+    marker: str
+
+
+#: Fixed, so that a family looks the same in every figure. The first key found in a family's name decides.
+FAMILIES = {
+    "alexnet": FamilyStyle(GREY, "s"),
+    "vgg": FamilyStyle(VERMILLION, "o"),
+    "googlenet": FamilyStyle(BLUE, "^"),
+    "inception": FamilyStyle(BLUE, "^"),
+    "resnext": FamilyStyle(GREEN, "P"),
+    "resnet": FamilyStyle(GREEN, "D"),
+    "densenet": FamilyStyle(PURPLE, "v"),
+    "squeezenet": FamilyStyle(ORANGE, "h"),
+    "mobilenet": FamilyStyle(SKY, "X"),
+    "nin": FamilyStyle(GREY, "<"),
+    "enet": FamilyStyle(GREY, ">"),
+}
+_SPARE = [
+    FamilyStyle(colour, marker)
+    for marker in ("p", "8", "d", "*", "H")
+    for colour in (BLUE, ORANGE, PURPLE, GREEN, VERMILLION, SKY, GREY)
+]
+
+
+def family_of(name: str, family: str = "") -> str:
+    """The family that colours and fits go by: a known one in `name` or in `family`, else `family` or the
+    name's stem.
+
+    'mobilenetv1' and 'mobilenetv2' are one family; 'torchvision:regnet_y_400mf' is of the family 'regnet'.
+    """
+    for text in (name, family):
+        words = [word for word in re.split("[^a-z]+", text.rpartition(":")[2].lower()) if word]
+        for candidates in (words[:1], words):
+            known = next((key for key in FAMILIES for word in candidates if word.startswith(key)), None)
+            if known:
+                return "inception" if known == "googlenet" else known
+    if family:
+        return family
+    stem = re.match(r"[A-Za-z]+", name.rpartition(":")[2])
+    return stem[0].lower() if stem else name
+
+
+def styles_for(families: Iterable[str]) -> dict[str, FamilyStyle]:
+    """Each family's style: the fixed one, or for strangers the spare ones in alphabetical order."""
+    out = {}
+    strangers = sorted({family for family in families if family not in FAMILIES})
+    for family in families:
+        out[family] = FAMILIES.get(family) or _SPARE[strangers.index(family) % len(_SPARE)]
+    return out
+
+
+def mixed(colour: str, other: str, share: float) -> str:
+    """`colour` with `share` of `other` stirred in."""
+    pairs = zip(_rgb(colour), _rgb(other), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
+
+
+#: Shipped with matplotlib, so text has the same metrics on every machine.
+FONT = "DejaVu Sans"
+
+_SETTINGS: dict[str, Any] = {
+    "font.family": FONT,
+    "text.parse_math": False,  # names come from users; a '$' in one is a dollar sign
+    "axes.unicode_minus": True,
+    "svg.fonttype": "path",  # outlines read the same where fonts are missing
+    "svg.hashsalt": "archprof",  # ids of an SVG follow from its content
+    "pdf.fonttype": 42,  # whole TrueType fonts: text can be searched and edited
+    "pdf.compression": 6,
+}
+
+
+#: Groups of matplotlib's settings that change how a figure looks (others choose backends, folders and keys).
+_GROUPS = (
+    "agg",
+    "axes",
+    "figure",
+    "font",
+    "grid",
+    "hatch",
+    "legend",
+    "lines",
+    "markers",
+    "mathtext",
+    "patch",
+    "path",
+    "pdf",
+    "savefig",
+    "scatter",
+    "svg",
+    "text",
+    "xaxis",
+    "xtick",
+    "yaxis",
+    "ytick",
+)
+
+
+def pinned_settings() -> AbstractContextManager[None]:
+    """matplotlib's own defaults and ours, whatever the user's matplotlibrc says; restored afterwards."""
+    import matplotlib
+
+    pinned: dict[Any, Any] = {
+        key: value for key, value in matplotlib.rcParamsDefault.items() if key.split(".")[0] in _GROUPS
+    }
+    return matplotlib.rc_context(pinned | _SETTINGS)
+
+
+def dark(colour: str) -> bool:
+    """Whether white text reads better on `colour` than dark text (relative luminance, WCAG 2.1)."""
+    return luminance(colour) < 0.25
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of '#rrggbb', 0 to 1 (WCAG 2.1)."""
+    parts = [value / 255 for value in _rgb(colour)]
+    red, green, blue = (
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -1,0 +1,173 @@
+"""The clock beside the formula: both forms measured in turns, and the machine's own limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from ..measure import latency
+from ..measure.conditions import Conditions
+from ..measure.device import applied, environment, inputs, materialise, sync_for
+from ..measure.quiet import Witness
+from ..timing import Latency
+from .counting import Pair, layer_modules
+from .formula import Convolution, convolution
+from .records import LayerComparison, Machine, NetworkComparison, Timing
+
+#: What finds the machine's limits: side of square matrices, batch of a convolution, bytes of an array. Large
+#: enough that caches do not hide the memory, small enough to take tens of milliseconds.
+_MATRIX = {"cpu": 1024, "cuda": 8192, "mps": 4096}
+_BATCH = {"cpu": 1, "cuda": 64, "mps": 16}
+_ARRAY_BYTES = {"cpu": 2**27, "cuda": 2**30, "mps": 2**29}
+
+#: The convolution of the limits: 3x3 in the middle of a ResNet, where libraries are at their best.
+_LARGE = convolution(256, 256, 3, 56)
+
+
+class Sampling(NamedTuple):
+    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds."""
+
+    time_budget: float = 30.0
+    precision: float = 0.02
+    progress: Callable[[latency.Progress], None] | None = None
+
+
+Make = Callable[[], tuple[nn.Module, tuple[int, ...]]]
+
+
+def measure_layer(
+    record: LayerComparison, conditions: Conditions | None = None, sampling: Sampling | None = None
+) -> LayerComparison:
+    """The record with the times of the standard layer, both halves, and both halves after one another.
+
+    Also with the machine's limits, which say what the times are bound by.
+    """
+    conditions, sampling = conditions or Conditions(), sampling or Sampling()
+    machine = measure_machine(conditions, sampling._replace(time_budget=sampling.time_budget / 5))
+    forms = _forms(record.convolution)
+    seen = _in_turns(forms, record.convolution.batch_size, conditions,
+                     sampling._replace(time_budget=sampling.time_budget * 4 / 5))
+    return replace(record, timing=Timing(**{name: seen[name] for name in forms}), machine=machine)
+
+
+def measure_network(
+    pair: Pair, conditions: Conditions | None = None, sampling: Sampling | None = None
+) -> NetworkComparison:
+    """The record of the pair with both networks' times, each different layer's, and the machine's limits.
+
+    The layers' times are those of the bare convolutions, nothing between the halves; all of them are measured
+    in turns. They have half of the time, the networks 3/8, the machine the rest.
+    """
+    conditions, sampling = conditions or Conditions(), sampling or Sampling()
+    record, batch_size = pair.record, pair.record.before.batch_size
+
+    def share(eighths: int) -> Sampling:
+        return sampling._replace(time_budget=sampling.time_budget * eighths / 8)
+
+    machine = measure_machine(conditions, share(1))
+    standard, separable = (pair.before, pair.after) if record.to == "separable" else (pair.after, pair.before)
+    shape = record.before.input_shape
+    seen = _in_turns({"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
+                     batch_size, conditions, share(3), peak=True)
+    kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers
+                               if _measurable(layer.convolution, batch_size)))
+    each = _in_turns({f"{form} layer {place}": make for place, kind in enumerate(kinds)
+                      for form, make in _forms(kind).items() if form in ("standard", "separable")},
+                     batch_size, conditions, share(4))
+    timings = {kind: Timing(each[f"standard layer {place}"], each[f"separable layer {place}"])
+               for place, kind in enumerate(kinds)}
+    layers = tuple(replace(layer, timing=timings.get(_bare(layer.convolution))) for layer in record.layers)
+    return replace(record, timing=Timing(seen["standard"], seen["separable"]), layers=layers, machine=machine)
+
+
+def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | None:
+    """The machine's two roofs (Williams, Waterman and Patterson 2009), from its fastest blocks.
+
+    FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with
+    different code. Bytes/s: a large copy, read and write counted. None where the time was too short for all
+    three.
+    """
+    kind, dtype = conditions.kind, getattr(torch, conditions.dtype)
+    side, size, batch = _MATRIX[kind], _ARRAY_BYTES[kind], _BATCH[kind]
+
+    def product() -> Callable[[], object]:
+        a, b = (torch.randn(side, side, device=conditions.device).to(dtype) for _ in range(2))
+        return lambda: torch.mm(a, b)
+
+    def convolving() -> Callable[[], object]:
+        layer = materialise(layer_modules(_LARGE)[0], conditions)
+        shape = (_LARGE.in_channels, *_LARGE.input_size)
+        return latency.forward_step(layer, inputs(shape, batch, conditions),
+                                    conditions).__call__
+
+    def copying() -> Callable[[], object]:
+        source = torch.ones(size, dtype=torch.uint8, device=conditions.device)
+        target = torch.zeros_like(source)
+        return lambda: target.copy_(source)
+
+    work = {"product": (product, 2 * side**3), "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
+            "copy": (copying, 2 * size)}
+    seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions,
+                     sampling)
+    if not all(result.measured for result in seen.values()):
+        return None
+    best = {name: amount / min(seen[name].seconds) for name, (_, amount) in work.items()}
+    return Machine(max(best["product"], best["convolution"]), best["copy"], environment(conditions))
+
+
+def _forms(conv: Convolution) -> dict[str, Make]:
+    """How to make the layer's standard and separable form, and the halves of the latter."""
+
+    def made(*places: int, size: tuple[int, ...], channels: int) -> Make:
+        def make() -> tuple[nn.Module, tuple[int, ...]]:
+            parts = layer_modules(conv)
+            chosen = [parts[place] for place in places]
+            return (chosen[0] if len(chosen) == 1 else nn.Sequential(*chosen)), (channels, *size)
+        return make
+
+    channels, middle = conv.in_channels, conv.multiplier * conv.in_channels
+    return {
+        "standard": made(0, size=conv.input_size, channels=channels),
+        "separable": made(1, 2, size=conv.input_size, channels=channels),
+        "depthwise": made(1, size=conv.input_size, channels=channels),
+        "pointwise": made(2, size=conv.output_size, channels=middle),
+    }
+
+
+def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling,
+              peak: bool = False) -> dict[str, Latency]:
+    """Measure several modules, interleaved, each a copy made in its turn; peak memory too where asked for."""
+
+    def cell(name: str, make: Make) -> latency.Cell:
+        def prepare() -> Any:
+            module, shape = make()
+            step = latency.forward_step(materialise(module, conditions, keep=True),
+                                        inputs(shape, batch_size, conditions), conditions)
+            # a bare function has no memory to look at, which takes far longer than a small layer does
+            return step if peak else step.__call__
+        return latency.Cell(name, batch_size, prepare)
+
+    return _measured([cell(name, make) for name, make in makes.items()], conditions, sampling)
+
+
+def _measured(cells: list[latency.Cell], conditions: Conditions, sampling: Sampling) -> dict[str, Latency]:
+    found = environment(conditions)
+    with applied(conditions):
+        seen = latency.measure(cells, sync=sync_for(conditions), time_budget=sampling.time_budget,
+                               precision=sampling.precision, reference="standard", progress=sampling.progress,
+                               witness=Witness(found["threads"], found["cpus"]))
+    return {name: result for (name, _), result in seen.items()}
+
+
+def _bare(conv: Convolution) -> Convolution:
+    """The same work without the bias, so that layers that differ in it alone are measured once."""
+    return replace(conv, bias=False)
+
+
+def _measurable(conv: Convolution, batch_size: int) -> bool:
+    """Whether the layer can be made anew from its record: two-dimensional, its padding known."""
+    return len(conv.kernel) == 2 and conv.padding is not None and conv.batch_size == batch_size

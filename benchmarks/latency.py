@@ -1,0 +1,258 @@
+"""Does a ratio hold on a busy machine? Ours beside torch.utils.benchmark back to back, under load made here.
+
+    python benchmarks/latency.py            every claim, ten runs each: some minutes on a machine of its own
+    python benchmarks/latency.py --smoke    a few seconds: everything runs, nothing is claimed
+
+Loads are processes that compute: none, one that is busy half of the time (a quarter of a second on, a quarter
+off), one that is always busy. The claims are ratios and shares, so they do not depend on the machine:
+
+  quiet     (max - min) / median of the ratio over all runs is at most 5 %, and the 95 % interval holds the
+            median of the runs in at least eight of ten
+  busy      every run is within 5 % of the quiet ratio, or says that it is not reliable
+  overhead  our p50 is within 2 % of a bare loop's, turn by turn with it
+  default   'archprof compare resnet50 mobilenetv1 alexnet' answers within 30 s, each latency with an interval
+
+Exit code 1 where a claim fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import torch
+from torch.utils import benchmark
+
+from archprof import sources
+from archprof.measure import device, latency
+from archprof.measure.conditions import Conditions
+from archprof.timing import Latency, ratio_of
+
+BUSY = """
+import time
+while True:
+    end = time.perf_counter() + {on}
+    while time.perf_counter() < end:
+        pass
+    time.sleep({off})
+"""
+LOADS = {"quiet": None, "half busy": (0.25, 0.25), "busy": (3600.0, 0.0)}
+
+CONDITIONS = Conditions()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One estimate of the ratio by each of the two ways; ours is NaN where it could not be measured at all."""
+
+    ours: float
+    interval: tuple[float, float]
+    reliable: bool
+    theirs: float
+
+
+@contextmanager
+def load(times: tuple[float, float] | None) -> Iterator[None]:
+    """One process that computes for `on` seconds and sleeps for `off`, again and again; none for None."""
+    if times is None:
+        yield
+        return
+    code = BUSY.format(on=times[0], off=times[1])
+    neighbour = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+
+
+def steps(names: list[str]) -> dict[str, latency.Step]:
+    """A forward pass of each network at batch 1."""
+    made = {}
+    for name in names:
+        found = sources.find(name)
+        module = device.materialise(device.realistic(found.build), CONDITIONS)
+        shape = (
+            found.input_shape
+            if found.spec.resolution is None
+            else (found.input_shape[0], found.spec.resolution, found.spec.resolution)
+        )
+        made[name] = latency.forward_step(module, device.inputs(shape, 1, CONDITIONS), CONDITIONS)
+        made[name]()  # whatever torch does once, it does here
+    return made
+
+
+def measured(made: dict[str, latency.Step], seconds: float, seed: int) -> dict[str, Latency]:
+    """Every step at batch 1, as archprof compare measures it."""
+    cells = [latency.Cell(name, 1, lambda step=step: step) for name, step in made.items()]
+    found = latency.measure(
+        cells,
+        time_budget=seconds,
+        reference=cells[-1].name,
+        shuffle=random.Random(seed),
+        witness=device.witness(CONDITIONS),
+    )
+    return {name: seen for (name, _), seen in found.items()}
+
+
+def one_run(made: dict[str, latency.Step], seconds: float, seed: int) -> Run:
+    """Both ways, the same time for each."""
+    above, below = made
+    seen = measured(made, seconds, seed)
+    reliable = seen[above].reliable and seen[below].reliable
+    ratio, interval = math.nan, (math.nan, math.nan)
+    if seen[above].measured and seen[below].measured:
+        ratio, interval = ratio_of(seen[above], seen[below])
+    back_to_back = [
+        benchmark.Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
+        .blocked_autorange(min_run_time=seconds / 2)
+        .median
+        for step in made.values()
+    ]
+    return Run(ratio, interval, reliable, back_to_back[0] / back_to_back[1])
+
+
+def overhead(step: latency.Step, seconds: float) -> float | None:
+    """Our p50 over a bare loop's median, minus 1; None where ours was not reliable.
+
+    The two take turns, so that both see the same machine.
+    """
+    quotients = []
+    for turn in range(3):
+        ours = measured({"net": step}, seconds / 6, turn)["net"]
+        passes, end = [], time.perf_counter() + seconds / 6
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            step()
+            passes.append(time.perf_counter() - start)
+        if ours.reliable:
+            quotients.append(ours.p50_s / median(passes))
+    return median(quotients) - 1 if quotients else None
+
+
+def default_command(folder: Path) -> tuple[float, bool]:
+    """Seconds of the default three-network command, and whether every latency has an interval."""
+    out = folder / "default.json"
+    start = time.perf_counter()
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "archprof",
+            "compare",
+            "resnet50",
+            "mobilenetv1",
+            "alexnet",
+            "--json",
+            str(out),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    took = time.perf_counter() - start
+    cells = [cell for row in json.loads(out.read_text())["architectures"] for cell in row["latency"]]
+    return took, all(cell.get("samples", 0) >= 2 for cell in cells)
+
+
+def table(runs: dict[str, list[Run]]) -> str:
+    """One row a load: what came out, and how far from the quiet ratio."""
+    truth = quiet_ratio(runs)
+    lines = [
+        "| load | our ratio, reliable runs | spread | not reliable | wrong in silence | back to back | error |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, seen in runs.items():
+        ours, theirs = [run.ours for run in seen if run.reliable], [run.theirs for run in seen]
+        shown = f"{min(ours):.2f} to {max(ours):.2f} | {spread(ours):.1%}" if ours else "none | none"
+        worst = max(abs(ratio / truth - 1) for ratio in theirs)
+        lines.append(
+            f"| {name} | {shown} | {len(seen) - len(ours)} of {len(seen)} | {len(silent(seen, truth))} "
+            f"| {min(theirs):.2f} to {max(theirs):.2f} | {worst:.0%} |"
+        )
+    return "\n".join(lines)
+
+
+def quiet_ratio(runs: dict[str, list[Run]]) -> float:
+    """What the other runs are held against: NaN where the machine was never quiet."""
+    reliable = [run.ours for run in runs["quiet"] if run.reliable]
+    return median(reliable) if reliable else math.nan
+
+
+def spread(values: list[float]) -> float:
+    return (max(values) - min(values)) / median(values)
+
+
+def silent(seen: list[Run], truth: float) -> list[Run]:
+    """Runs that are wrong by more than 5 % and do not say so."""
+    return [run for run in seen if run.reliable and abs(run.ours / truth - 1) > 0.05]
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=10, help="runs under each load (default: 10)")
+    parser.add_argument("--seconds", type=float, default=8.0, help="time budget of one run (default: 8)")
+    parser.add_argument("--networks", nargs=2, default=["resnet50", "mobilenetv1"], metavar="NAME")
+    parser.add_argument("--smoke", action="store_true", help="a few seconds, no claims")
+    args = parser.parse_args()
+    if args.smoke:
+        args.runs, args.seconds, args.networks = 1, 1.0, ["resnet18@64", "mobilenetv1(width=0.25)@64"]
+    made = steps(args.networks)
+    runs = {}
+    for name, times in LOADS.items():
+        with load(times):
+            runs[name] = [one_run(made, args.seconds, seed) for seed in range(args.runs)]
+    extra = overhead(made[args.networks[1]], args.seconds)
+    print(f"{args.networks[0]} / {args.networks[1]}, batch 1, {args.runs} runs of {args.seconds:g} s\n")
+    print(table(runs))
+    print(f"\noverhead over a bare loop: {'not reliable' if extra is None else f'{extra:+.1%}'}")
+    if args.smoke:
+        return 0
+    if math.isnan(quiet_ratio(runs)):
+        print("FAILS: no run without load was reliable; this machine has other work")
+        return 1
+    return judge(runs, extra)
+
+
+def judge(runs: dict[str, list[Run]], extra: float | None) -> int:
+    """Print each claim with what was seen; 1 where one fails."""
+    import tempfile
+
+    truth, undisturbed = quiet_ratio(runs), [run for run in runs["quiet"] if run.reliable]
+    covered = sum(run.interval[0] <= truth <= run.interval[1] for run in undisturbed)
+    with tempfile.TemporaryDirectory() as folder:
+        took, shown = default_command(Path(folder))
+    quiet_spread = spread([run.ours for run in undisturbed])
+    wrong = sum(len(silent(seen, truth)) for seen in runs.values())
+    claims = [
+        (f"quiet ratios spread by {quiet_spread:.1%}, at most 5 %", quiet_spread <= 0.05),
+        (
+            f"the interval holds the median in {covered} of {len(runs['quiet'])}, at least 8 of 10",
+            covered >= 0.8 * len(runs["quiet"]),
+        ),
+        (f"wrong in silence: {wrong}, wanted none", wrong == 0),
+        (f"overhead {math.nan if extra is None else extra:+.1%}, within 2 %", extra is not None and abs(extra) <= 0.02),
+        (f"the default command took {took:.1f} s, at most 30", took <= 30),
+        ("each of its latencies has an interval", shown),
+    ]
+    for text, holds in claims:
+        print(f"{'holds' if holds else 'FAILS'}: {text}")
+    return 0 if all(holds for _, holds in claims) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
