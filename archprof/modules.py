@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,16 +35,20 @@ def walk(module: nn.Module) -> Parts:
     return parts
 
 
-def tensors_of(parts: Parts, table: str) -> dict[str, Any]:
-    """Parameters (`table` '_parameters') or buffers ('_buffers') by qualified name, shared ones once."""
-    found: dict[str, Any] = {}
-    seen: set[int] = set()
-    for path, part in parts:
-        for name, tensor in getattr(part, table).items():
-            if tensor is not None and id(tensor) not in seen:
-                seen.add(id(tensor))
-                found[f"{path}.{name}" if path else name] = tensor
-    return found
+class Owned:
+    """A module's parameters and buffers by qualified name, each once, under the first name that leads to it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parameters: dict[str, Any] = {}
+        self.buffers: dict[str, Any] = {}
+        seen: set[int] = set()
+        for path, part in parts:
+            prefix = f"{path}." if path else ""
+            for table, found in ((part._parameters, self.parameters), (part._buffers, self.buffers)):
+                for name, tensor in table.items():
+                    if tensor is not None and id(tensor) not in seen:
+                        seen.add(id(tensor))
+                        found[prefix + name] = tensor
 
 
 @contextmanager
@@ -81,15 +85,18 @@ def set_training(parts: Parts, training: bool) -> None:
                 part.__dict__["training"] = training
 
 
-def put_stand_ins(parts: Parts) -> None:
-    """Replace every parameter and buffer by a stand-in on meta, wherever a module holds it."""
+def put_stand_ins(parts: Parts, make: Callable[[Tensor], Tensor] = stand_in, on_meta: bool = False) -> None:
+    """Replace every parameter and buffer that has values by a stand-in on meta, wherever a module holds it.
+
+    With `on_meta`, replace those on meta instead, each by what `make` makes of it.
+    """
     made: dict[int, Tensor] = {}
     for _, part in parts:
         for table in (part._parameters, part._buffers):
             for name, tensor in table.items():
-                if tensor is not None and not tensor.is_meta:
+                if tensor is not None and tensor.is_meta is on_meta:
                     if id(tensor) not in made:
-                        made[id(tensor)] = stand_in(tensor)
+                        made[id(tensor)] = make(tensor)
                     table[name] = made[id(tensor)]  # type: ignore[assignment]
     if not made:
         return
@@ -99,6 +106,6 @@ def put_stand_ins(parts: Parts) -> None:
                 part.__dict__[name] = [made.get(id(item), item) for item in value]
 
 
-def any_real(tensors: Iterable[Tensor]) -> bool:
-    """Whether a tensor among them has values."""
-    return any(not tensor.is_meta for tensor in tensors)
+def any_real(owned: Owned) -> bool:
+    """Whether a parameter or buffer has values."""
+    return any([not tensor.is_meta for tensor in [*owned.parameters.values(), *owned.buffers.values()]])

@@ -68,8 +68,7 @@ class Uncounted:
     calls: int
 
 
-@dataclass(frozen=True)
-class ModuleCost:
+class ModuleCost(NamedTuple):
     """A module of the tree: its own parameters and buffers, its descendants' left out.
 
     A parameter owned by several modules is counted where it is met first. `outputs` are the elements of the first
