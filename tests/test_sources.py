@@ -235,6 +235,13 @@ def test_inputs_of_other_types(write, capsys):
     assert three == 3 * one
 
 
+def test_one_network_is_shown_with_inputs(write, capsys):
+    write(mynets=TEXT.replace("if ids", "print('called')\n            if ids"))
+    assert main(["show", "mynets:Tagger", "--input", "ids=int64[12]<1000", "--by", "type", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) and "called" in err
+
+
 def test_inputs_are_measured_as_described(write):
     write(mynets=TEXT)
     from archprof import input_spec
