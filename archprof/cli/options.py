@@ -118,6 +118,11 @@ def add_inputs(parser: Any) -> None:
     """What every network is given."""
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W",
                         help="for every network (default: each its own)")
+    add_input(parser)
+
+
+def add_input(parser: Any) -> None:
+    """--input, beside --input-shape."""
     parser.add_argument("--input", action="append", default=[], type=typed(input_spec.parse), metavar="INPUT",
                         help="an argument of forward, such as 'ids=int64[128]<30522'; once for each")
 

@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
         "archprof show mobilenetv1 --by type --markdown split.md",
     )
     options.add_one_model(parser)
+    options.add_input(parser)
     parser.add_argument("--by", default="layer", metavar="CUT", help="layer (default), type, op or module")
     parser.add_argument(
         "--depth",
@@ -37,12 +38,13 @@ def run(args: argparse.Namespace) -> int:
 
     spec.parse(args.model)
     layer_table.check_cut(args.by, args.sort)
+    inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
 
     from .. import counts, receptive
 
-    subject = counts.subject_of(args.model, args.input_shape)
+    subject = counts.subject_of(args.model, args.input_shape, inputs)
     profile, found = counts.recorded(subject, args.batch_size)
     if args.by == "layer":
         profile = receptive.with_fields(profile, found)
