@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from . import __version__, counts, published, sources, units
 from .errors import ArchprofError, BadOption
-from .measure import device, latency, quiet
+from .inputs import real_inputs
+from .measure import device, latency
 from .measure.conditions import Conditions
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
 from .timing import Latency
@@ -58,6 +60,7 @@ def compare(
     mode: str = "eval",
     optimizer: str = "sgd",
     input_shape: Shape | None = None,
+    inputs: Callable[[int], sources.Arguments] | None = None,
     latency: bool = True,
     time_budget: float = TIME_BUDGET_S,
     precision: float = 0.02,
@@ -69,7 +72,8 @@ def compare(
     """Count, and unless `latency` is False measure, several networks under the same conditions.
 
     `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
-    taken to `reference`, the last model by default. `time_budget` (seconds) bounds all measuring together.
+    taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
+    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget` (seconds) bounds all measuring together.
     `progress` is called with what is being done and the seconds that are left at most.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
@@ -83,7 +87,7 @@ def compare(
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BadOption(f"'{twice}' is named twice.", "Name each network once.")
-    run = _Run(conditions, sizes, input_shape, accuracies, dataset, progress)
+    run = _Run(conditions, sizes, input_shape, inputs, accuracies, dataset, progress)
     reference = _reference(reference, names)
     try:
         for subject in subjects:
@@ -95,6 +99,23 @@ def compare(
     except KeyboardInterrupt:
         raise Interrupted(run.comparison(subjects, reference, "interrupted: what was not reached is missing")) from None
     return run.comparison(subjects, reference)
+
+
+def counted(model: str | ModelSpec | nn.Module, *, input_shape: Shape | None = None,
+            inputs: Callable[[int], sources.Arguments] | None = None, accuracies: Sequence[Accuracy] = (),
+            dataset: str = "imagenet-1k") -> ArchitectureResult:
+    """One row of a comparison without measuring, at batch size 1, in a single pass: the cheapest that there is.
+
+    Unlike in `compare`, `memory` at several batch sizes is left out, and a name that cannot be resolved is the row's
+    error like any other.
+    """
+    try:
+        subject = _subject(model)
+    except ArchprofError as error:
+        name = str(getattr(model, "text", model))
+        return ArchitectureResult(name, name.partition(":")[0] if ":" in name else "zoo", error=str(error))
+    _Run(Conditions(), (), input_shape, inputs, accuracies, dataset, None).count(subject)
+    return subject.result
 
 
 def checked_batch_sizes(batch_sizes: Sequence[int]) -> tuple[int, ...]:
@@ -126,8 +147,10 @@ class _Run:
     """One comparison under way."""
 
     def __init__(self, conditions: Conditions, batch_sizes: tuple[int, ...], input_shape: Shape | None,
-                 accuracies: Sequence[Accuracy], dataset: str, progress: Callable[[str, float], None] | None) -> None:
-        self.conditions, self.batch_sizes, self.input_shape = conditions, batch_sizes, input_shape
+                 inputs: Callable[[int], sources.Arguments] | None, accuracies: Sequence[Accuracy], dataset: str,
+                 progress: Callable[[str, float], None] | None) -> None:
+        self.conditions, self.batch_sizes = conditions, batch_sizes
+        self.input_shape, self.inputs = input_shape, inputs
         self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
         self.warnings: list[str] = []
         self.sampling: dict[str, float] = {}  # how long and how exactly, where something was measured
@@ -141,7 +164,7 @@ class _Run:
     def count(self, subject: _Subject) -> None:
         """Fill in the static profile and memory at each batch size, or the error."""
         try:
-            prepared = counts.subject_of(subject.model, self.input_shape)
+            prepared = counts.subject_of(subject.model, self.input_shape, self.inputs)
             profile = counts.profile_of(prepared)
             memory = tuple(self.memory_at(prepared, size) for size in self.batch_sizes)
         except ArchprofError as error:
@@ -210,27 +233,33 @@ class _Run:
                 measured = latency.measure(
                     cells, sync=device.sync_for(self.conditions), time_budget=time_budget, precision=precision,
                     reference=reference, progress=lambda seen: self.tell(seen.doing, seen.left_s),
-                    witness=self.witness())
+                    witness=device.witness(self.conditions))
         except latency.Interrupted as stopped:
             self.keep(subjects, stopped.latencies | refused)
             raise
         self.keep(subjects, measured | refused)
-
-    def witness(self) -> quiet.Witness:
-        env = device.environment(self.conditions)
-        return quiet.Witness(threads=env["threads"], cpus=env["cpus"])
 
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
         """One prepared pass; the network is built once, when its first cell is reached."""
         if subject.module is None:
             subject.module = self.real_module(subject)
         assert subject.result.profile is not None
-        inputs = device.inputs(subject.result.profile.input_shape, batch_size, self.conditions)
-        return latency.forward_step(subject.module, inputs, self.conditions)
+        args, kwargs = self.real_inputs(subject, batch_size)
+        return latency.forward_step(subject.module, args, self.conditions, kwargs)
+
+    def real_inputs(self, subject: _Subject, batch_size: int) -> sources.Arguments:
+        """What the network is measured on: random where values do not matter, as described where they do."""
+        given = self.inputs or (subject.found.inputs if subject.found and self.input_shape is None else None)
+        if given is None:
+            assert subject.result.profile is not None
+            return device.inputs(subject.result.profile.input_shape, batch_size, self.conditions), {}
+        return device.moved(real_inputs(given(batch_size), torch.device("cpu")), self.conditions)
 
     def real_module(self, subject: _Subject) -> nn.Module:
         if subject.found is None:
             return device.materialise(subject.model, self.conditions, keep=True)
+        if subject.found.instance is not None:
+            return device.materialise(subject.found.instance, self.conditions, keep=True)
         return device.materialise(device.realistic(subject.found.build), self.conditions)
 
     def keep(self, subjects: list[_Subject], measured: dict[tuple[str, int], Latency]) -> None:

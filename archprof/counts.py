@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -53,6 +53,13 @@ class Subject:
     input_shape: Shape
     notes: tuple[str, ...] = ()
     found: sources.Found | None = None
+    inputs: Callable[[int], sources.Arguments] | None = None
+
+    def given(self, batch_size: int) -> sources.Arguments:
+        """What forward is called with at that batch size: as described, as the source knows, or one image."""
+        if self.inputs is not None:
+            return self.inputs(batch_size)
+        return default_inputs(self.module, batch_size, self.input_shape), {}
 
 
 def profile(
@@ -78,8 +85,8 @@ def profile(
         raise BadOption(f"mode {mode!r} is unknown;", "wanted: 'eval' or 'train'.")
     if type(batch_size) is not int or batch_size < 1:
         raise BadOption(f"batch size {batch_size!r} is not a positive whole number;", "wanted: such as 8.")
-    subject = subject_of(model, input_shape, shape_memory)
-    if inputs is None and kwargs is None:
+    subject = subject_of(model, input_shape, shape_memory=shape_memory)
+    if inputs is None and not kwargs:
         return profile_of(subject, batch_size, mode, shape_memory)
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
     return _profile(subject, args, kwargs or {}, mode, shape_memory)
@@ -94,15 +101,14 @@ def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
 def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
              shape_memory: ShapeMemory = SHARED) -> tuple[StaticProfile, Trace]:
     """The profile of a subject at its default input, and the pass that it was folded from."""
-    args = default_inputs(subject.module, batch_size, subject.input_shape)
-    found, notes = run(subject, args, {}, mode == "train", shape_memory)
-    return replace(_named(subject, found, notes, args, {}, mode), batch_size=batch_size), found
+    args, kwargs = subject.given(batch_size)
+    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+    return replace(_named(subject, found, notes, args, kwargs, mode), batch_size=batch_size), found
 
 
 def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
     """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
-    args = default_inputs(subject.module, batch_size, subject.input_shape)
-    return memory.peak(run(subject, args, {}, False, shape_memory)[0]).nbytes
+    return memory.peak(run(subject, *subject.given(batch_size), False, shape_memory)[0]).nbytes
 
 
 def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
@@ -110,9 +116,9 @@ def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: S
 
     (A batch norm over a single value per channel refuses to train, for one.)
     """
-    args = default_inputs(subject.module, batch_size, subject.input_shape)
     try:
-        found = trace(subject.module, *without_values((args,)), memory=shape_memory, training=True)
+        args, kwargs = without_values(subject.given(batch_size))
+        found = trace(subject.module, args, kwargs, memory=shape_memory, training=True)
     except Exception:
         return None
     return memory.saved_for_backward(found)
@@ -135,12 +141,23 @@ def _named(subject: Subject, found: Trace, notes: tuple[str, ...], args: tuple, 
 
 
 def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = None,
+               inputs: Callable[[int], sources.Arguments] | None = None,
                shape_memory: ShapeMemory = SHARED) -> Subject:
-    """The module to profile, on the meta device where it was built from a name."""
+    """The module to profile, on the meta device where it was built from a name.
+
+    `inputs` makes forward's arguments for a batch size; without it one tensor of `input_shape`, by default the
+    network's own, is assumed.
+    """
     if isinstance(model, nn.Module):
-        unwrapped = getattr(model, "_orig_mod", model)  # a compiled module counts as what it compiles
-        return Subject(unwrapped, type(unwrapped).__name__, "instance", tuple(input_shape or (3, 224, 224)))
+        unwrapped = _uncompiled(model)
+        return Subject(unwrapped, type(unwrapped).__name__, "instance", tuple(input_shape or (3, 224, 224)),
+                       inputs=inputs)
     found = sources.find(model)
+    shape = tuple(input_shape or found.input_shape)
+    if inputs is None and input_shape is None:
+        inputs = found.inputs
+    if found.instance is not None:
+        return Subject(_uncompiled(found.instance), found.name, found.source, shape, (), found, inputs)
     try:
         module, way = build_on_meta(found.make, shape_memory)
     except ArchprofError:
@@ -149,7 +166,12 @@ def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = N
         found.build()  # says what is wrong, without our mode in between
         raise BuildFailed(f"{found.name}: it cannot be built.") from None
     notes = () if way == "meta" else ("built with real weights: its constructor looks at their values",)
-    return Subject(module, found.name, found.source, tuple(input_shape or found.input_shape), notes, found)
+    return Subject(module, found.name, found.source, shape, notes, found, inputs)
+
+
+def _uncompiled(module: nn.Module) -> nn.Module:
+    """A compiled module counts as what it compiles."""
+    return getattr(module, "_orig_mod", module)
 
 
 def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
@@ -176,7 +198,7 @@ def _run_really(subject: Subject, args: tuple, kwargs: dict[str, Any], training:
         raise on_meta
     module = subject.module
     if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
-        if subject.found is None:
+        if subject.found is None or subject.found.instance is not None:
             raise on_meta
         module = subject.found.build()
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))

@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from .input_spec import InputSpec
 from .meta import stand_in
 from .records import Shape
+from .sources import Arguments
 
 
 def default_inputs(module: nn.Module, batch_size: int, input_shape: Shape) -> tuple[Tensor]:
     """One tensor (batch_size, *input_shape) on meta, in the type of the network's parameters (float32 without any)."""
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.float32)
     return (torch.empty((batch_size, *input_shape), dtype=dtype, device="meta"),)
+
+
+def given_inputs(specs: Iterable[InputSpec], batch_size: int) -> Arguments:
+    """Forward's arguments as described, the batch in front.
+
+    Floating-point tensors are on meta; whole numbers are real, drawn below their bound (0 without one), because
+    networks look at them; truth values are all True.
+    """
+    args: list[Tensor] = []
+    kwargs: dict[str, Tensor] = {}
+    for spec in specs:
+        tensor = _given(spec, (batch_size, *spec.shape))
+        if spec.name:
+            kwargs[spec.name] = tensor
+        else:
+            args.append(tensor)
+    return tuple(args), kwargs
+
+
+def _given(spec: InputSpec, shape: Shape) -> Tensor:
+    dtype = getattr(torch, spec.dtype)
+    if dtype.is_floating_point or dtype.is_complex:
+        return torch.empty(shape, dtype=dtype, device="meta")
+    if dtype is torch.bool:
+        return torch.ones(shape, dtype=dtype)
+    drawn = torch.Generator().manual_seed(0)
+    return torch.randint(0, spec.below or 1, shape, generator=drawn, dtype=dtype)
 
 
 def without_values(inputs: Any) -> Any:

@@ -223,7 +223,7 @@ class Comparison:
                 "archprof": self.archprof,
                 "environment": dict(self.environment),
                 "reference": self.reference,
-                "architectures": [_row_json(row) for row in self.architectures],
+                "architectures": [row_json(row) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
                 "warnings": list(self.warnings),
             },
@@ -234,7 +234,7 @@ class Comparison:
     def from_json(cls, text: str) -> Comparison:
         """Read back what `to_json` wrote. Raises BadFile for anything else, or for a newer schema."""
         try:
-            saved = json.loads(text)
+            saved = _joined_lines(text) or json.loads(text)
         except ValueError as reason:
             raise BadFile(f"not JSON: {reason}.", "A file written by 'archprof compare --json' is wanted.") from None
         if not isinstance(saved, dict) or "schema_version" not in saved:
@@ -307,18 +307,39 @@ def _plain(value: Any) -> Any:
 _NESTED = {"uncounted": Uncounted, "by_type": TypeCost, "layers": LayerCost, "modules": ModuleCost}
 
 
-def _row_json(row: ArchitectureResult) -> dict[str, Any]:
+#: Fields of StaticProfile with an entry for every operator call or module: a sweep leaves them out.
+BULKY = ("layers", "modules")
+
+
+def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """One entry of the documented JSON's "architectures", without the keys in `leave_out`."""
     out: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
     if row.profile is not None:
         profile = as_json(row.profile)
         for name in _NESTED:
             profile[name] = [as_json(item) for item in getattr(row.profile, name)]
-        out |= {key: value for key, value in profile.items() if key not in ("name", "source")}
+        out |= {key: value for key, value in profile.items() if key not in ("name", "source", *leave_out)}
     out["accuracy"] = [as_json(claim) for claim in row.accuracy]
     out["memory"] = [as_json(entry) for entry in row.memory]
     out["latency"] = [cell.to_json() for cell in row.latency]
     out["error"] = row.error
     return out
+
+
+def _joined_lines(text: str) -> dict[str, Any] | None:
+    """A sweep's lines (a header, then an entry a network; a later entry replaces an earlier one) as one comparison.
+
+    None for anything else. A last line that was cut off while it was written is passed over.
+    """
+    first, newline, rest = text.partition("\n")
+    if not newline or '"sweep"' not in first:
+        return None
+    header = json.loads(first)
+    if not isinstance(header, dict) or "sweep" not in header:
+        return None
+    complete = rest[: rest.rfind("\n") + 1].splitlines()
+    entries = {entry["name"]: entry for entry in map(json.loads, filter(str.strip, complete))}
+    return header | {"architectures": list(entries.values())}
 
 
 def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:

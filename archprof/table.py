@@ -172,6 +172,8 @@ def latency(comparison: Comparison) -> Table:
             if cell.error or cell.why:
                 mark = UNRELIABLE + " " if cell.measured and cell.why else ""
                 notes.append(f"{mark}{row.name}, batch {batch_size}: {cell.error or cell.why}")
+            elif cell.note:
+                notes.append(f"{row.name}, batch {batch_size}: {cell.note}")
     return Table(f"Latency of one forward pass, {conditions(comparison)}", tuple(columns), tuple(rows),
                  (*notes, *(ratio.sentence for ratio in comparison.ratios if ratio.batch_size == min(
                      r.batch_size for r in comparison.ratios))))

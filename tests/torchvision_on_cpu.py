@@ -20,13 +20,18 @@ _declarations: list[torch.library.Library] = []  # an operator lives as long as 
 
 def import_torchvision() -> ModuleType | None:
     """torchvision, or None where it is not installed."""
+    return importlib.import_module("torchvision") if declare() else None
+
+
+def declare() -> bool:
+    """Declare torchvision's operators where they cannot be loaded; False where torchvision is not installed."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
-        return None
+        return False
     package = Path(spec.origin).parent
     if not _operators_load(package):
         _declare_operators(package)
-    return importlib.import_module("torchvision")
+    return True
 
 
 def _operators_load(package: Path) -> bool:

@@ -18,8 +18,8 @@ def add(commands: Any) -> None:
                              "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json")
     parser.add_argument("models", nargs="+", metavar="MODEL",
                         help="such as resnet50, 'mobilenetv1(width=0.5)', resnet18@128")
-    parser.add_argument("--input-shape", type=options.typed(options.input_shape), metavar="C,H,W",
-                        help="for every network (default: each its own)")
+    options.add_inputs(parser)
+    parser.add_argument("--yes", action="store_true", help="do not ask before comparing many networks")
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
@@ -35,8 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
     for model in args.models:
         spec.parse(model)
+    inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
+    models = options.expanded(args.models, args.yes)
 
     from .. import comparison, published
     from .progress import progress
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     with progress() as tell:
         try:
             result, code = comparison.compare(
-                args.models, input_shape=args.input_shape, latency=not args.no_latency, reference=args.reference,
+                models, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency, reference=args.reference,
                 accuracies=published.read(args.accuracy) if args.accuracy else (), dataset=args.dataset,
                 progress=tell, **options.measuring(args)), 0
         except comparison.Interrupted as stopped:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from .. import input_spec
 from ..errors import ArchprofError, BadOption
+
+#: So many networks are compared without asking.
+MANY = 50
 
 
 def batch_sizes(text: str) -> tuple[int, ...]:
@@ -31,6 +36,38 @@ def input_shape(text: str) -> tuple[int, ...]:
     if not all(re.fullmatch(r"\s*[0-9]+\s*", part) and int(part) > 0 for part in parts):
         raise BadOption(f"input shape '{text}' is not a list of positive whole numbers;", "wanted: such as 3,224,224.")
     return tuple(int(part) for part in parts)
+
+
+def inputs(args: Any) -> Callable[[int], Any] | None:
+    """What --input describes, as a function of the batch size; None where it is not given. Imports no torch yet."""
+    specs = input_spec.checked(args.input)
+    if not specs:
+        return None
+    if args.input_shape:
+        raise BadOption("both --input and --input-shape are given;", "give either.")
+
+    def given(batch_size: int) -> Any:
+        from ..inputs import given_inputs
+
+        return given_inputs(specs, batch_size)
+
+    return given
+
+
+def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
+    """The models that are meant, wildcards resolved. More than MANY are asked about where there is somebody to ask."""
+    if not any(mark in pattern for pattern in patterns for mark in "*?"):
+        return list(patterns)
+    from ..sources import expand
+
+    models = expand(patterns)
+    print(f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
+          file=sys.stderr)
+    if len(models) > MANY and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+        print(f"Go on with all {len(models)}? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise BadOption("stopped: nothing was done.", "Narrow the pattern, or add --yes.")
+    return models
 
 
 def positive(text: str) -> float:
@@ -75,6 +112,14 @@ def command(commands: Any, name: str, run: Callable[[Any], int], summary: str, e
 def typed(parse: Callable[[str], Any]) -> Any:
     """`parse` as an argparse type."""
     return _Parsed(parse)
+
+
+def add_inputs(parser: Any) -> None:
+    """What every network is given."""
+    parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W",
+                        help="for every network (default: each its own)")
+    parser.add_argument("--input", action="append", default=[], type=typed(input_spec.parse), metavar="INPUT",
+                        help="an argument of forward, such as 'ids=int64[128]<30522'; once for each")
 
 
 def add_measuring(parser: Any) -> None:

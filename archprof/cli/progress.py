@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Protocol
 
 
@@ -16,10 +16,15 @@ class Tell(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Tell]:
-    """Show what is told until the block ends."""
-    if not sys.stderr.isatty():
-        yield _plain_lines()
-        return
+    """Show what is told until the block ends. What a network prints meanwhile goes to stderr: stdout is for results."""
+    with redirect_stdout(sys.stderr):
+        if not sys.stderr.isatty():
+            yield _plain_lines()
+            return
+        yield from _live_line()
+
+
+def _live_line() -> Iterator[Tell]:
     from rich.console import Console
 
     with Console(stderr=True).status("starting") as status:

@@ -16,12 +16,17 @@ from ..spec import ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
+#: What forward is called with: positional and keyword arguments.
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class Found:
     """A network that a source knows: `make` builds it, `input_shape` (C, H, W) is its default input.
 
-    `published` is the name under which accuracies are looked up; `family` groups networks in figures.
+    `published` is the name under which accuracies are looked up; `family` groups networks in figures. Where one
+    image is not what the network takes, `inputs` makes forward's arguments for a batch size. `instance` is set where
+    the network exists already and belongs to somebody else: it is looked at, never changed.
     """
 
     spec: ModelSpec
@@ -30,6 +35,8 @@ class Found:
     published: str = ""
     family: str = ""
     year: int | None = None
+    inputs: Callable[[int], Arguments] | None = None
+    instance: nn.Module | None = None
 
     @property
     def name(self) -> str:

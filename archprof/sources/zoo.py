@@ -29,3 +29,10 @@ def find(spec: ModelSpec) -> Found:
         raise BadOption(f"{architecture.name}: in_channels={channels} is not a positive number.")
     return Found(spec, functools.partial(architecture.build, **options), (channels, height, width),
                  published=architecture.name, family=architecture.family, year=architecture.year)
+
+
+def names() -> list[str]:
+    """Every network of the zoo, in natural order."""
+    from .. import zoo
+
+    return list(zoo.architectures())

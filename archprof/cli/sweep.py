@@ -1,0 +1,56 @@
+"""archprof sweep: thousands of networks into one file, a line as each finishes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from . import options
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = options.command(commands, "sweep", run, "Many networks into one file, resumable.",
+                             "archprof sweep 'timm:*' -o sweep.jsonl --jobs 2 --no-latency")
+    parser.add_argument("models", nargs="+", metavar="PATTERN", help="such as 'timm:*', 'torchvision:resnet*', resnet50")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE",
+                        help="JSON lines; networks that it holds already are passed over")
+    parser.add_argument("--jobs", type=options.typed(options.whole), default=1, metavar="N",
+                        help="processes that count; measuring never runs side by side (default: 1)")
+    parser.add_argument("--timeout", type=options.typed(options.positive), default=120.0, metavar="SECONDS",
+                        help="for one network, then it is given up (default: 120)")
+    parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
+    options.add_inputs(parser)
+    options.add_measuring(parser)
+    parser.set_defaults(time_budget=2.0, batch_sizes=(1,))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Expand, sweep, sum up; 1 where no network could be profiled."""
+    from .. import input_spec, spec, sweep
+    from ..errors import BadOption
+    from ..render import files
+    from .progress import progress
+
+    for pattern in args.models:
+        spec.parse(pattern)
+    inputs = input_spec.checked(args.input)
+    if args.output == files.STDOUT:
+        raise BadOption("a sweep is resumed from its file, so stdout will not do;", "name a file.")
+    files.check([args.output])
+    models = options.expanded(args.models, yes=True)
+    measuring = None if args.no_latency else options.measuring(args)
+    conditions = sweep.Conditions(args.input_shape, inputs, measuring)
+    try:
+        with progress() as tell:
+            summary = sweep.sweep(models, args.output, conditions, jobs=args.jobs, timeout=args.timeout, progress=tell)
+    except KeyboardInterrupt:
+        print(f"archprof: interrupted; the same command goes on from {args.output}", file=sys.stderr)
+        return 130
+    for _, error in summary.failed:
+        print(f"archprof: {error}", file=sys.stderr)
+    earlier = f" ({summary.earlier} of them earlier)" if summary.earlier else ""
+    print(f"{summary.profiled} of {summary.asked} networks profiled{earlier}, {len(summary.failed)} with an error, "
+          f"in {summary.seconds:.1f} s: {args.output}")
+    return 0 if summary.profiled else 1
