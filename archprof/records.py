@@ -207,6 +207,12 @@ class Comparison:
         return tuple(sorted({cell.batch_size for row in self.architectures for cell in row.latency}))
 
     @property
+    def dataset(self) -> str:
+        """The dataset whose accuracy to show: the one on which most of the networks have a claim."""
+        known = [name for row in self.architectures for name in dict.fromkeys(a.dataset for a in row.accuracy)]
+        return max(dict.fromkeys(known), key=known.count, default="imagenet-1k")
+
+    @property
     def ratios(self) -> tuple[Ratio, ...]:
         """Latency of each architecture over the reference's, per batch size, where both were measured."""
         cells = {row.name: row.latency for row in self.architectures}

@@ -158,6 +158,26 @@ class Page:
     def colour(self, row: Row) -> str:
         return self.styles[row.family].colour
 
+    @cached_property
+    def looks(self) -> dict[str, style.FamilyStyle]:
+        """Style by name, for figures that must tell the members of a family apart: shades of its colour.
+
+        Where there is one family alone, colours of their own. Judged over the whole comparison too.
+        """
+        families: dict[str, list[str]] = {}
+        for row in self.comparison.architectures:
+            families.setdefault(family_of(row.name, row.family), []).append(row.name)
+        if len(families) == 1:
+            return style.styles_apart([row.name for row in self.comparison.architectures])
+        return {
+            name: style.shaded(self.styles[family], place, len(names))
+            for family, names in families.items()
+            for place, name in enumerate(names)
+        }
+
+    def look(self, row: Row) -> style.FamilyStyle:
+        return self.looks[row.name]
+
     def edge(self, colour: str) -> str:
         """An outline for `colour` that stands out from the paper."""
         return style.mixed(colour, self.theme.ink, 0.4)
@@ -290,14 +310,15 @@ class Page:
     def text_width(self, text: str, size: float, weight: str = "normal") -> float:
         """Inches that one line of text takes."""
         words = text.split(" ")
-        widths = [_word_inches(word, size, weight) for word in words]
-        return sum(widths) + (len(words) - 1) * _space_inches(size, weight)
+        widths = [_word_inches(word, size, weight, self.figure.dpi) for word in words]
+        return sum(widths) + (len(words) - 1) * _space_inches(size, weight, self.figure.dpi)
 
     def _wrapped(self, text: str, size: float, room: float, weight: str = "normal") -> str:
         lines: list[str] = []
-        space, left = _space_inches(size, weight), 0.0
+        space, left = _space_inches(size, weight, self.figure.dpi), 0.0
+        room *= 0.99  # glyphs sit on whole pixels, so that a line is a little longer than its words
         for word in text.split():
-            width = _word_inches(word, size, weight)
+            width = _word_inches(word, size, weight, self.figure.dpi)
             if lines and space + width <= left:
                 lines[-1] += f" {word}"
                 left -= space + width
@@ -337,13 +358,11 @@ class Page:
 
 
 @lru_cache(maxsize=4096)
-def _word_inches(word: str, size: float, weight: str) -> float:
+def _word_inches(word: str, size: float, weight: str, dpi: float) -> float:
     """Laying out text is slow, and figures of one comparison share most of their words."""
-    dpi = 288  # fine enough that hinting does not matter
-    renderer = RendererAgg(1, 1, dpi)
     font = FontProperties(family=style.FONT, size=size, weight=weight)
-    return float(renderer.get_text_width_height_descent(word, font, False)[0]) / dpi
+    return float(RendererAgg(1, 1, dpi).get_text_width_height_descent(word, font, False)[0]) / dpi
 
 
-def _space_inches(size: float, weight: str) -> float:
-    return _word_inches("n n", size, weight) - 2 * _word_inches("n", size, weight)
+def _space_inches(size: float, weight: str, dpi: float) -> float:
+    return _word_inches("n n", size, weight, dpi) - 2 * _word_inches("n", size, weight, dpi)
