@@ -79,8 +79,9 @@ def static(comparison: Comparison) -> Table:
     )
     sources: dict[tuple[str, str, str, str], int] = {}
     rows = tuple(_static_row(row, comparison.dataset, sources) for row in comparison.architectures)
-    return Table(f"Static cost, {_inputs(comparison)}", columns, rows,
-                 (*_counting_notes(comparison), *(f"[{n}] {_source(*key)}" for key, n in sources.items())))
+    notes = _counting_notes(comparison) + _other_inputs(comparison)
+    notes += [f"[{n}] {_source(*key)}" for key, n in sources.items()]
+    return Table(f"Static cost, {_inputs(comparison)}", columns, rows, tuple(notes))
 
 
 def _static_row(
@@ -135,17 +136,18 @@ def _counting_notes(comparison: Comparison) -> list[str]:
             listed = ", ".join(f"{item.op} ({item.calls} {'call' if item.calls == 1 else 'calls'})"
                                for item in row.profile.uncounted)
             notes.append(f"{UNCOUNTED} {row.name}: no formula for {listed}; their mult-adds are left out.")
-        if different := _own_input(row, comparison):
-            notes.append(different)
         notes += [f"{row.name}: {note}." for note in row.profile.notes]
     return notes
 
 
-def _own_input(row: ArchitectureResult, comparison: Comparison) -> str:
+def _other_inputs(comparison: Comparison) -> list[str]:
+    """Who was counted with another input than most, input by input."""
     usual = _usual_input(comparison)
-    if row.profile is None or (row.profile.batch_size, row.profile.input_shape) == usual:
-        return ""
-    return f"{row.name}: input {'x'.join(map(str, row.profile.input_shape))}."
+    others: dict[tuple[int, ...], list[str]] = {}
+    for row in comparison.architectures:
+        if row.profile and (row.profile.batch_size, row.profile.input_shape) != usual:
+            others.setdefault(row.profile.input_shape, []).append(row.name)
+    return [f"Input {'x'.join(map(str, shape))}: {', '.join(names)}." for shape, names in others.items()]
 
 
 def shares(comparison: Comparison) -> Table:
@@ -163,7 +165,7 @@ def shares(comparison: Comparison) -> Table:
          _left(record.separable_macs, record.macs, known), _left(record.separable_parameters, record.parameters, known))
         for record, known in records)
     return Table("Where the mult-adds are", columns, rows, (
-        "If separable: every dense KxK convolution as depthwise + pointwise, by the formula; in brackets what is left.",))
+        "If separable: every dense KxK convolution as depthwise + pointwise, by the formula; in brackets the rest.",))
 
 
 def counted_shares(comparison: Comparison) -> list[tuple[Shares, bool]]:

@@ -25,12 +25,13 @@ from archprof.timing import Block, Latency
 
 
 def profile(name, parameters, macs, **more):
-    return StaticProfile(**dict(
+    usual = StaticProfile(
         name=name, source="zoo", input_shape=(3, 32, 32), batch_size=1, parameters=parameters,
         trainable_parameters=parameters, buffers=0, macs=macs, activations=macs // 100, parameter_bytes=4 * parameters,
         buffer_bytes=0, peak_activation_bytes=3 * 2**20, training_activation_bytes=5 * 2**20,
         by_type=(TypeCost("conv 3x3", parameters, macs, 1),),
-        layers=(LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 8, 32, 32), macs),)) | more)
+        layers=(LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 8, 32, 32), macs),))
+    return replace(usual, **more)
 
 
 def times(seconds, **more):
@@ -77,10 +78,10 @@ gone: gone cannot be built: no.
 [1] top-1 on imagenet-1k: Doe 2020, table 1, single crop, https://example.org/big""".strip()
 
 
-WORKED = dict(  # one 3x3 convolution from 3 to 16 channels at 32x32: 442,368 mult-adds, 76,800 if separable
-    by_type=(TypeCost("conv 3x3", 432, 442_368, 1, 432), TypeCost("fully connected", 568, 57_632, 1, 568)),
-    layers=(LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 16, 32, 32), 442_368, weights=432,
-                      kernel=(3, 3)),))
+WORKED = {  # one 3x3 convolution from 3 to 16 channels at 32x32: 442,368 mult-adds, 76,800 if separable
+    "by_type": (TypeCost("conv 3x3", 432, 442_368, 1, 432), TypeCost("fully connected", 568, 57_632, 1, 568)),
+    "layers": (LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 16, 32, 32), 442_368, weights=432,
+                         kernel=(3, 3)),)}
 
 
 def test_shares_by_kind_of_layer_and_what_separable_convolutions_would_leave():
@@ -96,7 +97,7 @@ Where the mult-adds are
  worked         0.00 %      0.00 %     88.47 %           11.53 %           134 k (26.9 %)          643 (64.3 %)
  swept          0.00 %      0.00 %     88.47 %           11.53 %                        —                     —
 
-If separable: every dense KxK convolution as depthwise + pointwise, by the formula; in brackets what is left.
+If separable: every dense KxK convolution as depthwise + pointwise, by the formula; in brackets the rest.
 """.strip()
 
 
