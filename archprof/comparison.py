@@ -154,6 +154,7 @@ class _Run:
         self.input_shape, self.inputs = input_shape, inputs
         self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
         self.warnings: list[str] = []
+        self.sampling: dict[str, float] = {}  # how long and how exactly, where something was measured
 
     def tell(self, doing: str, left_s: float = 0.0) -> None:
         if self.progress is not None:
@@ -215,6 +216,7 @@ class _Run:
 
     def measure(self, subjects: list[_Subject], time_budget: float, precision: float, reference: str | None) -> None:
         """Measure every network that was counted, all of them in turn; results go into the subjects."""
+        self.sampling = {"time_budget_s": time_budget, "precision": precision}
         have = device.available_bytes(self.conditions)
         cells, refused = [], {}
         for subject in subjects:
@@ -271,7 +273,7 @@ class _Run:
 
     def comparison(self, subjects: list[_Subject], reference: str | None, *warnings: str) -> Comparison:
         return Comparison(
-            environment=device.environment(self.conditions),
+            environment=device.environment(self.conditions) | self.sampling,
             architectures=tuple(subject.result for subject in subjects),
             reference=reference,
             warnings=(*self.warnings, *warnings),

@@ -206,14 +206,23 @@ class Comparison:
         return tuple(sorted({cell.batch_size for row in self.architectures for cell in row.latency}))
 
     @property
+    def dataset(self) -> str:
+        """The dataset whose accuracy to show: the one on which most of the networks have a claim."""
+        known = [name for row in self.architectures for name in dict.fromkeys(a.dataset for a in row.accuracy)]
+        return max(dict.fromkeys(known), key=known.count, default="imagenet-1k")
+
+    @property
     def ratios(self) -> tuple[Ratio, ...]:
         """Latency of each architecture over the reference's, per batch size, where both were measured."""
         cells = {row.name: row.latency for row in self.architectures}
         return ratios_to(self.reference, cells) if self.reference in cells else ()
 
-    def to_json(self, indent: int | None = 2) -> str:
-        """The documented JSON (schema_version 1); machine output never depends on display options."""
-        return json.dumps(
+    def to_json(self) -> str:
+        """The documented JSON (schema_version 1); machine output never depends on display options.
+
+        Each layer, module and measurement is a line of its own, so that a changed one is a changed line.
+        """
+        return _json_lines(
             {
                 "schema_version": SCHEMA_VERSION,
                 "archprof": self.archprof,
@@ -223,8 +232,7 @@ class Comparison:
                 "ratios": [as_json(ratio) for ratio in self.ratios],
                 "warnings": list(self.warnings),
             },
-            indent=indent,
-            allow_nan=False,
+            levels=4,
         )
 
     @classmethod
@@ -272,6 +280,19 @@ class Comparison:
         from .table import tables
 
         return html(tables(self))
+
+
+def _json_lines(value: Any, levels: int, indent: str = "") -> str:
+    """JSON with one line an item for that many levels, what lies deeper on one line: small, and quick to write."""
+    if not levels or not value or not isinstance(value, dict | list):
+        return json.dumps(value, allow_nan=False)
+    inner = indent + " "
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {_json_lines(item, levels - 1, inner)}" for key, item in value.items()]
+    else:
+        items = [_json_lines(item, levels - 1, inner) for item in value]
+    ends = "{}" if isinstance(value, dict) else "[]"
+    return f"{ends[0]}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{ends[1]}"
 
 
 def as_json(record: Any) -> dict[str, Any]:

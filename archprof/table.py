@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from . import units
 from .records import Accuracy, ArchitectureResult, Comparison
+from .separable.records import KINDS, Shares
+from .separable.records import shares as shares_of
 from .timing import Latency
 
 UNCOUNTED, UNRELIABLE = "*", "~"
@@ -78,19 +80,22 @@ def static(comparison: Comparison) -> Table:
         Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
         Column("top1", "Top-1 %", "percent", "more"),
     )
-    sources: dict[tuple[str, str, str], int] = {}
-    rows = tuple(_static_row(row, sources) for row in comparison.architectures)
-    return Table(f"Static cost, {_inputs(comparison)}", columns, rows,
-                 (*_counting_notes(comparison), *(f"[{n}] {_source(*key)}" for key, n in sources.items())))
+    sources: dict[tuple[str, str, str, str], int] = {}
+    rows = tuple(_static_row(row, comparison.dataset, sources) for row in comparison.architectures)
+    notes = _counting_notes(comparison) + _other_inputs(comparison)
+    notes += [f"[{n}] {_source(*key)}" for key, n in sources.items()]
+    return Table(f"Static cost, {_inputs(comparison)}", columns, rows, tuple(notes))
 
 
-def _static_row(row: ArchitectureResult, sources: dict[tuple[str, str, str], int]) -> tuple[Cell, ...]:
-    profile, claim = row.profile, row.top("top1")
+def _static_row(
+    row: ArchitectureResult, dataset: str, sources: dict[tuple[str, str, str, str], int]
+) -> tuple[Cell, ...]:
+    profile, claim = row.profile, row.top("top1", dataset)
     if profile is None:
         return (Cell(row.name), *(Cell(),) * 5, Cell())
     accuracy = Cell()
     if claim is not None:
-        place = sources.setdefault((claim.source, claim.protocol, claim.url), len(sources) + 1)
+        place = sources.setdefault((dataset, claim.source, claim.protocol, claim.url), len(sources) + 1)
         accuracy = Cell(claim.percent, f" [{place}]")
     return (
         Cell(row.name),
@@ -103,8 +108,8 @@ def _static_row(row: ArchitectureResult, sources: dict[tuple[str, str, str], int
     )
 
 
-def _source(source: str, protocol: str, url: str) -> str:
-    return f"top-1: {source}{f', {protocol}' if protocol else ''}, {url}"
+def _source(dataset: str, source: str, protocol: str, url: str) -> str:
+    return f"top-1 on {dataset}: {source}{f', {protocol}' if protocol else ''}, {url}"
 
 
 def _inputs(comparison: Comparison) -> str:
@@ -134,17 +139,62 @@ def _counting_notes(comparison: Comparison) -> list[str]:
             listed = ", ".join(f"{item.op} ({item.calls} {'call' if item.calls == 1 else 'calls'})"
                                for item in row.profile.uncounted)
             notes.append(f"{UNCOUNTED} {row.name}: no formula for {listed}; their mult-adds are left out.")
-        if different := _own_input(row, comparison):
-            notes.append(different)
         notes += [f"{row.name}: {note}." for note in row.profile.notes]
     return notes
 
 
-def _own_input(row: ArchitectureResult, comparison: Comparison) -> str:
+def _other_inputs(comparison: Comparison) -> list[str]:
+    """Who was counted with another input than most, input by input."""
     usual = _usual_input(comparison)
-    if row.profile is None or (row.profile.batch_size, row.profile.input_shape) == usual:
-        return ""
-    return f"{row.name}: input {'x'.join(map(str, row.profile.input_shape))}."
+    others: dict[tuple[int, ...], list[str]] = {}
+    for row in comparison.architectures:
+        if row.profile and (row.profile.batch_size, row.profile.input_shape) != usual:
+            others.setdefault(row.profile.input_shape, []).append(row.name)
+    return [f"Input {'x'.join(map(str, shape))}: {', '.join(names)}." for shape, names in others.items()]
+
+
+def shares(comparison: Comparison) -> Table:
+    """Share of mult-adds by kind of layer, and what rewriting as depthwise separable would leave."""
+    records = counted_shares(comparison)
+    kinds = kinds_of(records)
+    columns = (
+        Column("name", "Architecture"),
+        *(Column(kind, _capital(kind), "share") for kind in kinds),
+        Column("separable_macs", "Mult-Adds if separable", "count", "less"),
+        Column("separable_parameters", "Params if separable", "count", "less"),
+    )
+    rows = tuple(
+        (Cell(record.name), *(Cell(record.fraction(kind)) for kind in kinds),
+         _left(record.separable_macs, record.macs, known), _left(record.separable_parameters, record.parameters, known))
+        for record, known in records)
+    return Table("Where the mult-adds are", columns, rows, (
+        "If separable: every dense KxK convolution as depthwise + pointwise, by the formula; in brackets the rest.",))
+
+
+def counted_shares(comparison: Comparison) -> list[tuple[Shares, bool]]:
+    """`separable.shares` of every network counted, and whether its savings are known.
+
+    They need the single layers, which a sweep leaves out.
+    """
+    found = [(shares_of(row.profile), row.profile) for row in comparison.architectures
+             if row.profile is not None and row.profile.by_type]
+    return [(record, bool(profile.layers) or not record.fraction("dense KxK")) for record, profile in found]
+
+
+def kinds_of(records: list[tuple[Shares, bool]]) -> list[str]:
+    """The kinds of layer to show: 'other' only where some network has it."""
+    return [kind for kind, _ in KINDS if kind != "other" or any(
+        share.kind == kind and (share.macs or share.weights) for record, _ in records for share in record.kinds)]
+
+
+def _left(value: int, of: int, known: bool) -> Cell:
+    if not known or not of:
+        return Cell()
+    return Cell(value, text=f"{units.count(value)} ({units.percent(value / of, 1)})")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def latency(comparison: Comparison) -> Table:
@@ -177,7 +227,7 @@ def latency(comparison: Comparison) -> Table:
                 notes.append(f"{mark}{row.name}, batch {batch_size}: {cell.error or cell.why}")
             elif cell.note:
                 notes.append(f"{row.name}, batch {batch_size}: {cell.note}")
-    return Table(f"Latency of one forward pass, {conditions(comparison)}", tuple(columns), tuple(rows),
+    return Table(f"Latency of one {what_is_timed(comparison)}, {conditions(comparison)}", tuple(columns), tuple(rows),
                  (*notes, *(ratio.sentence for ratio in comparison.ratios if ratio.batch_size == min(
                      r.batch_size for r in comparison.ratios))))
 
@@ -192,6 +242,14 @@ def _time_cells(cell: Latency) -> tuple[Cell, Cell, Cell]:
             Cell(cell.throughput, mark))
 
 
+def what_is_timed(comparison: Comparison) -> str:
+    """'forward pass', or 'training step (adam)'."""
+    env = comparison.environment
+    if env.get("mode") != "train":
+        return "forward pass"
+    return f"training step ({env['optimizer']})" if env.get("optimizer") else "training step"
+
+
 def conditions(comparison: Comparison) -> str:
     """What was measured on, in words: 'cpu (AMD EPYC), 2 threads, float32, torch 2.13.0'."""
     env = comparison.environment
@@ -204,8 +262,11 @@ def conditions(comparison: Comparison) -> str:
 
 
 def tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Everything that the comparison holds: static cost, then latency where it was measured."""
+    """Everything that the comparison holds: static cost, where it is, then latency where it was measured."""
     found = [static(comparison)]
+    where = shares(comparison)
+    if where.rows:
+        found.append(where)
     if comparison.batch_sizes:
         found.append(latency(comparison))
     return tuple(found)
@@ -227,7 +288,7 @@ def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
         flat["input_shape"] = "x".join(map(str, profile.input_shape)) if profile else None
         flat["uncounted"] = sum(item.calls for item in profile.uncounted) if profile else None
         for metric in ("top1", "top5"):
-            claim: Accuracy | None = row.top(metric)
+            claim: Accuracy | None = row.top(metric, comparison.dataset)
             flat[metric] = claim.percent if claim else None
             flat[f"{metric}_source"] = claim.source if claim else None
         for batch_size in comparison.batch_sizes:

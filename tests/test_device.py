@@ -192,3 +192,21 @@ def test_weights_larger_than_the_pool_go_round_it():
     made = weights.fill(nn.Linear(1100, 1000, bias=False))
     flat = made.weight.flatten()
     assert torch.equal(flat[weights.POOL :], flat[: flat.numel() - weights.POOL])
+
+
+def test_variables_that_change_times_are_kept_and_paths_are_not():
+    seen = {
+        "OMP_NUM_THREADS": "2",
+        "KMP_AFFINITY": "granularity=fine,compact,1,0",
+        "MKL_VERBOSE_OUTPUT_FILE": "/home/somebody/mkl.log",
+        "DNNL_JIT_PROFILE": "C:\\Users\\somebody",
+        "TORCHINDUCTOR_CACHE_DIR": "/tmp/cache",
+        "HOME": "/home/somebody",
+        "LD_PRELOAD": "/usr/lib/libjemalloc.so.2 /home/somebody/libiomp5.so",
+    }
+    assert device.library_variables(seen) == {
+        "KMP_AFFINITY": "granularity=fine,compact,1,0",
+        "LD_PRELOAD": "libjemalloc.so.2 libiomp5.so",
+        "OMP_NUM_THREADS": "2",
+    }
+    assert device.library_variables({}) == {}
