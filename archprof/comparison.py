@@ -15,6 +15,8 @@ from .errors import ArchprofError, BadOption
 from .inputs import real_inputs
 from .measure import device, latency
 from .measure.conditions import Conditions
+from .measure.device import check_available
+from .measure.latency import check_sampling
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
 from .timing import Latency
 
@@ -79,8 +81,11 @@ def compare(
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
     row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.
     """
-    conditions = Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
-                            cuda_graph=cuda_graph, mode=mode, optimizer=optimizer)
+    conditions = check_available(
+        Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
+                   cuda_graph=cuda_graph, mode=mode, optimizer=optimizer))
+    if latency:
+        check_sampling(time_budget, precision)
     sizes = checked_batch_sizes(batch_sizes)
     subjects = [_subject(model) for model in models]
     names = [subject.result.name for subject in subjects]

@@ -174,17 +174,18 @@ def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
     if target.exists() and target.stat().st_size:
         entries = _resumed(target, conditions)
         return entries, target.open("a", encoding="utf-8")
+    from .measure import device
+    from .measure.conditions import Conditions as Measuring
+
+    asked = {key: value for key, value in (conditions.measuring or {}).items()
+             if key in Measuring.__dataclass_fields__}
+    measuring = device.check_available(Measuring(**asked))
     try:
         out = target.open("w", encoding="utf-8")
     except OSError as error:
         raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
-    from .measure import device
-    from .measure.conditions import Conditions as Measuring
-
-    measuring = {key: value for key, value in (conditions.measuring or {}).items()
-                 if key in Measuring.__dataclass_fields__}
     out.write(json.dumps({"schema_version": SCHEMA_VERSION, "archprof": __version__, "sweep": conditions.header(),
-                          "environment": device.environment(Measuring(**measuring))}) + "\n")
+                          "environment": device.environment(measuring)}) + "\n")
     out.flush()
     return {}, out
 

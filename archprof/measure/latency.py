@@ -23,7 +23,7 @@ from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
 from .verdicts import half_width, judged
 
-__all__ = ["Cell", "Interrupted", "Key", "Progress", "forward_step", "measure"]
+__all__ = ["Cell", "Interrupted", "Key", "Progress", "check_sampling", "forward_step", "measure"]
 
 #: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
 #: 10 GB/s: 3 ms) and what a clock takes to step.
@@ -136,14 +136,19 @@ def measure(
     a GPU passes queue up within one. Without a `witness` no block is called disturbed. Raises BadOption for a
     precision or a budget that is not positive, Interrupted on Ctrl-C.
     """
-    if not time_budget > 0:
-        raise BadOption(f"time budget is {time_budget:g} s;", "wanted: more than 0 seconds.")
-    if not 0 < precision < 1:
-        raise BadOption(f"precision is {precision:g};", "wanted: a fraction between 0 and 1, such as 0.02.")
+    check_sampling(time_budget, precision)
     sampling = _Sampling(
         clock, sync, time_budget, precision, reference, progress, witness, shuffle or random.Random(0)
     )
     return sampling.run(list(cells))
+
+
+def check_sampling(time_budget: float, precision: float) -> None:
+    """Raise BadOption for a time budget (seconds) or a precision (a fraction) that makes no sense."""
+    if not time_budget > 0:
+        raise BadOption(f"time budget is {time_budget:g} s;", "wanted: more than 0 seconds.")
+    if not 0 < precision < 1:
+        raise BadOption(f"precision is {precision:g};", "wanted: a fraction between 0 and 1, such as 0.02.")
 
 
 @dataclass
