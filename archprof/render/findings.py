@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .. import fits, units
+from .. import least_squares, units
 from ..records import ArchitectureResult, Comparison, StaticProfile
 from ..timing import Latency, ratio_of
 from .figures import usual_batch_size
@@ -159,7 +159,7 @@ def _linear_in_operations(comparison: Comparison) -> Answer | None:
     size = usual_batch_size(comparison)
     if size is None:
         return None
-    found = [fit for fit in fits.fits(comparison) if fit.batch_size == size and fit.r2 is not None]
+    found = [fit for fit in least_squares.fits(comparison) if fit.batch_size == size and fit.r2 is not None]
     if not found:
         return None
     said = "; ".join(

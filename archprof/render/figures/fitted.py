@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ... import fits, units
+from ... import least_squares, units
 from . import axes
 from .labels import beside_points
 from .measures import MEASURES, complete, reliable, usual_batch_size
@@ -54,7 +54,7 @@ def ops_latency(page: Page) -> None:
                     gid=f"points {family}",
                 )
         fitted = [i for i in members if trusted[i]]
-        fit = fits.line([xs[i] for i in fitted], [ys[i] for i in fitted])
+        fit = least_squares.line([xs[i] for i in fitted], [ys[i] for i in fitted])
         if fit:
             ends = [min(xs[i] for i in fitted), max(xs[i] for i in fitted)]
             heights = [fit.intercept + fit.slope * x for x in ends]
@@ -84,7 +84,7 @@ def ops_latency(page: Page) -> None:
     )
 
 
-def _fit_words(fit: fits.Line | None) -> str:
+def _fit_words(fit: least_squares.Line | None) -> str:
     if fit is None:
         return ""
     slope = f": {units.significant(fit.slope, 3)} ms/G"

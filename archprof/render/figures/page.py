@@ -18,6 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
 from ...errors import BadOption
+from ...families import family_of
 from ...records import Comparison
 from . import style
 from .conditions import conditions
@@ -142,7 +143,7 @@ class Page:
     @cached_property
     def styles(self) -> dict[str, style.FamilyStyle]:
         """Style by family. Judged over the whole comparison, so that --only recolours nothing."""
-        return style.styles_for([style.family_of(r.name, r.family) for r in self.comparison.architectures])
+        return style.styles_for([family_of(r.name, r.family) for r in self.comparison.architectures])
 
     def colour(self, row: Row) -> str:
         return self.styles[row.family].colour

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ...errors import BadOption, did_you_mean
+from ...families import family_of
 from ...records import ArchitectureResult, Comparison
 from .options import FigureOptions
-from .style import family_of
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -43,17 +42,18 @@ class FamilyStyle:
     marker: str
 
 
-#: Fixed, so that a family looks the same in every figure. The first key found in a family's name decides.
+#: Fixed, so that a family (`families.family_of`) looks the same in every figure.
 FAMILIES = {
     "alexnet": FamilyStyle(GREY, "s"),
     "vgg": FamilyStyle(VERMILLION, "o"),
-    "googlenet": FamilyStyle(BLUE, "^"),
     "inception": FamilyStyle(BLUE, "^"),
     "resnext": FamilyStyle(GREEN, "P"),
     "resnet": FamilyStyle(GREEN, "D"),
     "densenet": FamilyStyle(PURPLE, "v"),
     "squeezenet": FamilyStyle(ORANGE, "h"),
     "mobilenet": FamilyStyle(SKY, "X"),
+    "mobilenet (standard)": FamilyStyle(ORANGE, "p"),
+    "plain": FamilyStyle(VERMILLION, "s"),
     "nin": FamilyStyle(GREY, "<"),
     "enet": FamilyStyle(GREY, ">"),
 }
@@ -62,24 +62,6 @@ _SPARE = [
     for marker in ("p", "8", "d", "*", "H")
     for colour in (BLUE, ORANGE, PURPLE, GREEN, VERMILLION, SKY, GREY)
 ]
-
-
-def family_of(name: str, family: str = "") -> str:
-    """The family that colours and fits go by: a known one in `name` or in `family`, else `family` or the
-    name's stem.
-
-    'mobilenetv1' and 'mobilenetv2' are one family; 'torchvision:regnet_y_400mf' is of the family 'regnet'.
-    """
-    for text in (name, family):
-        words = [word for word in re.split("[^a-z]+", text.rpartition(":")[2].lower()) if word]
-        for candidates in (words[:1], words):
-            known = next((key for key in FAMILIES for word in candidates if word.startswith(key)), None)
-            if known:
-                return "inception" if known == "googlenet" else known
-    if family:
-        return family
-    stem = re.match(r"[A-Za-z]+", name.rpartition(":")[2])
-    return stem[0].lower() if stem else name
 
 
 def styles_for(families: Iterable[str]) -> dict[str, FamilyStyle]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from . import units
+from .families import family_of
 from .records import ArchitectureResult, Comparison
 
 
@@ -79,10 +80,11 @@ def fits(comparison: Comparison) -> tuple[Fit, ...]:
     """
     found = []
     for batch_size in comparison.batch_sizes:
-        for family in dict.fromkeys(row.family for row in comparison.architectures):
-            rows = [
-                row for row in comparison.architectures if row.family == family and _usable(row, batch_size)
-            ]
+        families: dict[str, list[ArchitectureResult]] = {}
+        for row in comparison.architectures:
+            if _usable(row, batch_size):
+                families.setdefault(family_of(row.name, row.family), []).append(row)
+        for family, rows in families.items():
             fitted = line(
                 [macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows]
             )
