@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .records import Shape
-from .shapes import Op
+
+if TYPE_CHECKING:
+    from .shapes import Op
 
 #: Operators that only rename or hand on memory: no row of a layer table.
 _NOT_LAYERS = frozenset("""

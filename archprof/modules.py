@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,15 +81,18 @@ def set_training(parts: Parts, training: bool) -> None:
                 part.__dict__["training"] = training
 
 
-def put_stand_ins(parts: Parts) -> None:
-    """Replace every parameter and buffer by a stand-in on meta, wherever a module holds it."""
+def put_stand_ins(parts: Parts, make: Callable[[Tensor], Tensor] = stand_in, on_meta: bool = False) -> None:
+    """Replace every parameter and buffer that has values by a stand-in on meta, wherever a module holds it.
+
+    With `on_meta`, replace those on meta instead, each by what `make` makes of it.
+    """
     made: dict[int, Tensor] = {}
     for _, part in parts:
         for table in (part._parameters, part._buffers):
             for name, tensor in table.items():
-                if tensor is not None and not tensor.is_meta:
+                if tensor is not None and tensor.is_meta is on_meta:
                     if id(tensor) not in made:
-                        made[id(tensor)] = stand_in(tensor)
+                        made[id(tensor)] = make(tensor)
                     table[name] = made[id(tensor)]  # type: ignore[assignment]
     if not made:
         return
