@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from .measure.conditions import Conditions
 from .measure.device import check_available
 from .measure.latency import check_sampling
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
-from .timing import Latency
+from .timing import Latency, Stopping
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -158,6 +159,7 @@ class _Run:
         self.input_shape, self.inputs = input_shape, inputs
         self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
         self.warnings: list[str] = []
+        self.stopping: Stopping | None = None
 
     def tell(self, doing: str, left_s: float = 0.0) -> None:
         if self.progress is not None:
@@ -231,6 +233,7 @@ class _Run:
                     cells.append(latency.Cell(*key, functools.partial(self.step, subject, size)))
         if not cells and not refused:
             return
+        began = time.perf_counter()
         try:
             with device.applied(self.conditions):
                 measured = latency.measure(
@@ -240,6 +243,7 @@ class _Run:
         except latency.Interrupted as stopped:
             self.keep(subjects, stopped.latencies | refused)
             raise
+        self.stopping = Stopping(precision, time_budget, time.perf_counter() - began)
         self.keep(subjects, measured | refused)
 
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
@@ -280,4 +284,5 @@ class _Run:
             reference=reference,
             warnings=(*self.warnings, *warnings),
             archprof=__version__,
+            stopping=self.stopping,
         )

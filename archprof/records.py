@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadFile
-from .timing import Latency, Ratio, ratios_to
+from .timing import Latency, Ratio, Stopping, ratios_to
 
 if TYPE_CHECKING:
     import pandas
@@ -192,7 +192,8 @@ class Comparison:
     """Several architectures side by side: the record that tables, figures, reports and budgets read.
 
     `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
-    about what was cut short or cannot be relied on.
+    about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
+    nothing was measured, or it was interrupted.
     """
 
     environment: Mapping[str, Any]
@@ -200,6 +201,7 @@ class Comparison:
     reference: str | None = None
     warnings: tuple[str, ...] = ()
     archprof: str = field(default="")
+    stopping: Stopping | None = None
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -222,6 +224,7 @@ class Comparison:
                 "reference": self.reference,
                 "architectures": [row_json(row) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
+                "stopping": as_json(self.stopping) if self.stopping else None,
                 "warnings": list(self.warnings),
             },
             indent=indent,
@@ -249,6 +252,7 @@ class Comparison:
                 reference=saved.get("reference"),
                 warnings=tuple(saved.get("warnings", ())),
                 archprof=saved.get("archprof", ""),
+                stopping=Stopping(**_known(Stopping, saved["stopping"])) if saved.get("stopping") else None,
             )
         except (KeyError, TypeError, AttributeError) as reason:
             raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None

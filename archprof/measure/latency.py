@@ -29,6 +29,10 @@ __all__ = ["Cell", "Interrupted", "Key", "Progress", "check_sampling", "forward_
 #: 10 GB/s: 3 ms) and what a clock takes to step.
 BLOCK_S = 0.05
 
+#: A block that is disturbed ends after so long: where threads wait for one another, a neighbour on one of the
+#: CPUs can make a pass a hundred times as long, and a block of many passes would use up the time budget.
+MOST_BLOCK_S = 4 * BLOCK_S
+
 #: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
 #: the caches. A pass as long as a block does that within itself.
 LEAD_IN_S = 0.01
@@ -263,7 +267,7 @@ class _Sampling:
         cold = best > 2 * self.expected(cell)
         steady, until = 0, self.clock() + self.time_budget * MOST_WARM_UP
         while steady < STEADY_PASSES and (cold or self.clock() + best <= until):
-            seconds = self.timed(step, 1)
+            seconds, _ = self.timed(step, 1)
             if cold:
                 self.start, cold = self.start + max(best - seconds, 0.0), False
             steady = 0 if seconds < best * (1 - FALLING) else steady + 1
@@ -309,11 +313,9 @@ class _Sampling:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            for _ in range(running.lead_in):
-                running.step()
-            self.sync()
+            self.timed(running.step, running.lead_in)
             before = self.witness.look() if self.witness else None
-            seconds = self.timed(running.step, running.passes)
+            seconds, passes = self.timed(running.step, running.passes)
             after = self.witness.look() if self.witness else None
         finally:
             if collecting:
@@ -322,16 +324,18 @@ class _Sampling:
         disturbed, found = None, None
         if self.witness and before and after:
             disturbed, found = self.witness.verdict(before, after)
-        return Block(seconds, running.passes, self.round, self.order, disturbed, found)
+        return Block(seconds, passes, self.round, self.order, disturbed, found)
 
-    def timed(self, step: Step, passes: int) -> float:
-        """Seconds of one pass, from `passes` in a row."""
+    def timed(self, step: Step, passes: int) -> tuple[float, int]:
+        """Seconds of one pass, from so many in a row, and how many it came to: it ends with MOST_BLOCK_S."""
         self.sync()
         start = self.clock()
-        for _ in range(passes):
+        done = 0
+        while done < passes and (not done or self.clock() - start < MOST_BLOCK_S):
             step()
+            done += 1
         self.sync()
-        return (self.clock() - start) / passes
+        return (self.clock() - start) / max(done, 1), done
 
     def at(self, batch_size: int) -> list[_Running]:
         return [running for running in self.alive if running.cell.batch_size == batch_size]
