@@ -8,13 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from . import __version__, counts, published, sources, units
 from .errors import ArchprofError, BadOption
-from .inputs import real_inputs
-from .measure import device, latency
+from .measure import device, latency, real
 from .measure.conditions import Conditions
 from .measure.device import check_available
 from .measure.latency import check_sampling
@@ -249,25 +247,11 @@ class _Run:
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
         """One prepared pass; the network is built once, when its first cell is reached."""
         if subject.module is None:
-            subject.module = self.real_module(subject)
+            subject.module = real.module(subject.model, subject.found, self.conditions)
         assert subject.result.profile is not None
-        args, kwargs = self.real_inputs(subject, batch_size)
-        return latency.forward_step(subject.module, args, self.conditions, kwargs)
-
-    def real_inputs(self, subject: _Subject, batch_size: int) -> sources.Arguments:
-        """What the network is measured on: random where values do not matter, as described where they do."""
         given = self.inputs or (subject.found.inputs if subject.found and self.input_shape is None else None)
-        if given is None:
-            assert subject.result.profile is not None
-            return device.inputs(subject.result.profile.input_shape, batch_size, self.conditions), {}
-        return device.moved(real_inputs(given(batch_size), torch.device("cpu")), self.conditions)
-
-    def real_module(self, subject: _Subject) -> nn.Module:
-        if subject.found is None:
-            return device.materialise(subject.model, self.conditions, keep=True)
-        if subject.found.instance is not None:
-            return device.materialise(subject.found.instance, self.conditions, keep=True)
-        return device.materialise(device.realistic(subject.found.build), self.conditions)
+        args, kwargs = real.inputs(given, subject.result.profile.input_shape, batch_size, self.conditions)
+        return latency.forward_step(subject.module, args, self.conditions, kwargs)
 
     def keep(self, subjects: list[_Subject], measured: dict[tuple[str, int], Latency]) -> None:
         for subject in subjects:

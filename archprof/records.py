@@ -30,7 +30,8 @@ class LayerCost(NamedTuple):
     `module` is the dotted path of the innermost module that was running ('' is the network itself).
     `macs` is None where the operator has no formula and is not known to be free. `parameters` counts
     the learned scalars that this call was the first to read, `weights` those of them that multiply (the
-    weight of a convolution or linear layer, not its bias). Shapes include the batch.
+    weight of a convolution or linear layer, not its bias). Shapes include the batch. `seconds` is the call's part of
+    a measured pass, None where nothing was measured.
     """
 
     module: str
@@ -46,6 +47,7 @@ class LayerCost(NamedTuple):
     kernel: Shape = ()
     stride: Shape = ()
     receptive_field: Shape = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ def test_the_json_has_the_documented_keys_and_is_read_back(scripted):
     assert {"dataset", "metric", "percent", "source", "url"} <= set(row["accuracy"][0])
     assert {"batch_size", "p50_s", "p90_s", "ci95_s", "samples", "throughput", "measured_peak_bytes", "reliable",
             "why", "error"} <= set(row["latency"][0])
-    assert {"batch_size", "architecture", "reference", "ratio", "ci95"} == set(saved["ratios"][0])
+    assert {"batch_size", "architecture", "reference", "ratio", "ci95", "reliable"} == set(saved["ratios"][0])
+    assert {"precision", "time_budget_s", "took_s"} == set(saved["stopping"])
     assert Comparison.from_json(result.to_json()) == result
     assert Comparison.from_json(result.to_json()).to_json() == result.to_json()
 
