@@ -17,16 +17,13 @@ from .measure.conditions import Conditions
 from .measure.device import check_available
 from .measure.latency import check_sampling
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
-from .timing import Latency, Stopping
+from .timing import TIME_BUDGET_S, Latency, Stopping
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
 
 #: Batch sizes measured when none are asked for: one request, a small and a large batch.
 BATCH_SIZES = (1, 8, 32)
-
-#: Seconds for all measuring of a run when none are asked for.
-TIME_BUDGET_S = 20.0
 
 
 class Interrupted(KeyboardInterrupt):

@@ -11,22 +11,19 @@ from .measure import device, latency, layers, real
 from .measure.conditions import Conditions
 from .records import StaticProfile
 
-#: Seconds for measuring the undisturbed pass when none are asked for.
-TIME_BUDGET_S = 10.0
-
 
 def timed(
     subject: Subject,
     profile: StaticProfile,
     conditions: Conditions,
     *,
-    time_budget: float = TIME_BUDGET_S,
-    precision: float = 0.02,
+    time_budget: float,
+    precision: float,
     progress: Callable[[str, float], None] | None = None,
 ) -> LayerTimes:
     """Seconds of each of the profile's calls, at its batch size.
 
-    `time_budget` (seconds) is for the undisturbed pass; five profiled passes follow. Raises BadOption for
+    `time_budget` (seconds) is for the undisturbed pass; some profiled passes follow. Raises BadOption for
     conditions under which calls cannot be told apart, ForwardFailed where the network cannot be measured.
     """
     layers.check_divisible(device.check_available(conditions))

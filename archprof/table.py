@@ -277,7 +277,8 @@ def conditions(comparison: Comparison) -> str:
     env = comparison.environment
     device = env.get("device", "cpu")
     name = f" ({env['device_name']})" if env.get("device_name") else ""
-    threads = [f"{env['threads']} threads"] if env.get("threads") and device == "cpu" else []
+    plural = "" if env.get("threads") == 1 else "s"
+    threads = [f"{env['threads']} thread{plural}"] if env.get("threads") and device == "cpu" else []
     kept = [f"{device}{name}", *threads, str(env.get("dtype", "")), f"torch {env.get('torch', '?')}"]
     kept += [word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph")))
              if on]

@@ -9,7 +9,7 @@ from golden_zoo_b import GOLDEN as ZOO_B
 from torch import nn
 
 import archprof
-from archprof import comparison, zoo
+from archprof import comparison, timing, zoo
 from archprof.cli import main
 from archprof.errors import BadFile, BadOption, UnknownModel
 from archprof.records import Comparison
@@ -77,7 +77,7 @@ def test_a_comparison_holds_what_was_counted_and_measured(scripted):
     assert (ratio.architecture, ratio.reference, ratio.ratio) == ("resnet18", "alexnet", pytest.approx(1 / 1.2))
     (keys, options), = scripted
     assert set(keys) == {("resnet18", 1), ("resnet18", 8), ("alexnet", 1), ("alexnet", 8)}
-    assert options["time_budget"] == 20.0
+    assert options["time_budget"] == timing.TIME_BUDGET_S
     assert [entry.batch_size for entry in result.architectures[0].memory] == [1, 8]
 
 

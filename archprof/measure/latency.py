@@ -17,7 +17,7 @@ from math import ceil, sqrt
 
 from .. import stats
 from ..errors import BadOption
-from ..timing import FEWEST_BLOCKS, Block, Latency, ratio_of
+from ..timing import FEWEST_BLOCKS, TIME_BUDGET_S, Block, Latency, ratio_of
 from . import quiet
 from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
@@ -126,7 +126,7 @@ def measure(
     *,
     clock: Callable[[], float] = time.perf_counter,
     sync: Callable[[], None] = lambda: None,
-    time_budget: float = 20.0,
+    time_budget: float = TIME_BUDGET_S,
     precision: float = 0.02,
     reference: str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -278,16 +278,28 @@ class _Sampling:
         """The unfinished cells of the batch size whose turn it is; empty when all is done or nothing fits.
 
         After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
-        sum of the variances least for a given time (Cochran 1977, section 5.5).
+        sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
+        too little time is left is run without its costliest cells: the others get the blocks that they need.
         """
         turns = []
         for batch_size in sorted({running.cell.batch_size for running in self.alive}):
             unfinished = self.unfinished(self.at(batch_size))
-            cost = sum(running.block_s for running in unfinished)
-            if unfinished and cost <= self.left:
-                rounds = max(len(running.blocks) for running in unfinished)
-                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(cost), rounds, batch_size, unfinished))
+            few = [running for running in unfinished if len(running.blocks) < FEWEST_BLOCKS]
+            chosen = unfinished if _cost(unfinished) <= self.left else self.affordable(few)
+            if chosen:
+                rounds = min(len(running.blocks) for running in chosen)
+                turns.append(
+                    (max(rounds - FEWEST_BLOCKS, 0) * sqrt(_cost(chosen)), rounds, batch_size, chosen)
+                )
         return min(turns, key=lambda turn: turn[:3])[3] if turns else []
+
+    def affordable(self, row: Sequence[_Running]) -> list[_Running]:
+        """The cheapest cells whose blocks fit into the time that is left, together."""
+        chosen: list[_Running] = []
+        for running in sorted(row, key=lambda running: running.block_s):
+            if _cost([*chosen, running]) <= self.left:
+                chosen.append(running)
+        return chosen
 
     def one_round(self, running: Sequence[_Running]) -> None:
         """One block of each cell, in a fresh order."""
@@ -377,6 +389,11 @@ class _Sampling:
     def tell(self, doing: str) -> None:
         if self.progress:
             self.progress(Progress(doing, self.clock() - self.start, self.time_budget))
+
+
+def _cost(row: Iterable[_Running]) -> float:
+    """Seconds that a block of each is expected to take."""
+    return sum(running.block_s for running in row)
 
 
 def gone() -> object:
