@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadFile
-from .timing import Latency, Ratio, ratios_to
+from .timing import Latency, Ratio, Stopping, ratios_to
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +30,8 @@ class LayerCost(NamedTuple):
     `module` is the dotted path of the innermost module that was running ('' is the network itself).
     `macs` is None where the operator has no formula and is not known to be free. `parameters` counts
     the learned scalars that this call was the first to read, `weights` those of them that multiply (the
-    weight of a convolution or linear layer, not its bias). Shapes include the batch.
+    weight of a convolution or linear layer, not its bias). Shapes include the batch. `seconds` is the call's part of
+    a measured pass, None where nothing was measured.
     """
 
     module: str
@@ -46,6 +47,7 @@ class LayerCost(NamedTuple):
     kernel: Shape = ()
     stride: Shape = ()
     receptive_field: Shape = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,8 @@ class Comparison:
     """Several architectures side by side: the record that tables, figures, reports and budgets read.
 
     `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
-    about what was cut short or cannot be relied on.
+    about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
+    nothing was measured, or it was interrupted.
     """
 
     environment: Mapping[str, Any]
@@ -199,6 +202,7 @@ class Comparison:
     reference: str | None = None
     warnings: tuple[str, ...] = ()
     archprof: str = field(default="")
+    stopping: Stopping | None = None
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -230,6 +234,7 @@ class Comparison:
                 "reference": self.reference,
                 "architectures": [row_json(row) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
+                "stopping": as_json(self.stopping) if self.stopping else None,
                 "warnings": list(self.warnings),
             },
             levels=4,
@@ -256,6 +261,7 @@ class Comparison:
                 reference=saved.get("reference"),
                 warnings=tuple(saved.get("warnings", ())),
                 archprof=saved.get("archprof", ""),
+                stopping=Stopping(**_known(Stopping, saved["stopping"])) if saved.get("stopping") else None,
             )
         except (KeyError, TypeError, AttributeError) as reason:
             raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None

@@ -264,9 +264,8 @@ def command(comparison: Comparison) -> list[str]:
     ):
         if known.get(key) not in (None, usual):
             words += [f"--{key}", str(known[key])]
-    for flag, key in (("--time-budget", "time_budget_s"), ("--precision", "precision")):
-        if known.get(key) is not None:
-            words += [flag, f"{known[key]:g}"]
+    if (stopping := comparison.stopping) is not None:
+        words += ["--time-budget", f"{stopping.time_budget_s:g}", "--precision", f"{stopping.precision:g}"]
     words += [
         flag
         for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph"))
