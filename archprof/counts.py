@@ -106,11 +106,6 @@ def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
     return replace(_named(subject, found, notes, args, kwargs, mode), batch_size=batch_size), found
 
 
-def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
-    """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
-    return memory.peak(run(subject, *subject.given(batch_size), False, shape_memory)[0]).nbytes
-
-
 def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
     """Predicted bytes held between forward and backward, as in StaticProfile; None where training cannot run.
 
@@ -291,6 +286,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
         buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
         saved_bytes=saved_bytes(found.parts, parameters_of + buffers_of),
+        gradient_bytes=sum(gradient_sizes(found.parts)),
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
@@ -299,6 +295,11 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         layers=tuple(layers),
         modules=modules_of(found.parts, found.module_calls),
     )
+
+
+def gradient_sizes(parts: Parts) -> list[int]:
+    """Bytes of each trainable parameter's gradient: its own."""
+    return [p.numel() * p.element_size() for p in tensors_of(parts, "_parameters").values() if p.requires_grad]
 
 
 def saved_bytes(parts: Parts, tensors: Iterable[Tensor]) -> int:

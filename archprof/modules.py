@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,7 +49,10 @@ def tensors_of(parts: Parts, table: str) -> dict[str, Any]:
 
 @contextmanager
 def untouched(parts: Parts) -> Iterator[None]:
-    """Whatever happens inside, the modules' modes, attributes and tables and torch's random state come back."""
+    """Whatever happens inside, the modules' modes, attributes, tables and gradients and torch's random state come back.
+
+    Inside there are no gradients yet.
+    """
     kept: list[tuple[dict[str, Any], dict[str, Any]]] = []
     scripted: list[tuple[nn.Module, bool]] = []
     for _, part in parts:
@@ -60,15 +63,25 @@ def untouched(parts: Parts) -> Iterator[None]:
         kept.append((attributes, attributes.copy()))
         kept += [(table, table.copy()) for name in _TABLES if (table := attributes.get(name))]
     random_state = torch.get_rng_state()
+    parameters = list(tensors_of(parts, "_parameters").values())
+    gradients = [parameter.grad for parameter in parameters]
+    _set_gradients(parameters, [None] * len(parameters))
     try:
         yield
     finally:
         torch.set_rng_state(random_state)
+        _set_gradients(parameters, gradients)
         for table, before in kept:
             table.clear()
             table.update(before)
         for part, training in scripted:
             part.train(training)
+
+
+def _set_gradients(parameters: list[Tensor], gradients: Sequence[Tensor | None]) -> None:
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if parameter.grad is not gradient:
+            parameter.grad = gradient
 
 
 def set_training(parts: Parts, training: bool) -> None:

@@ -263,7 +263,8 @@ def trace(
         output = module(*args, **kwargs)
         forward_calls = len(recorder.calls)
         if backward is not None:
-            backward(output).backward()
+            loss, output = backward(output), None  # as in training, the output lives only as long as it is needed
+            loss.backward()
     recorder.watchers.clear()  # what lives on from here outlives the pass
     return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output,
                  recorder.module_calls)
