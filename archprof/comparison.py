@@ -16,7 +16,7 @@ from .footprint import Predictor
 from .inputs import real_inputs
 from .measure import device, latency
 from .measure.conditions import Conditions
-from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape
+from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
 from .timing import Latency
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def compare(
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
     default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget`
     (seconds) bounds all measuring together. With `memory` (bytes) each result has the largest batch that is predicted
-    to fit into it, in inference and in training with `optimizer`. `progress` is called with what is being done and the seconds that are left at most.
+    to fit into it, in inference and in training with `optimizer`. `progress` is called with what is being done and
+    the seconds that are left at most.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
     row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.
@@ -210,8 +211,8 @@ class _Run:
         if (least.held_bytes or 0) > self.memory:
             assert least.largest_batch is not None
             raise BadOption(
-                f"a memory of {units.size(self.memory)} does not hold {least.name}, whose parameters alone take "
-                f"{units.size(least.held_bytes)};",
+                f"a memory of {units.size(self.memory)} does not hold {least.name}, whose parameters and buffers "
+                f"alone take {units.size(least.held_bytes)};",
                 f"the least is {units.size(least.largest_batch.least_bytes)}, for inference at batch 1.")
 
     def accuracy(self, subject: _Subject, profile: StaticProfile) -> tuple[Accuracy, ...]:

@@ -96,7 +96,8 @@ def optimizers(sizes: Sequence[int], on_cuda: bool = False) -> tuple[OptimizerMe
     for name, rule in _RULES.items():
         scalars = 0 if on_cuda else rule.scalars * len(sizes)
         one_by_one = max(map(rule.temporary, [0, *sizes], sizes), default=0)
-        found.append(OptimizerMemory(name, rule.copies * total + scalars, rule.together * total if on_cuda else one_by_one))
+        update = rule.together * total if on_cuda else one_by_one
+        found.append(OptimizerMemory(name, rule.copies * total + scalars, update))
     return tuple(found)
 
 

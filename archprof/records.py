@@ -223,7 +223,7 @@ class ArchitectureResult:
     @property
     def held_bytes(self) -> int | None:
         """Parameters and buffers: what the loaded network takes before anything runs."""
-        return self.profile and self.profile.parameter_bytes + self.profile.buffer_bytes
+        return None if self.profile is None else self.profile.parameter_bytes + self.profile.buffer_bytes
 
     def inference_bytes(self, entry: BatchMemory) -> int | None:
         """Everything that a forward pass is predicted to hold at its peak."""

@@ -1,4 +1,4 @@
-"""Scratch space of torch's operators on the CPU, convolutions above all: what a call takes beside its inputs and outputs, and gives back.
+"""Scratch space of torch's operators on the CPU: what a call takes beside its inputs and outputs, and gives back.
 
 oneDNN computes in its own layout, channels in blocks as wide as a vector register. On tensors in torch's usual layout
 a call therefore holds blocked copies of input and weight and a blocked output, then the output twice while it is
@@ -59,9 +59,12 @@ def _backward(op: Op, block: int) -> int:
     if transposed or len(x) != 4 or x.dtype != torch.float32:
         return 0
     copies, blocked_weight, blocked_out = _blocked(x, weight, gradient, groups, block)
-    for_weight = blocked_out + copies + blocked_weight - 4 * prod(weight) if wanted[1] else 0
-    for_input = (max(blocked_out + blocked_weight + copies - 4 * prod(x), copies) - 4 * prod(weight)) if wanted[0] else 0
-    return max(for_weight, for_input, 0)
+    most = 0
+    if wanted[0]:
+        most = max(blocked_out + blocked_weight + copies - 4 * prod(x), copies) - 4 * prod(weight)
+    if wanted[1]:
+        most = max(most, blocked_out + copies + blocked_weight - 4 * prod(weight))
+    return max(most, 0)
 
 
 def _taken_by_onednn(x: tuple, weight: tuple, stride: list, dilation: list, groups: int, threads: int) -> bool:

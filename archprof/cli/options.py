@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import input_spec
-from .. import units
+from .. import input_spec, units
 from ..errors import ArchprofError, BadOption
 
 #: So many networks are compared without asking.
