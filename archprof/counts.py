@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from . import costs, memory, sources
-from .building import build_on_meta
+from .building import build_on_meta, is_lazy, settled
 from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from .inputs import default_inputs, first_shape, without_values
 from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
-from .modules import Parts, tensors_of
+from .modules import Owned, Parts
 from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .shapes import Op, ShapeMemory
-from .trace import ModuleCall, Trace, trace
+from .trace import ModuleCall, OpCall, Trace, trace
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -28,9 +31,14 @@ if TYPE_CHECKING:
 SHARED = ShapeMemory()
 
 
+#: Characters of a network's own error that are repeated: some run to pages.
+SAID = 300
+
+
 class Facts(NamedTuple):
     """What follows from an Op's shapes alone."""
 
+    op: str
     listed: bool
     type: str
     kernel: Shape
@@ -89,7 +97,7 @@ def profile(
     if inputs is None and not kwargs:
         return profile_of(subject, batch_size, mode, shape_memory)
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return _profile(subject, args, kwargs or {}, mode, shape_memory)
+    return _recorded(subject, args, kwargs or {}, mode, shape_memory)[0]
 
 
 def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
@@ -101,9 +109,8 @@ def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
 def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
              shape_memory: ShapeMemory = SHARED) -> tuple[StaticProfile, Trace]:
     """The profile of a subject at its default input, and the pass that it was folded from."""
-    args, kwargs = subject.given(batch_size)
-    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
-    return replace(_named(subject, found, notes, args, kwargs, mode), batch_size=batch_size), found
+    profile, found = _recorded(subject, *subject.given(batch_size), mode, shape_memory)
+    return replace(profile, batch_size=batch_size), found
 
 
 def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
@@ -119,20 +126,29 @@ def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: S
     return memory.saved_for_backward(found)
 
 
-def _profile(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
-             shape_memory: ShapeMemory) -> StaticProfile:
-    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
-    return _named(subject, found, notes, args, kwargs, mode)
-
-
-def _named(subject: Subject, found: Trace, notes: tuple[str, ...], args: tuple, kwargs: dict[str, Any],
-           mode: str) -> StaticProfile:
+def _recorded(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
+              shape_memory: ShapeMemory) -> tuple[StaticProfile, Trace]:
+    training = mode == "train"
+    with _collector_paused():
+        found, notes = run(subject, args, kwargs, training, shape_memory)
+        folded = fold(found, train=training)
     shape = first_shape(args, kwargs)
     return replace(
-        fold(found, train=mode == "train"),
-        name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
+        folded, name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
         input_shape=shape[1:], notes=subject.notes + notes,
-    )
+    ), found
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Nothing of what a pass without values makes is garbage, and looking for some costs a third of its time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = None,
@@ -175,6 +191,8 @@ def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
     backward = _scalar_of if training else None
     try:
         blank_args, blank_kwargs = without_values((args, kwargs))
+        if is_lazy(subject.module):
+            subject = replace(subject, module=settled(subject.module, blank_args, blank_kwargs))
         return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
                      backward=backward), ()
     except Exception as on_meta:
@@ -221,7 +239,7 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
     """One line: which module raised, what it said, and what it was given."""
     if isinstance(error, ArchprofError):
         return error
-    said = " ".join(str(error).split())
+    said = textwrap.shorten(str(error), SAID, placeholder=" ...")
     path = getattr(error, "archprof_module", "")
     if isinstance(error, TypeError) and not path:
         from .inputs import signature_of
@@ -239,73 +257,130 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
 
 def fold(found: Trace, train: bool = False) -> StaticProfile:
     """The profile of a recorded pass; name and inputs are left for the caller to fill in."""
-    owned = tensors_of(found.parts, "_parameters")
-    unread = dict(owned)
     layers: list[LayerCost] = []
     uncounted: Counter[str] = Counter()
     macs = activations = 0
     generation = costs.generation
+    readers = _Readers(found)
     for call in found.calls:
-        facts = call.op.facts
+        op = call.op
+        facts = op.facts
         if facts is None or facts.generation != generation:
-            facts = call.op.facts = facts_of(call.op)
-        if facts.macs is None:
-            uncounted[call.op.name] += 1
-        elif facts.macs:
+            facts = op.facts = facts_of(op)
+        if facts.macs:
             macs += facts.macs
             if not call.backward:
                 activations += facts.activations
+        elif facts.macs is None:
+            uncounted[op.name] += 1
+        parameters, weights, learned = readers.claimed(call, facts, len(layers))
         if not facts.listed:
             continue
-        parameters = weights = 0
-        kind = facts.type
-        for number in call.inputs:
-            if number is not None and number < 0 and number in found.parameters:
-                if kind is MATRIX_PRODUCT:
-                    kind = FULLY_CONNECTED
-                parameter = unread.pop(found.parameters[number], None)
-                if parameter is not None:
-                    size = parameter.numel()
-                    parameters += size
-                    if facts.macs and parameter.dim() > 1:
-                        weights += size
+        kind = FULLY_CONNECTED if learned and facts.type is MATRIX_PRODUCT else facts.type
         layers.append(LayerCost(
-            call.module, call.op.name, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
+            call.module, facts.op, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
             parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
-    never = sum(parameter.numel() for parameter in unread.values())
+    never = readers.settle(layers)
     most = memory.peak(found)
-    parameters_of = list(owned.values())
-    buffers_of = list(tensors_of(found.parts, "_buffers").values())
+    modules = modules_of(found.parts, found.module_calls)
+    owned = found.owned
     return StaticProfile(
         name="", source="", input_shape=(), batch_size=1,
-        parameters=sum(p.numel() for p in parameters_of),
-        trainable_parameters=sum(p.numel() for p in parameters_of if p.requires_grad),
-        buffers=sum(b.numel() for b in buffers_of),
+        parameters=sum([row.parameters for row in modules]),
+        trainable_parameters=sum([row.trainable_parameters for row in modules]),
+        buffers=sum([row.buffers for row in modules]),
         macs=macs,
         activations=activations,
-        parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
-        buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
-        saved_bytes=saved_bytes(found.parts, parameters_of + buffers_of),
-        gradient_bytes=sum(gradient_sizes(found.parts)),
+        parameter_bytes=sum([p.numel() * p.itemsize for p in owned.parameters.values()]),
+        buffer_bytes=sum([b.numel() * b.itemsize for b in owned.buffers.values()]),
+        saved_bytes=saved_bytes(found.parts, [*owned.parameters.values(), *owned.buffers.values()]),
+        gradient_bytes=sum(gradient_sizes(owned)),
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
         by_type=by_type(layers, never),
         layers=tuple(layers),
-        modules=modules_of(found.parts, found.module_calls),
+        modules=modules,
     )
 
 
-def gradient_sizes(parts: Parts) -> list[int]:
+def gradient_sizes(owned: Owned) -> list[int]:
     """Bytes of each trainable parameter's gradient: its own."""
-    return [p.numel() * p.element_size() for p in tensors_of(parts, "_parameters").values() if p.requires_grad]
+    return [p.numel() * p.itemsize for p in owned.parameters.values() if p.requires_grad]
 
 
 def saved_bytes(parts: Parts, tensors: Iterable[Tensor]) -> int:
     """Bytes of what a state_dict holds of these: all but buffers that are registered as not persistent."""
     scratch = {id(part._buffers[name]) for _, part in parts for name in part._non_persistent_buffers_set}
     return sum(t.numel() * t.element_size() for t in tensors if id(t) not in scratch)
+
+
+class _Readers:
+    """Which call reads which parameter for the first time.
+
+    What is made of parameters alone (a cast, a masked, normalised or low-rank weight) stands for them: they belong to
+    the call that puts it to use, one that multiplies or that reads something else too.
+    """
+
+    def __init__(self, found: Trace) -> None:
+        owned = found.owned.parameters
+        self.unread = {number: owned[name] for number, name in found.parameters.items()}
+        self.names = frozenset(self.unread)
+        # storages that no input had a part in -> the parameters that they stand for
+        self.derived: dict[int, tuple[int, ...]] = {
+            number: () for number, storage in enumerate(found.storages) if storage.owner == "constant"}
+        self.handed_on: dict[int, int] = {}  # parameter -> row of the call that only handed it on
+
+    def claimed(self, call: OpCall, facts: Facts, row: int) -> tuple[int, int, bool]:
+        """Parameters that this call is the first to use, those of them that multiply, and whether it reads any."""
+        read: list[int] = []
+        derived = self.derived
+        only_derived = True
+        for number in call.inputs:
+            if number is None:
+                only_derived = False
+            elif number >= 0:
+                stands_for = derived.get(number)
+                if stands_for is None:
+                    only_derived = False
+                else:
+                    read += stands_for
+            elif number in self.names:
+                read.append(number)
+        if only_derived and not call.backward:
+            for number in call.outputs:
+                if number is not None and number >= 0:
+                    derived[number] = () if facts.macs else tuple(read)
+        if only_derived and not call.backward and not facts.macs:
+            if facts.listed:
+                for number in read:
+                    self.handed_on.setdefault(number, row)
+            return 0, 0, False
+        if derived and call.op.fate == "self":  # written into: no longer made of parameters alone
+            derived.pop(call.outputs[0], None)  # type: ignore[arg-type]
+        if not read or not facts.listed:
+            return 0, 0, False
+        parameters = weights = 0
+        for number in read:
+            parameter = self.unread.pop(number, None)
+            if parameter is not None:
+                size = parameter.numel()
+                parameters += size
+                if facts.macs and parameter.dim() > 1:
+                    weights += size
+        return parameters, weights, True
+
+    def settle(self, layers: list[LayerCost]) -> int:
+        """Give what was only handed on to the rows that did so; the number of parameters that nobody read."""
+        never = 0
+        for number, parameter in self.unread.items():
+            row = self.handed_on.get(number)
+            if row is None:
+                never += parameter.numel()
+            else:
+                layers[row] = layers[row]._replace(parameters=layers[row].parameters + parameter.numel())
+        return never
 
 
 def facts_of(op: Op) -> Facts:
@@ -317,8 +392,8 @@ def facts_of(op: Op) -> Facts:
     out = made[0] if made else costs.Shape(())
     # the weight gradient of a backward call is no activation, nor is anything an operator without MACs makes
     activations = sum(prod(shape) for shape in made[:1]) if macs else 0
-    return Facts(listed, kind, kernel, stride, macs, activations,
-                 sum(prod(shape) * shape.dtype.itemsize for shape in given + made),
+    return Facts(op.name, listed, kind, kernel, stride, macs, activations,
+                 sum(prod(shape) * shape.dtype.itemsize for shape in given + made if shape.dtype is not None),
                  tuple(_main_input(op, given)), tuple(out), costs.generation)
 
 
@@ -365,8 +440,10 @@ def modules_of(parts: Parts, calls: Iterable[ModuleCall] = ()) -> tuple[ModuleCo
         for parameter in part._parameters.values():
             if parameter is not None and id(parameter) not in seen:
                 seen.add(id(parameter))
-                parameters += parameter.numel()
-                trainable += parameter.numel() if parameter.requires_grad else 0
+                size = parameter.numel()
+                parameters += size
+                if parameter.requires_grad:
+                    trainable += size
         for buffer in part._buffers.values():
             if buffer is not None and id(buffer) not in seen:
                 seen.add(id(buffer))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from . import counts, gradient_shapes, memory  # noqa: F401  gradient_shapes is for its closed forms
 from .inputs import without_values
 from .measure.steps import loss_of
-from .modules import walk
+from .modules import Owned, walk
 from .records import ArchitectureResult, BatchMemory, LargestBatch, OptimizerMemory
 from .scratch import Scratch
 from .shapes import ShapeMemory
@@ -37,7 +37,7 @@ class Predictor:
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes."""
-        return memory.optimizers(counts.gradient_sizes(walk(self.subject.module)), self.on_cuda)
+        return memory.optimizers(counts.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
 
     def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training with that optimizer.

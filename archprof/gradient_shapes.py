@@ -22,6 +22,34 @@ def _unary_backward(gradient: Tensor, x: Tensor, *_: Any, **__: Any) -> Layout |
     return _same(gradient) if same and _is_plain(x) else None
 
 
+@_closed(aten.max_pool2d_with_indices_backward.default, aten.avg_pool2d_backward.default,
+         aten._adaptive_avg_pool2d_backward.default)
+def _pool_backward(gradient: Tensor, x: Tensor, *_: Any, **__: Any) -> Layout | None:
+    return _same(x) if _is_plain(gradient) and gradient.dtype == x.dtype else None
+
+
+@_closed(aten.slice_backward.default)
+def _slice_backward(gradient: Tensor, sizes: list[int], *_: Any) -> Layout:
+    return _plain(tuple(sizes), gradient.dtype)
+
+
+@_closed(aten._prelu_kernel_backward.default)
+def _prelu_backward(gradient: Tensor, x: Tensor, weight: Tensor) -> list[Layout] | None:
+    if not (_is_plain(gradient) and _is_plain(x) and gradient.dtype == x.dtype == weight.dtype):
+        return None
+    return [_plain(tuple(x.shape), x.dtype), _plain(tuple(x.shape), x.dtype)]
+
+
+@_closed(aten.convolution_backward.default)
+def _convolution_backward(gradient: Tensor, x: Tensor, weight: Tensor, bias_sizes: list[int] | None, stride: Any,
+                          padding: Any, dilation: Any, transposed: bool, output_padding: Any, groups: int,
+                          mask: list[bool]) -> list[Layout | None] | None:
+    if not (_is_plain(gradient) and _is_plain(x) and _is_plain(weight) and gradient.dtype == x.dtype == weight.dtype):
+        return None
+    made = [tuple(x.shape), tuple(weight.shape), tuple(bias_sizes or ())]
+    return [_plain(shape, x.dtype) if wanted else None for shape, wanted in zip(made, mask, strict=True)]
+
+
 @_closed(aten.native_batch_norm_backward.default)
 def _batch_norm_backward(gradient: Tensor, x: Tensor, weight: Any, running_mean: Any, running_var: Any, mean: Any,
                          invstd: Any, train: bool, eps: float, mask: list[bool]) -> list[Layout] | None:
@@ -30,6 +58,11 @@ def _batch_norm_backward(gradient: Tensor, x: Tensor, weight: Any, running_mean:
         return None
     channels = (x.shape[1],)
     return [_plain(tuple(x.shape), x.dtype), _plain(channels, x.dtype), _plain(channels, x.dtype)]
+
+
+@_closed(aten._prelu_kernel.default)
+def _prelu(x: Tensor, weight: Tensor) -> Layout | None:
+    return _same(x) if x.dtype == weight.dtype and _is_plain(weight) else None
 
 
 @_closed(aten._log_softmax.default)

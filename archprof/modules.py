@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,24 +35,25 @@ def walk(module: nn.Module) -> Parts:
     return parts
 
 
-def tensors_of(parts: Parts, table: str) -> dict[str, Any]:
-    """Parameters (`table` '_parameters') or buffers ('_buffers') by qualified name, shared ones once."""
-    found: dict[str, Any] = {}
-    seen: set[int] = set()
-    for path, part in parts:
-        for name, tensor in getattr(part, table).items():
-            if tensor is not None and id(tensor) not in seen:
-                seen.add(id(tensor))
-                found[f"{path}.{name}" if path else name] = tensor
-    return found
+class Owned:
+    """A module's parameters and buffers by qualified name, each once, under the first name that leads to it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parameters: dict[str, Any] = {}
+        self.buffers: dict[str, Any] = {}
+        seen: set[int] = set()
+        for path, part in parts:
+            prefix = f"{path}." if path else ""
+            for table, found in ((part._parameters, self.parameters), (part._buffers, self.buffers)):
+                for name, tensor in table.items():
+                    if tensor is not None and id(tensor) not in seen:
+                        seen.add(id(tensor))
+                        found[prefix + name] = tensor
 
 
 @contextmanager
 def untouched(parts: Parts) -> Iterator[None]:
-    """Whatever happens inside, the modules' modes, attributes, tables and gradients and torch's random state come back.
-
-    Inside there are no gradients yet.
-    """
+    """Whatever happens inside, the modules' modes, attributes and tables and torch's random state come back."""
     kept: list[tuple[dict[str, Any], dict[str, Any]]] = []
     scripted: list[tuple[nn.Module, bool]] = []
     for _, part in parts:
@@ -63,14 +64,10 @@ def untouched(parts: Parts) -> Iterator[None]:
         kept.append((attributes, attributes.copy()))
         kept += [(table, table.copy()) for name in _TABLES if (table := attributes.get(name))]
     random_state = torch.get_rng_state()
-    parameters = list(tensors_of(parts, "_parameters").values())
-    gradients = [parameter.grad for parameter in parameters]
-    _set_gradients(parameters, [None] * len(parameters))
     try:
         yield
     finally:
         torch.set_rng_state(random_state)
-        _set_gradients(parameters, gradients)
         for table, before in kept:
             table.clear()
             table.update(before)
@@ -78,9 +75,16 @@ def untouched(parts: Parts) -> Iterator[None]:
             part.train(training)
 
 
-def _set_gradients(parameters: list[Tensor], gradients: Sequence[Tensor | None]) -> None:
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if parameter.grad is not gradient:
+@contextmanager
+def no_gradients_yet(owned: Owned) -> Iterator[None]:
+    """Inside, parameters start without gradients; those that they had come back."""
+    before = [(parameter, parameter.grad) for parameter in owned.parameters.values()]
+    for parameter, _ in before:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient in before:
             parameter.grad = gradient
 
 
@@ -94,15 +98,18 @@ def set_training(parts: Parts, training: bool) -> None:
                 part.__dict__["training"] = training
 
 
-def put_stand_ins(parts: Parts) -> None:
-    """Replace every parameter and buffer by a stand-in on meta, wherever a module holds it."""
+def put_stand_ins(parts: Parts, make: Callable[[Tensor], Tensor] = stand_in, on_meta: bool = False) -> None:
+    """Replace every parameter and buffer that has values by a stand-in on meta, wherever a module holds it.
+
+    With `on_meta`, replace those on meta instead, each by what `make` makes of it.
+    """
     made: dict[int, Tensor] = {}
     for _, part in parts:
         for table in (part._parameters, part._buffers):
             for name, tensor in table.items():
-                if tensor is not None and not tensor.is_meta:
+                if tensor is not None and tensor.is_meta is on_meta:
                     if id(tensor) not in made:
-                        made[id(tensor)] = stand_in(tensor)
+                        made[id(tensor)] = make(tensor)
                     table[name] = made[id(tensor)]  # type: ignore[assignment]
     if not made:
         return
@@ -112,6 +119,6 @@ def put_stand_ins(parts: Parts) -> None:
                 part.__dict__[name] = [made.get(id(item), item) for item in value]
 
 
-def any_real(tensors: Iterable[Tensor]) -> bool:
-    """Whether a tensor among them has values."""
-    return any(not tensor.is_meta for tensor in tensors)
+def any_real(owned: Owned) -> bool:
+    """Whether a parameter or buffer has values."""
+    return any([not tensor.is_meta for tensor in [*owned.parameters.values(), *owned.buffers.values()]])

@@ -7,6 +7,7 @@ method. `concurrent.futures` would not do here: a worker of its pool cannot be s
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import signal
 import sys
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
-
 
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
 STARTING_S = 120.0
@@ -53,7 +53,7 @@ class Processes:
         """Neighbours among the tasks resemble each other, so each process has a stretch of them for itself first."""
         jobs = max(1, min(self.jobs, len(tasks)))
         bounds = [len(tasks) * job // jobs for job in range(jobs + 1)]
-        stretches = [deque(tasks[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+        stretches = [deque(tasks[low:high]) for low, high in itertools.pairwise(bounds)]
         workers = {stretch: _Worker(self) for stretch in range(jobs)}
         try:
             for own, worker in workers.items():
@@ -72,10 +72,12 @@ class Processes:
                     if outcome is None:
                         continue
                     yield outcome
+                    task = _next(stretches, own)
                     if worker.spent:
                         worker.stop()
-                        worker = workers[own] = _Worker(self)
-                    worker.give(_next(stretches, own))
+                        if task is not None:
+                            worker = workers[own] = _Worker(self)
+                    worker.give(task)
         finally:
             for worker in workers.values():
                 worker.stop()
@@ -157,19 +159,19 @@ def _serve(pipe: Connection, work: Callable[[str], Any], start: Callable[[], Non
     if start is not None:
         start()
     pipe.send(None)
+    failed: str | None
     while True:
         try:
             task = pipe.recv()
         except (EOFError, ConnectionError):
             return
         try:
-            answer = (work(task), None, _size())
+            value, failed = work(task), None
         except (KeyboardInterrupt, Exception) as error:
-            said = " ".join(str(error).split())
-            answer = (None, f"{type(error).__name__}: {said}", _size())
+            value, failed = None, f"{type(error).__name__}: {' '.join(str(error).split())}"
         except SystemExit as error:
-            answer = (None, f"it calls sys.exit({error.code!r})", _size())
-        pipe.send(answer)
+            value, failed = None, f"it calls sys.exit({error.code!r})"
+        pipe.send((value, failed, _size()))
 
 
 def _size() -> int:

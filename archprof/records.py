@@ -68,8 +68,7 @@ class Uncounted:
     calls: int
 
 
-@dataclass(frozen=True)
-class ModuleCost:
+class ModuleCost(NamedTuple):
     """A module of the tree: its own parameters and buffers, its descendants' left out.
 
     A parameter owned by several modules is counted where it is met first. `outputs` are the elements of the first
@@ -357,10 +356,11 @@ def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str
     """One entry of the documented JSON's "architectures", without the keys in `leave_out`."""
     out: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
     if row.profile is not None:
-        profile = as_json(row.profile)
-        for name in _NESTED:
-            profile[name] = [as_json(item) for item in getattr(row.profile, name)]
-        out |= {key: value for key, value in profile.items() if key not in ("name", "source", *leave_out)}
+        left_out = {"name", "source", *leave_out}
+        for name in _names(row.profile):
+            if name not in left_out:
+                value = getattr(row.profile, name)
+                out[name] = [as_json(item) for item in value] if name in _NESTED else _plain(value)
     out["accuracy"] = [as_json(claim) for claim in row.accuracy]
     out["memory"] = [as_json(entry) for entry in row.memory]
     out["latency"] = [cell.to_json() for cell in row.latency]

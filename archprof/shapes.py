@@ -9,6 +9,7 @@ first of them imports half of torch's compiler.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -27,10 +28,9 @@ MEMORY_LIMIT = 50_000
 #: Operators whose schema promises a fresh tensor, but which hand on their input's storage.
 _SECRET_VIEWS = {aten._unsafe_view.default, aten._reshape_alias.default, aten.lift_fresh.default}
 
-#: Always answered in closed form: torch's meta kernel reports statistics that no device saves in eval mode.
-_CORRECTED = {aten.native_batch_norm.default}
-
-_SCALARS = {int, float, bool, complex}
+_META = torch.device("meta")
+_STRIDED = torch.strided
+_empty = torch.empty_strided
 
 
 class Op:
@@ -58,7 +58,8 @@ class Op:
 class ShapeMemory:
     """Answers operator calls on meta tensors and remembers the answers.
 
-    `remember=False` asks torch each time and uses no closed form: slow, the yardstick for tests.
+    `remember=False` asks torch each time and uses no closed form that torch agrees with: slow, the yardstick for
+    tests.
     """
 
     def __init__(self, remember: bool = True) -> None:
@@ -68,52 +69,73 @@ class ShapeMemory:
     def __len__(self) -> int:
         return len(self._known)
 
-    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
-        """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call."""
-        key = _key(func, args, kwargs) if self.remember else None
-        if key is None and func not in _CORRECTED:
+    def known(self, key: tuple | None) -> Op | None:
+        """The Op that was remembered under this key."""
+        if key is None or not self.remember:
+            return None
+        try:
+            return self._known.get(key)
+        except TypeError:  # an argument that cannot be hashed
+            return None
+
+    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any], key: tuple | None = None) -> tuple[Any, Op]:
+        """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call.
+
+        It is remembered under `key`, as `read` makes it, where one is given.
+        """
+        if key is None or not (self.remember or func in _CORRECTED):
             return _ask_torch(func, args, kwargs)
-        op = self._known.get(key) if key is not None else None
-        if op is not None:
-            fate = op.fate
-            if fate == "fresh":
-                return _fresh(op.layouts), op
-            return (args[0] if fate == "self" else func(*args, **kwargs)), op
         closed = _CLOSED.get(func)
+        if closed is not None and any([type(part) is torch.dtype and part.is_complex for part in key]):
+            closed = None  # conjugation is lazy: torch knows who is whose view
         layouts = closed(*args, **kwargs) if closed is not None else None
         if _writes_only_self(func) and _fits_into_self(args):
             value, op = args[0], describe(func, args, kwargs, args[0], "self")
         elif layouts is None:
             value, op = _ask_torch(func, args, kwargs)
         else:
-            value = _fresh(layouts)
+            value = fresh(layouts)
             op = describe(func, args, kwargs, value, "fresh", layouts)
-        if key is not None:
-            if len(self._known) >= MEMORY_LIMIT:
-                self._known.clear()
+        if not self.remember:
+            return value, op
+        if len(self._known) >= MEMORY_LIMIT:
+            self._known.clear()
+        with suppress(TypeError):
             self._known[key] = op
         return value, op
 
 
-def _fresh(layouts: Any) -> Any:
+def fresh(layouts: Any) -> Any:
+    """New tensors of these layouts: one, or a tuple for a list, in which None stays None."""
     if type(layouts) is list:
-        return tuple([torch.empty_strided(shape, stride, dtype=dtype, device="meta") for shape, stride, dtype in layouts])
+        return tuple([layout and _empty(layout[0], layout[1], dtype=layout[2], device=_META) for layout in layouts])
     shape, stride, dtype = layouts
-    return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+    return _empty(shape, stride, dtype=dtype, device=_META)
 
 
 def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
-    value = func(*args, **kwargs)
-    fate, layouts = "torch", None
     if _makes_fresh_tensors(func):
-        layouts = _layouts(value)
-        fate = "fresh" if layouts is not None else "torch"
-    elif args and value is args[0] and _writes_only_self(func):
-        fate = "self"
-    return value, describe(func, args, kwargs, value, fate, layouts)
+        # the kernel gets and makes tensors of its own: torch's Python kernels leave some in reference cycles, and
+        # those that the network made must die when the network lets go of them
+        layouts = _layouts(func(*_blank(args), **{name: _blank(value) for name, value in kwargs.items()}))
+        if layouts is not None:
+            value = fresh(layouts)
+            return value, describe(func, args, kwargs, value, "fresh", layouts)
+    value = func(*args, **kwargs)
+    fate = "self" if args and value is args[0] and _writes_only_self(func) else "torch"
+    return value, describe(func, args, kwargs, value, fate)
 
 
-def _nbytes(layout: Layout) -> int:
+def _blank(value: Any) -> Any:
+    """The same structure with a new tensor for each plain one."""
+    if type(value) in (Tensor, Parameter) and value.is_meta and value.layout is _STRIDED:
+        return _empty(value.shape, value.stride(), dtype=value.dtype, device=_META)
+    return type(value)([_blank(item) for item in value]) if type(value) in (list, tuple) else value
+
+
+def _nbytes(layout: Layout | None) -> int:
+    if layout is None:
+        return 0
     shape, stride, dtype = layout
     if 0 in shape:
         return 0
@@ -145,36 +167,61 @@ def op_name(func: Any) -> str:
     return schema.name.replace("::", ".") if schema is not None else func.name()
 
 
-def _key(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple | None:
-    """What determines the outputs' layouts; None where something unusual does (sparse, complex, subclass)."""
+def key_of(func: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor]) -> tuple | None:
+    """What determines the outputs' layouts; None where the call is not one for the memory.
+
+    That is so for real tensors, subclasses, tensors without strides. Every tensor is put into `tensors`.
+    """
     parts: list[Any] = [func]
     try:
-        _extend(parts, args)
+        plain = _read(args, parts, tensors)
         for name, value in kwargs.items():
             parts.append(name)
-            _extend(parts, (value,))
-        hash(key := tuple(parts))
-    except (TypeError, RuntimeError):  # a nested tensor has no shape to tell
+            plain = _read((value,), parts, tensors) and plain
+        return tuple(parts) if plain and tensors else None
+    except (TypeError, RuntimeError):  # sparse and nested tensors have no strides
+        tensors.clear()
+        collect_tensors([*args, *kwargs.values()], tensors)
         return None
-    return key
 
 
-def _extend(parts: list[Any], values: Any) -> None:
+def _read(values: Any, key: list[Any], tensors: list[Tensor]) -> bool:
+    """Whether only plain tensors on meta are among the values, written into `key` and `tensors` in one walk."""
+    plain = True
     for value in values:
         kind = type(value)
         if kind is Tensor or kind is Parameter:
-            if value.layout is not torch.strided or value.dtype.is_complex or not value.is_meta:
-                raise TypeError
-            parts += (value.shape, value.stride(), value.dtype)
+            tensors.append(value)
+            if value.is_meta and value.layout is _STRIDED:
+                key += (value.shape, value.stride(), value.dtype)
+            else:
+                plain = False
         elif kind is list or kind is tuple:
-            parts.append(len(value))
-            _extend(parts, value)
-        elif kind in _SCALARS:
-            parts += (kind, value)  # 1, 1.0 and True are equal, but not to a dtype
+            if value and type(value[0]) is int:  # strides, sizes: the schema allows nothing but whole numbers
+                key.append(tuple(value))
+            else:
+                key.append(len(value))
+                plain = _read(value, key, tensors) and plain
+        elif kind is bool or kind is float or kind is complex:
+            key += (kind, value)  # 1, 1.0 and True are equal, but not to a dtype
         elif isinstance(value, Tensor):
-            raise TypeError
+            tensors.append(value)
+            plain = False
         else:
-            parts.append(value)
+            key.append(value)
+    return plain
+
+
+def collect_tensors(values: Any, into: list[Tensor]) -> None:
+    """Append every tensor in nested lists and tuples."""
+    for value in values:
+        kind = type(value)
+        if kind is Tensor or kind is Parameter:
+            into.append(value)
+        elif kind is list or kind is tuple:
+            collect_tensors(value, into)
+        elif isinstance(value, Tensor):
+            into.append(value)
 
 
 def _layouts(value: Any) -> Any:
@@ -237,6 +284,10 @@ def _fits_into_self(args: tuple) -> bool:
 _CLOSED: dict[Any, Callable[..., Any]] = {}
 
 
+#: Closed forms that follow the kernels of real devices where torch's meta kernels do not.
+_CORRECTED = {aten.native_batch_norm.default}
+
+
 def _closed(*funcs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def register(form: Callable[..., Any]) -> Callable[..., Any]:
         for func in funcs:
@@ -290,7 +341,7 @@ def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training
                 eps: float) -> list[Layout] | None:
     if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype):
         return None
-    kept = (x.shape[1],) if training else (0,)
+    kept = (x.shape[1],) if training else (0,)  # torch's meta kernel keeps statistics in eval mode; no device does
     return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
 
 

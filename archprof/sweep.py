@@ -39,7 +39,8 @@ class Conditions:
 
     def header(self) -> dict[str, Any]:
         """What stands in the file's first line: entries made under other conditions do not mix with these."""
-        return {"input_shape": self.input_shape and list(self.input_shape), "inputs": [str(spec) for spec in self.inputs]}
+        return {"input_shape": self.input_shape and list(self.input_shape),
+                "inputs": [str(spec) for spec in self.inputs]}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Summary:
 def sweep(
     models: Sequence[str],
     path: str,
-    conditions: Conditions = Conditions(),  # noqa: B008 (frozen)
+    conditions: Conditions = Conditions(),
     *,
     jobs: int = 1,
     timeout: float = TIMEOUT_S,
@@ -165,7 +166,8 @@ def _entry(outcome: Outcome, before: Mapping[str, Any] | None) -> dict[str, Any]
         return {**outcome.value, "seconds": round(outcome.seconds, 3)}
     source = outcome.task.partition(":")[0] if ":" in outcome.task else "zoo"
     failed = {"name": outcome.task, "source": source, "accuracy": [], "memory": [], "latency": []}
-    return {**failed, **(before or {}), "error": f"{outcome.task}: {outcome.error}", "seconds": round(outcome.seconds, 3)}
+    why = {"error": f"{outcome.task}: {outcome.error}", "seconds": round(outcome.seconds, 3)}
+    return {**failed, **(before or {}), **why}
 
 
 def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:

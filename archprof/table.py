@@ -25,6 +25,9 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "share": units.percent,
     "ratio": units.significant,
     "number": str,
+    "exact": lambda value: f"{value:,}",
+    "signed": lambda value: f"{value:+,}" if value else "0",
+    "shape": lambda value: "x".join(map(str, value)),
 }
 
 

@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     with progress() as tell:
         try:
             result, code = comparison.compare(
-                models, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency, reference=args.reference,
+                models, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency,
+                reference=args.reference,
                 accuracies=published.read(args.accuracy) if args.accuracy else (), dataset=args.dataset,
                 memory=args.memory, progress=tell, **options.measuring(args)), 0
         except comparison.Interrupted as stopped:

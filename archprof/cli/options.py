@@ -156,6 +156,13 @@ def measuring(args: Any) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
+def add_one_model(parser: Any) -> None:
+    """The model of a command that looks at one, and what it is fed."""
+    parser.add_argument("model", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
+    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+    parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W", help="default: the network's own")
+
+
 def add_exports(parser: Any) -> None:
     """Where to write the results."""
     group = parser.add_argument_group("results ('-' is stdout)")

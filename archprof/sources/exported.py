@@ -1,4 +1,4 @@
-"""`exported.pt2`: an archive of torch.export. `.pt` and `.pth` are pickles, which run code when they are opened: refused.
+"""`exported.pt2`: an archive of torch.export. `.pt` and `.pth` are pickles, which run code when opened: refused.
 
 torch.export.load would unpickle, too: tensors that it did not store plainly, example inputs, objects. It also looks up
 operators by dotted name and evaluates the formulas of symbolic shapes. So an archive is looked through first
@@ -33,10 +33,13 @@ _TARGET = re.compile(r"torch\.ops(\.\w+)+|_operator\.\w+|math\.\w+|torch\.sym_\w
                      r"torch\._C\._set_grad_enabled|torch\.(ops\.)?higher_order(\.\w+)*|"
                      r"torch\._higher_order_ops(\.\w+)+|\w+")
 
+#: A symbol as torch writes it: Symbol('s31', positive=True, integer=True).
+_SYMBOL = re.compile(r"Symbol\('\w+'(, \w+=(True|False))*\)")
+
 #: Names that stand in formulas of symbolic shapes, beside symbols such as s0 and u1.
-_FUNCTIONS = frozenset("Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv IntTrueDiv FloatTrueDiv TrueDiv ModularIndexing "
-                       "Where Eq Ne Lt Le Gt Ge And Or Not Pow PowByNatural floor ceiling oo int_oo True False "
-                       "Integer Rational Symbol Add Mul".split())
+_FUNCTIONS = frozenset("Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv IntTrueDiv FloatTrueDiv TrueDiv "
+                       "ModularIndexing Where Eq Ne Lt Le Gt Ge And Or Not Pow PowByNatural floor ceiling "
+                       "oo int_oo True False Integer Rational Add Mul".split())
 
 
 def find(spec: ModelSpec) -> Found:
@@ -156,6 +159,9 @@ def _check_graph(path: Path, value: Any) -> None:
 
 
 def _is_formula(text: str) -> bool:
+    """Whether sympy, which evaluates what it is given as Python, would find nothing but arithmetic in it."""
+    text = _SYMBOL.sub("s0", text)
     words = re.findall(r"[A-Za-z_]\w*", text)
     known = all(word in _FUNCTIONS or re.fullmatch(r"[a-z]{1,2}\d+", word) for word in words)
-    return known and re.fullmatch(r"[\w\s+\-*/%(),.<>=&|~]*", text) is not None and not re.search(r"\.\s*[A-Za-z_]", text)
+    plain = re.fullmatch(r"[\w\s+\-*/%(),.<>=&|~]*", text) and not re.search(r"\.\s*[A-Za-z_]", text)
+    return known and bool(plain)
