@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import counts, gradient_shapes, memory  # noqa: F401  gradient_shapes is for its closed forms
+from . import counts, memory
 from .inputs import without_values
 from .measure.steps import loss_of
 from .modules import Owned, walk

@@ -178,13 +178,13 @@ class _Recorder(WithoutValues):
     def _gradient_place(self) -> tuple[str, bool]:
         """The module of a call while gradients are followed: a backward call belongs where its forward call ran."""
         assert self.nodes is not None
-        if torch._C._current_graph_task_id() == -1:
+        # inside a module during backward: a checkpoint computes its forward pass again
+        if self.depth or torch._C._current_graph_task_id() == -1:
             # the autograd node of this call, if it has one, has just taken the last sequence number
             self.nodes[torch.autograd._get_sequence_nr() - 1] = self.module
             return self.module, False
         node = torch._C._current_autograd_node()
-        # inside a module during backward: a checkpoint recomputes its forward pass
-        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
+        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), True
 
 
 def _first_tensor(value: Any) -> Tensor | None:
