@@ -46,7 +46,8 @@ class Op:
     def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
-        self.sizes = tuple(_nbytes(layout) for layout in (layouts if type(layouts) is list else [layouts] if layouts else ()))
+        made = layouts if type(layouts) is list else [layouts] if layouts else ()
+        self.sizes = tuple([_nbytes(layout) for layout in made])
         self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
@@ -142,7 +143,8 @@ def _nbytes(layout: Layout) -> int:
 
 def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
     """The Op of a call whose outputs are known."""
-    return Op(func, shapes_of(args), {key: shapes_of(item) for key, item in kwargs.items()}, shapes_of(value), fate, layouts)
+    given = {key: shapes_of(item) for key, item in kwargs.items()}
+    return Op(func, shapes_of(args), given, shapes_of(value), fate, layouts)
 
 
 def shapes_of(value: Any) -> Any:
@@ -276,8 +278,8 @@ def _fits_into_self(args: tuple) -> bool:
 
 
 # --- closed forms -----------------------------------------------------------------------------------------------
-# Each takes the operator's own arguments and returns a Layout, a list of them, or None where the case is not the plain
-# one (torch is asked then). Plain: contiguous tensors of one dtype.
+# Each takes the operator's own arguments and returns a Layout, a list of them, or None where the case is not
+# the plain one (torch is asked then). Plain: contiguous tensors of one dtype.
 
 _CLOSED: dict[Any, Callable[..., Any]] = {}
 

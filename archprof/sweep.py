@@ -191,23 +191,25 @@ def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
     if target.exists() and target.stat().st_size:
         entries = _resumed(target, conditions)
         return entries, target.open("a", encoding="utf-8")
+    environment = _environment(conditions)  # before a file is made that it would refuse
     try:
         out = target.open("w", encoding="utf-8")
     except OSError as error:
         raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
     out.write(json.dumps({"schema_version": SCHEMA_VERSION, "archprof": __version__, "sweep": conditions.header(),
-                          "environment": _environment(conditions)}) + "\n")
+                          "environment": environment}) + "\n")
     out.flush()
     return {}, out
 
 
 def _environment(conditions: Conditions) -> dict[str, Any]:
+    """What is measured on. Raises BadOption where it cannot be had."""
     from .measure import device
     from .measure.conditions import Conditions as Measuring
 
-    known = Measuring.__dataclass_fields__
-    return device.environment(Measuring(**{key: value for key, value in (conditions.measuring or {}).items()
-                                           if key in known}))
+    asked = {key: value for key, value in (conditions.measuring or {}).items()
+             if key in Measuring.__dataclass_fields__}
+    return device.environment(device.check_available(Measuring(**asked)))
 
 
 def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:

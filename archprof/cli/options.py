@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import input_spec
 from ..errors import ArchprofError, BadOption
+from ..timing import TIME_BUDGET_S
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -140,8 +141,8 @@ def add_measuring(parser: Any) -> None:
     group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
     group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
     group.add_argument("--optimizer", default="sgd", metavar="NAME", help="for --mode train (default: sgd)")
-    group.add_argument("--time-budget", type=typed(positive), default=20.0, metavar="SECONDS",
-                       help="for all measuring together (default: 20)")
+    group.add_argument("--time-budget", type=typed(positive), default=TIME_BUDGET_S, metavar="SECONDS",
+                       help=f"for all measuring together (default: {TIME_BUDGET_S:g})")
     group.add_argument("--precision", type=typed(positive), default=0.02, metavar="FRACTION",
                        help="stop when every 95 %% interval is within this (default: 0.02)")
 

@@ -52,6 +52,7 @@ def comparison(args: argparse.Namespace, measure: bool) -> Comparison:
             models,
             latency=measure,
             dataset=args.dataset,
+            reference=getattr(args, "reference", None),
             progress=tell,
             accuracies=published.read(args.accuracy) if args.accuracy else (),
             **options.measuring(args),
