@@ -96,11 +96,6 @@ def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
     return replace(profile, batch_size=batch_size), found
 
 
-def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
-    """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
-    return memory.peak(run(subject, *subject.given(batch_size), False, shape_memory)[0]).nbytes
-
-
 def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
     """Predicted bytes held between forward and backward, as in StaticProfile; None where training cannot run.
 

@@ -92,8 +92,9 @@ class StaticProfile:
     """What one network costs by counting alone, for one forward pass of `batch_size` samples.
 
     `input_shape` is that of the first input, without the batch. Bytes follow the parameters' and
-    activations' own types; `saved_bytes` are those of a saved state_dict's tensors (of the file, where the
-    network came from an exported one). `notes` say how the numbers came about where it was not the usual way.
+    activations' own types; `gradient_bytes` are those of every trainable parameter's gradient, `saved_bytes`
+    those of a saved state_dict's tensors (of the file, where the network came from an exported one). `notes`
+    say how the numbers came about where it was not the usual way.
     """
 
     name: str
@@ -110,6 +111,7 @@ class StaticProfile:
     peak_activation_bytes: int
     training_activation_bytes: int | None
     saved_bytes: int = 0
+    gradient_bytes: int = 0
     peak_at: str = ""
     mode: str = "eval"
     uncounted: tuple[Uncounted, ...] = ()
@@ -132,14 +134,44 @@ class StaticProfile:
 
 @dataclass(frozen=True)
 class BatchMemory:
-    """Predicted activation memory at one batch size: of a forward pass, and of a training step's forward half.
+    """Predicted memory at one batch size, in bytes; parameters, buffers and optimizer state come on top.
 
-    `training_activation_bytes` is None where training was not traced or cannot be (a batch norm over one value).
+    `peak_activation_bytes` is the most that a forward pass holds at once. `training_activation_bytes` is held between
+    forward and backward, `training_peak_bytes` (activations and gradients) the most that the two hold at once; both
+    are None where training was not traced or cannot be (a batch norm over one value). The two `scratch_bytes` are by
+    how much each peak is higher on the run's device with what operators take for themselves: 0 where that is not known.
     """
 
     batch_size: int
     peak_activation_bytes: int
     training_activation_bytes: int | None = None
+    training_peak_bytes: int | None = None
+    scratch_bytes: int = 0
+    training_scratch_bytes: int = 0
+    input_bytes: int = 0
+
+
+class OptimizerMemory(NamedTuple):
+    """What an optimizer keeps between steps, and takes while it updates, in bytes."""
+
+    optimizer: str
+    state_bytes: int
+    update_bytes: int
+
+
+class LargestBatch(NamedTuple):
+    """The largest batch sizes predicted to fit into `limit_bytes`, parameters included; 0: not even one sample does.
+
+    `training` is with `optimizer`; None where training cannot be traced. `least_bytes` and `least_training_bytes` are
+    what the smallest batch needs.
+    """
+
+    limit_bytes: int
+    optimizer: str
+    inference: int
+    training: int | None
+    least_bytes: int
+    least_training_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -178,10 +210,35 @@ class ArchitectureResult:
     memory: tuple[BatchMemory, ...] = ()
     latency: tuple[Latency, ...] = ()
     error: str | None = None
+    optimizers: tuple[OptimizerMemory, ...] = ()
+    largest_batch: LargestBatch | None = None
 
     def latency_at(self, batch_size: int) -> Latency | None:
         """The measurement at that batch size, or None."""
         return next((cell for cell in self.latency if cell.batch_size == batch_size), None)
+
+    def memory_at(self, batch_size: int) -> BatchMemory | None:
+        """The prediction at that batch size, or None."""
+        return next((entry for entry in self.memory if entry.batch_size == batch_size), None)
+
+    @property
+    def held_bytes(self) -> int | None:
+        """Parameters and buffers: what the loaded network takes before anything runs."""
+        return None if self.profile is None else self.profile.parameter_bytes + self.profile.buffer_bytes
+
+    def inference_bytes(self, entry: BatchMemory) -> int | None:
+        """Everything that a forward pass is predicted to hold at its peak."""
+        held = self.held_bytes
+        return None if held is None else held + entry.peak_activation_bytes + entry.scratch_bytes
+
+    def training_bytes(self, entry: BatchMemory, optimizer: str) -> int | None:
+        """Everything that a training step is predicted to hold at its peak: in the backward pass or in the update."""
+        state = next((row for row in self.optimizers if row.optimizer == optimizer), None)
+        if self.profile is None or self.held_bytes is None or entry.training_peak_bytes is None or state is None:
+            return None
+        backward = entry.training_peak_bytes + entry.training_scratch_bytes
+        update = entry.input_bytes + self.profile.gradient_bytes + state.update_bytes
+        return self.held_bytes + state.state_bytes + max(backward, update)
 
     def top(self, metric: str = "top1", dataset: str = "imagenet-1k") -> Accuracy | None:
         """The published claim to show for this metric: the first that is listed."""
@@ -334,6 +391,8 @@ def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str
     out["accuracy"] = [as_json(claim) for claim in row.accuracy]
     out["memory"] = [as_json(entry) for entry in row.memory]
     out["latency"] = [cell.to_json() for cell in row.latency]
+    out["optimizers"] = [as_json(entry) for entry in row.optimizers]
+    out["largest_batch"] = as_json(row.largest_batch) if row.largest_batch else None
     out["error"] = row.error
     return out
 
@@ -372,6 +431,8 @@ def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
         memory=tuple(BatchMemory(**_known(BatchMemory, entry)) for entry in saved.get("memory", ())),
         latency=tuple(Latency.from_json(cell) for cell in saved.get("latency", ())),
         error=saved.get("error"),
+        optimizers=tuple(OptimizerMemory(**_known(OptimizerMemory, entry)) for entry in saved.get("optimizers", ())),
+        largest_batch=LargestBatch(**_known(LargestBatch, fits)) if (fits := saved.get("largest_batch")) else None,
     )
 
 

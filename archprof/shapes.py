@@ -107,9 +107,9 @@ class ShapeMemory:
 
 
 def fresh(layouts: Any) -> Any:
-    """New tensors of these layouts: one, or a tuple for a list."""
+    """New tensors of these layouts: one, or a tuple for a list, in which None stays None."""
     if type(layouts) is list:
-        return tuple([_empty(shape, stride, dtype=dtype, device=_META) for shape, stride, dtype in layouts])
+        return tuple([layout and _empty(layout[0], layout[1], dtype=layout[2], device=_META) for layout in layouts])
     shape, stride, dtype = layouts
     return _empty(shape, stride, dtype=dtype, device=_META)
 
@@ -134,7 +134,9 @@ def _blank(value: Any) -> Any:
     return type(value)([_blank(item) for item in value]) if type(value) in (list, tuple) else value
 
 
-def _nbytes(layout: Layout) -> int:
+def _nbytes(layout: Layout | None) -> int:
+    if layout is None:
+        return 0
     shape, stride, dtype = layout
     if 0 in shape:
         return 0

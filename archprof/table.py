@@ -211,7 +211,7 @@ def latency(comparison: Comparison) -> Table:
             cell = row.latency_at(batch_size)
             if cell is None:
                 continue
-            cells = _latency_cells(row, cell) | {"ratio": _ratio_cell(row, cell, comparison.reference,
+            cells = _latency_cells(comparison, row, cell) | {"ratio": _ratio_cell(row, cell, comparison.reference,
                                                                      ratios.get((batch_size, row.name)))}
             rows.append(tuple(cells[column.key] for column in columns))
             if cell.error or cell.why:
@@ -237,16 +237,18 @@ def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
         # a training step computes more than the forward pass whose operations are counted
         *([] if training else [Column("gflops", "GFLOP/s", "rate", "more")]),
         Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
+        Column("measured_activation_bytes", "measured", "bytes", "less"),
         *([Column("optimizer_state_bytes", "Optimizer state", "bytes", "less")] if training else []),
         *([Column("ratio", f"x {comparison.reference}", "ratio", "less")] if comparison.reference else []),
     ]
     return tuple(columns)
 
 
-def _latency_cells(row: ArchitectureResult, cell: Latency) -> dict[str, Cell]:
+def _latency_cells(comparison: Comparison, row: ArchitectureResult, cell: Latency) -> dict[str, Cell]:
     """By column key; what was not measured is unknown, what cannot be relied on is marked."""
-    predicted = next((m.peak_activation_bytes for m in row.memory if m.batch_size == cell.batch_size), None)
-    known = {"batch_size": Cell(cell.batch_size), "name": Cell(row.name), "peak_activation_bytes": Cell(predicted)}
+    predicted, measured = _peak_cells(comparison, row, cell)
+    known = {"batch_size": Cell(cell.batch_size), "name": Cell(row.name), "peak_activation_bytes": predicted,
+             "measured_activation_bytes": measured}
     if not cell.measured:
         return dict.fromkeys(("p50_s", "ci95_s", "p90_s", "p99_s", "throughput", "gflops", "optimizer_state_bytes"),
                              Cell()) | known
@@ -323,6 +325,72 @@ def what_is_timed(comparison: Comparison) -> str:
     return f"training step ({env['optimizer']})" if env.get("optimizer") else "training step"
 
 
+def _peak_cells(comparison: Comparison, row: ArchitectureResult, cell: Latency) -> tuple[Cell, Cell]:
+    """Predicted and measured bytes above the loaded network (and its optimizer's state), with their ratio."""
+    entry, held = row.memory_at(cell.batch_size), row.held_bytes
+    if entry is None or held is None:
+        return Cell(), Cell()
+    if comparison.environment.get("mode") == "train":
+        held += cell.optimizer_state_bytes or 0
+        whole = row.training_bytes(entry, str(comparison.environment.get("optimizer")))
+    else:
+        whole = row.inference_bytes(entry)
+    predicted = None if whole is None else whole - held
+    if cell.measured_peak_bytes is None:
+        return Cell(predicted), Cell()
+    measured = cell.measured_peak_bytes - held
+    ratio = f", x {measured / predicted:.2f}" if predicted else ""
+    return Cell(predicted), Cell(measured, text=units.size(measured) + ratio)
+
+
+def memory(comparison: Comparison) -> Table:
+    """Predicted memory at each batch size: inference and training, everything included."""
+    optimizer = str(comparison.environment.get("optimizer") or "sgd")
+    columns = (
+        Column("batch_size", "Batch", "number"),
+        Column("name", "Architecture"),
+        Column("held_bytes", "Params, buffers", "bytes", "less"),
+        Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
+        Column("scratch_bytes", "+ scratch", "bytes", "less"),
+        Column("inference_bytes", "Inference", "bytes", "less"),
+        Column("training_activation_bytes", "Saved for backward", "bytes", "less"),
+        Column("gradient_bytes", "Gradients", "bytes", "less"),
+        Column("optimizer_state_bytes", f"State ({optimizer})", "bytes", "less"),
+        Column("training_bytes", "Training", "bytes", "less"),
+    )
+    rows = []
+    for batch_size in sorted({entry.batch_size for row in comparison.architectures for entry in row.memory}):
+        for row in comparison.architectures:
+            entry = row.memory_at(batch_size)
+            if entry is None or row.profile is None:
+                continue
+            state = next((item.state_bytes for item in row.optimizers if item.optimizer == optimizer), None)
+            values = (batch_size, row.name, row.held_bytes, entry.peak_activation_bytes, entry.scratch_bytes,
+                      row.inference_bytes(entry), entry.training_activation_bytes, row.profile.gradient_bytes, state,
+                      row.training_bytes(entry, optimizer))
+            rows.append(tuple(Cell(value) for value in values))
+    return Table("Memory, predicted", columns, tuple(rows),
+                 ("Inference and Training are everything that is held at the highest point of a pass, of a step.",))
+
+
+def largest_batches(comparison: Comparison) -> Table:
+    """The largest batch predicted to fit into the memory that was asked about, parameters included."""
+    found = [(row.name, row.largest_batch) for row in comparison.architectures if row.largest_batch]
+    columns = (Column("name", "Architecture"), Column("inference", "Inference", "number", "more"),
+               Column("training", f"Training ({found[0][1].optimizer})", "number", "more"))
+    notes = []
+    for name, fits in found:
+        if not fits.inference:
+            notes.append(f"{name}: inference needs {units.size(fits.least_bytes)} at least.")
+        if fits.training is None:
+            notes.append(f"{name}: training cannot be traced.")
+        elif not fits.training:
+            notes.append(f"{name}: training needs {units.size(fits.least_training_bytes)} at least.")
+    rows = tuple((Cell(name), Cell(fits.inference), Cell(fits.training)) for name, fits in found)
+    return Table(f"Largest batch that fits into {units.size(found[0][1].limit_bytes)}, predicted", columns, rows,
+                 tuple(notes))
+
+
 def conditions(comparison: Comparison) -> str:
     """What was measured on, in words: 'cpu (AMD EPYC), 2 threads, float32, torch 2.13.0'."""
     env = comparison.environment
@@ -343,6 +411,10 @@ def tables(comparison: Comparison) -> tuple[Table, ...]:
     where = shares(comparison)
     if where.rows:
         found.append(where)
+    if any(row.memory for row in comparison.architectures):
+        found.append(memory(comparison))
+    if any(row.largest_batch for row in comparison.architectures):
+        found.append(largest_batches(comparison))
     if comparison.batch_sizes:
         found.append(latency(comparison))
         found += [table] if (table := operations(comparison)) else []

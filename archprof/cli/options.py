@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import input_spec
+from .. import input_spec, units
 from ..errors import ArchprofError, BadOption
 from ..timing import TIME_BUDGET_S
 
@@ -80,6 +80,14 @@ def positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise BadOption(f"'{text}' is not a positive number.")
     return value
+
+
+def memory(text: str) -> int:
+    """'8 GiB' or '8GiB' in bytes."""
+    found = units.parse_size(text, "memory")
+    if found < 1:
+        raise BadOption(f"memory '{text}' is none;", "wanted: such as 8GiB.")
+    return found
 
 
 def whole(text: str) -> int:
