@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from . import least_squares, units
+from . import regression, units
 from .records import Accuracy, ArchitectureResult, Comparison
 from .separable.records import KINDS, Shares
 from .separable.records import shares as shares_of
@@ -261,7 +261,7 @@ def _latency_cells(comparison: Comparison, row: ArchitectureResult, cell: Latenc
         "p90_s": Cell(cell.p90_s, mark),
         "p99_s": Cell(cell.p99_s, mark if cell.p99_s else ""),
         "throughput": Cell(cell.throughput, mark),
-        "gflops": Cell(least_squares.achieved_gflops(row, cell.batch_size)),
+        "gflops": Cell(regression.achieved_gflops(row, cell.batch_size)),
         "optimizer_state_bytes": Cell(cell.optimizer_state_bytes),
     }
 
@@ -287,7 +287,7 @@ def _stopping_sentence(comparison: Comparison) -> list[str]:
 def operations(comparison: Comparison) -> Table | None:
     """Time against mult-adds: the least-squares line of each family at each batch size, and what a limit on time
     means in operations. None where no family has FEWEST_FITTED networks that were measured reliably."""
-    found = [fit for fit in least_squares.fits(comparison) if len(fit.names) >= FEWEST_FITTED]
+    found = [fit for fit in regression.fits(comparison) if len(fit.names) >= FEWEST_FITTED]
     if not found:
         return None
     training = comparison.environment.get("mode") == "train"
@@ -304,7 +304,7 @@ def operations(comparison: Comparison) -> Table | None:
     )
     rows, sentences = [], []
     for fit in found:
-        limit = least_squares.round_limit([cell.p50_s for row in comparison.architectures if row.name in fit.names
+        limit = regression.round_limit([cell.p50_s for row in comparison.architectures if row.name in fit.names
                                            and (cell := row.latency_at(fit.batch_size))])
         cells = {"batch_size": Cell(fit.batch_size), "family": Cell(fit.family), "networks": Cell(len(fit.names)),
                  "intercept_s": Cell(fit.intercept_s), "seconds_per_g": Cell(1e9 * fit.seconds_per_mac),
