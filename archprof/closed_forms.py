@@ -263,3 +263,41 @@ def _convolution_backward(grad: Tensor, x: Tensor, weight: Tensor, bias_sizes: A
     bias = weight.shape[1] * groups if transposed else weight.shape[0]
     shapes = (tuple(x.shape), tuple(weight.shape), (bias,))
     return [_plain(shape, x.dtype) if asked else None for shape, asked in zip(shapes, wanted, strict=True)]
+
+
+@_closed(aten.slice_backward.default)
+def _slice_backward(gradient: Tensor, sizes: list[int], *_: Any) -> Layout:
+    return _plain(tuple(sizes), gradient.dtype)
+
+
+@_closed(aten._prelu_kernel_backward.default)
+def _prelu_backward(gradient: Tensor, x: Tensor, weight: Tensor) -> list[Layout] | None:
+    if not (_is_plain(gradient) and _is_plain(x) and gradient.dtype == x.dtype == weight.dtype):
+        return None
+    return [_plain(tuple(x.shape), x.dtype), _plain(tuple(x.shape), x.dtype)]
+
+
+@_closed(aten._prelu_kernel.default)
+def _prelu(x: Tensor, weight: Tensor) -> Layout | None:
+    return _same(x) if x.dtype == weight.dtype and _is_plain(weight) else None
+
+
+@_closed(aten._log_softmax.default)
+def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
+    return None if half_to_float else _same(x)
+
+
+@_closed(aten._log_softmax_backward_data.default)
+def _log_softmax_backward(gradient: Tensor, out: Tensor, dim: int, dtype: torch.dtype) -> Layout | None:
+    return _same(gradient) if gradient.dtype == dtype == out.dtype else None
+
+
+@_closed(aten.nll_loss_forward.default)
+def _nll_loss(x: Tensor, target: Tensor, weight: Any, reduction: int, ignore: int) -> list[Layout] | None:
+    mean = 1
+    return [_plain((), x.dtype), _plain((), x.dtype)] if reduction == mean and x.dim() == 2 else None
+
+
+@_closed(aten.nll_loss_backward.default)
+def _nll_loss_backward(gradient: Tensor, x: Tensor, *_: Any) -> Layout | None:
+    return _same(x)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +96,6 @@ def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
     return replace(profile, batch_size=batch_size), found
 
 
-def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
-    """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
-    return memory.peak(run(subject, *subject.given(batch_size), False, shape_memory)[0]).nbytes
-
-
 def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
     """Predicted bytes held between forward and backward, as in StaticProfile; None where training cannot run.
 
@@ -166,7 +163,16 @@ def _uncompiled(module: nn.Module) -> nn.Module:
 
 def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
         shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
-    """One recorded pass: on meta, or with real tensors where the network looks at values."""
+    """One recorded pass: on meta, or with real tensors where the network looks at values.
+
+    What the network prints meanwhile goes to stderr: stdout is for results.
+    """
+    with redirect_stdout(sys.stderr):
+        return _run(subject, args, kwargs, training, shape_memory)
+
+
+def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
+         shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
     backward = _scalar_of if training else None
     try:
         blank_args, blank_kwargs = without_values((args, kwargs))

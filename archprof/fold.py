@@ -72,6 +72,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         parameter_bytes=parameter_bytes,
         buffer_bytes=sum(buffer_bytes.values()),
         saved_bytes=parameter_bytes + sum([n for name, n in buffer_bytes.items() if name not in owned.unsaved]),
+        gradient_bytes=sum(memory.gradient_sizes(owned)),
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .records import Shape
-from .shapes import Op
+
+if TYPE_CHECKING:
+    from .shapes import Op
 
 #: Operators that only rename or hand on memory: no row of a layer table.
 _NOT_LAYERS = frozenset(["view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "expand", "squeeze", "unsqueeze", "slice", "select", "split", "split_with_sizes", "chunk", "unbind", "detach", "alias", "as_strided", "empty", "empty_like", "empty_strided", "lift_fresh", "unfold", "diagonal", "view_as_real", "view_as_complex", "resize_", "numel", "sym_size", "set_", "new_empty", "new_empty_strided", "_local_scalar_dense"])

@@ -112,6 +112,19 @@ def _same_random_numbers() -> Iterator[None]:
             put_back(state)
 
 
+@contextmanager
+def no_gradients_yet(owned: Owned) -> Iterator[None]:
+    """Inside, parameters start without gradients; those that they had come back."""
+    before = [(parameter, parameter.grad) for parameter in owned.parameters.values()]
+    for parameter, _ in before:
+        parameter.grad = None
+    try:
+        yield
+    finally:
+        for parameter, gradient in before:
+            parameter.grad = gradient
+
+
 def set_training(parts: Parts, training: bool) -> None:
     """Set each module's mode by itself: what `train()` was overridden to do besides must not happen."""
     for _, part in parts:
@@ -128,13 +141,14 @@ def duplicate(tensor: Tensor) -> Tensor:
     return nn.Parameter(twin, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else twin
 
 
-def replace_tensors(parts: Parts, other: Callable[[Tensor], Tensor] = stand_in) -> None:
-    """Replace every parameter and buffer that has values by `other` of it, wherever a module holds it."""
+def replace_tensors(parts: Parts, other: Callable[[Tensor], Tensor] = stand_in, on_meta: bool = False) -> None:
+    """Replace every parameter and buffer that has values (`on_meta`: that has none) by `other` of it, wherever a
+    module holds it."""
     made: dict[int, Tensor] = {}
     for _, part in parts:
         for table in (part._parameters, part._buffers):
             for name, tensor in table.items():
-                if tensor is not None and not tensor.is_meta:
+                if tensor is not None and tensor.is_meta is on_meta:
                     if id(tensor) not in made:
                         made[id(tensor)] = other(tensor)
                     table[name] = made[id(tensor)]

@@ -105,7 +105,7 @@ class ShapeMemory:
 
 
 def fresh(layouts: Any) -> Any:
-    """New tensors of these layouts: one, or a tuple for a list."""
+    """New tensors of these layouts: one, or a tuple for a list, in which None stays None."""
     if type(layouts) is list:
         return tuple([None if layout is None else _empty(layout[0], layout[1], dtype=layout[2], device=_META)
                       for layout in layouts])

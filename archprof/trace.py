@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .complex_convolutions import FourProducts
 from .meta import WithoutValues, stand_in
-from .modules import Owned, Parts, any_real, duplicate, replace_tensors, set_training, untouched, walk
+from .modules import Owned, Parts, any_real, duplicate, no_gradients_yet, replace_tensors, set_training, untouched, walk
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
 from .shortcuts import call_of, doors
 
@@ -296,7 +296,9 @@ def trace(
         output = module(*args, **kwargs)
         forward_calls = len(recorder.calls)
         if backward is not None:
-            backward(output).backward()
+            stack.enter_context(no_gradients_yet(owned))
+            loss, output = backward(output), None  # as in training, the output lives only as long as it is needed
+            loss.backward()
     recorder.open = False
     return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, owned, forward_calls, output,
                  recorder.module_calls)

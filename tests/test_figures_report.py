@@ -17,7 +17,8 @@ from archprof.cli import main
 from archprof.errors import BadOutput
 from archprof.records import Comparison, TypeCost
 from archprof.render import report
-from archprof.render.findings import answers, summary
+from archprof.render.claims import answers
+from archprof.render.findings import summary
 from archprof.render.latex import escape, latex
 from archprof.table import static
 from archprof.timing import Block, Latency
@@ -120,7 +121,7 @@ def test_resnet152_against_vgg19_is_answered_by_the_interval(seconds, verdict):
 
 def test_linearity_is_told_with_its_r2():
     said = answer(WHOLE, "Within a family")
-    assert re.search(r"At batch size 16: resnet R\^2 0\.9\d\d over 3 networks, [0-9.]+ ms for each G", said)
+    assert re.search(r"At batch size 16: resnet R² 0\.9\d\d over 3 networks, [0-9.]+ ms for each G", said)
     assert not any(
         found.claim.startswith("Within") for found in answers(comparison("vgg19", "alexnet", sizes=(16,)))
     )
@@ -137,7 +138,7 @@ def test_the_pointwise_share_is_that_of_the_weights():
     types = (TypeCost("conv 1x1", 80, 90, 1, weights=75), TypeCost("fully connected", 40, 10, 1, weights=25))
     made = Comparison({}, (replace(row, name="mobilenetv1", profile=replace(row.profile, by_type=types)),))
     said = answer(made, "MobileNet")
-    assert "90.00 % of mult-adds and 75.00 % of the weights" in said
+    assert "of mult-adds 90.00 % 1x1, 0.00 % depthwise" in said and "of weights 75.00 % 1x1," in said
 
 
 def test_without_latency_the_report_says_what_it_lacks(tmp_path):

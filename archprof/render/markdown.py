@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from ..table import Table
@@ -20,8 +21,14 @@ def _one(table: Table, level: int) -> str:
         lines.append("| " + " | ".join(_escape(table.text(row, place)) for place in range(len(row))) + " |")
     lines.append("")
     if table.notes:
-        lines += [f"- {_escape(note)}" for note in table.notes] + [""]
+        lines += [f"- {_linked(note)}" for note in table.notes] + [""]
     return "\n".join(lines)
+
+
+def _linked(text: str) -> str:
+    """The text with its addresses as links; a comma or full stop after one is not part of it."""
+    parts = re.split(r"(https?://[^\s<>]*[^\s<>.,;:])", text)
+    return "".join(f"<{part}>" if place % 2 else _escape(part) for place, part in enumerate(parts))
 
 
 def _escape(text: str) -> str:

@@ -41,16 +41,20 @@ def ball(page: Page) -> None:
     options = page.options
     cost, percent, weight = MEASURES[options.ops], MEASURES["top1"], MEASURES["parameters"]
     rows, dropped = complete(page.rows, [cost, percent, weight], options, page.comparison)
+    xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
+    wide = axes.far_apart(xs, 100)
     page.title(
         f"{accuracy_title(options)} against operations",
-        "Disc area is proportional to the number of parameters",
+        f"Disc area is proportional to the number of parameters{'; operations on a logarithmic axis' if wide else ''}",
     )
     plot = page.plot()
-    xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
     scale = _area_scale(page, sizes)
     _discs(page, plot, rows, xs, ys, [size * scale for size in sizes])
     _size_key(page, sizes, scale, "Params", "M")
-    axes.linear(plot.xaxis, *_padded(xs, 0.11, floor=-0.04 * max(xs)))
+    if wide:
+        axes.logarithmic(plot.xaxis, xs, 1.6, 1.8)
+    else:
+        axes.linear(plot.xaxis, *_padded(xs, 0.11, floor=-0.04 * max(xs)))
     axes.linear(plot.yaxis, *_padded(ys, 0.13))
     plot.set_xlabel(cost.label(options))
     plot.set_ylabel(percent_label(page))

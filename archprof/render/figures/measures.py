@@ -252,14 +252,18 @@ def reliable(row: Row, batch_size: int | None) -> bool:
     return cell is not None and cell.reliable
 
 
-def predicted_peak_bytes(row: ArchitectureResult, batch_size: int) -> float:
-    """Bytes of parameters, buffers, and of the activations alive together: as counted at that batch size,
-    else in
-    proportion. 0 for a network that could not be counted."""
+def predicted_peak_bytes(row: ArchitectureResult, batch_size: int, mode: str = "eval") -> float:
+    """Bytes of parameters, buffers, and of the activations alive together; in training of gradients, and of the
+    activations kept for the way back.
+
+    As counted at that batch size, else in proportion. 0 for a network that could not be counted.
+    """
     if row.profile is None:
         return 0.0
-    alive = next(
-        (float(m.peak_activation_bytes) for m in row.memory if m.batch_size == batch_size),
-        row.profile.peak_activation_bytes * batch_size / row.profile.batch_size,
-    )
+    counted = next((m for m in row.memory if m.batch_size == batch_size), None)
+    share = batch_size / row.profile.batch_size
+    kept = counted.training_activation_bytes if counted else row.profile.training_activation_bytes
+    if mode == "train" and kept is not None:
+        return 2 * row.profile.parameter_bytes + row.profile.buffer_bytes + kept * (1 if counted else share)
+    alive = counted.peak_activation_bytes if counted else row.profile.peak_activation_bytes * share
     return row.profile.parameter_bytes + row.profile.buffer_bytes + alive
