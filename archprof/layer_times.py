@@ -74,7 +74,8 @@ class LayerTimes:
 
 def with_times(profile: StaticProfile, times: LayerTimes) -> StaticProfile:
     """The profile with each call's seconds, and one entry for the time between the calls."""
-    layers = tuple(layer._replace(seconds=seconds) for layer, seconds in zip(profile.layers, times.seconds, strict=True))
+    layers = tuple(layer._replace(seconds=seconds)
+                   for layer, seconds in zip(profile.layers, times.seconds, strict=True))
     between = LayerCost("", BETWEEN, BETWEEN, (), (), 0, seconds=times.elsewhere_s)
     return replace(profile, layers=(*layers, between), by_type=(*profile.by_type, TypeCost(BETWEEN, 0, 0, 0)),
                    notes=(*profile.notes, *times.sentences))
