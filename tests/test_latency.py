@@ -254,11 +254,12 @@ def test_what_does_not_fit_beside_the_others_is_measured_after_them():
 
 
 def test_what_did_not_fit_beside_the_others_says_so_when_time_is_up():
+    machine = Machine()
+
     def full():
+        machine.now += 2.9
         raise MemoryError("9 bytes")
 
-    machine = Machine()
-    machine.slowed = lambda now: 2.0  # disturbed all the time: the others use the whole budget
     seen = machine.measure([machine.cell("a", 1, 0.02), Cell("b", 1, full), Cell("b", 8, full)], time_budget=3.0)
     assert seen["b", 1].error == (
         "out of memory: 9 bytes (beside other networks; no time was left to try it alone)"
