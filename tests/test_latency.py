@@ -361,6 +361,19 @@ def test_sync_is_called_at_both_ends_of_every_block():
     assert "pass,pass" not in ",".join(events)  # one pass a block here: each stands between two syncs
 
 
+def test_queued_work_is_timed_when_it_is_done():
+    """A device that computes when it is waited for, as a GPU does behind its queue: launching takes no time."""
+    machine = Machine()
+    queued: list[float] = []
+
+    def sync() -> None:
+        machine.now += sum(queued)
+        queued.clear()
+
+    found = machine.measure([Cell("a", 1, lambda: lambda: queued.append(0.004))], sync=sync)["a", 1]
+    assert found.p50_s == pytest.approx(0.004) and {block.passes for block in found.blocks} == {13}
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from([1, 8, 32]), st.floats(5e-3, 2.0)), min_size=1, max_size=5),
