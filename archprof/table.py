@@ -196,14 +196,16 @@ def _capital(text: str) -> str:
 
 def latency(comparison: Comparison) -> Table:
     """Measured time, one row per batch size and network, with 95 % intervals and the ratio to the reference."""
-    reference = comparison.reference
+    reference, training = comparison.reference, comparison.environment.get("mode") == "train"
     columns = [
         Column("batch_size", "Batch", "number"),
         Column("name", "Architecture"),
         Column("p50_s", "ms", "seconds", "less"),
         Column("ci95_s", "95 % interval", "text"),
         Column("throughput", "images/s", "rate", "more"),
-        Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
+        *((Column("training_activation_bytes", "Activations kept", "bytes", "less"),
+           Column("optimizer_state_bytes", "Optimizer state", "bytes", "less"))
+          if training else (Column("peak_activation_bytes", "Peak activations", "bytes", "less"),)),
     ]
     if reference:
         columns.append(Column("ratio", f"x {reference}", "ratio", "less"))
@@ -215,9 +217,11 @@ def latency(comparison: Comparison) -> Table:
             if cell is None:
                 continue
             ratio = ratios.get((batch_size, row.name))
-            predicted = next((m.peak_activation_bytes for m in row.memory if m.batch_size == batch_size), None)
+            predicted = next((m for m in row.memory if m.batch_size == batch_size), None)
+            memory = ((Cell(predicted.training_activation_bytes if predicted else None), Cell(cell.optimizer_state_bytes))
+                      if training else (Cell(predicted.peak_activation_bytes if predicted else None),))
             last = [Cell(1.0 if row.name == reference and cell.measured else ratio.ratio if ratio else None)]
-            rows.append((Cell(batch_size), Cell(row.name), *_time_cells(cell), Cell(predicted),
+            rows.append((Cell(batch_size), Cell(row.name), *_time_cells(cell), *memory,
                          *(last if reference else [])))
             if cell.error or cell.why:
                 mark = UNRELIABLE + " " if cell.measured and cell.why else ""
