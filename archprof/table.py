@@ -218,8 +218,9 @@ def latency(comparison: Comparison) -> Table:
                 continue
             ratio = ratios.get((batch_size, row.name))
             predicted = next((m for m in row.memory if m.batch_size == batch_size), None)
-            memory = ((Cell(predicted.training_activation_bytes if predicted else None), Cell(cell.optimizer_state_bytes))
-                      if training else (Cell(predicted.peak_activation_bytes if predicted else None),))
+            alive = "training_activation_bytes" if training else "peak_activation_bytes"
+            memory = [Cell(getattr(predicted, alive, None))]
+            memory += [Cell(cell.optimizer_state_bytes)] if training else []
             last = [Cell(1.0 if row.name == reference and cell.measured else ratio.ratio if ratio else None)]
             rows.append((Cell(batch_size), Cell(row.name), *_time_cells(cell), *memory,
                          *(last if reference else [])))
