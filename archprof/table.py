@@ -354,13 +354,13 @@ def memory(comparison: Comparison) -> Table:
     columns = (
         Column("batch_size", "Batch", "number"),
         Column("name", "Architecture"),
-        Column("held_bytes", "Params, buffers", "bytes", "less"),
+        Column("held_bytes", "Params, buffers", "bytes", "less", detail=True),
         Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
-        Column("scratch_bytes", "+ scratch", "bytes", "less"),
+        Column("scratch_bytes", "+ scratch", "bytes", "less", detail=True),
         Column("inference_bytes", "Inference", "bytes", "less"),
-        Column("training_activation_bytes", "Saved for backward", "bytes", "less"),
-        Column("gradient_bytes", "Gradients", "bytes", "less"),
-        Column("optimizer_state_bytes", f"State ({optimizer})", "bytes", "less"),
+        Column("training_activation_bytes", "Saved for backward", "bytes", "less", detail=True),
+        Column("gradient_bytes", "Gradients", "bytes", "less", detail=True),
+        Column("optimizer_state_bytes", f"State ({optimizer})", "bytes", "less", detail=True),
         Column("training_bytes", "Training", "bytes", "less"),
     )
     rows = []

@@ -19,9 +19,8 @@ from archprof.families import KNOWN
 from archprof.records import Comparison, LayerCost
 from archprof.regression import line
 from archprof.render import figures
-from archprof.render.figures import FigureOptions
+from archprof.render.figures import FigureOptions, front_of
 from archprof.render.figures.breakdown import REST, _gathered
-from archprof.render.figures.discs import front_of
 from archprof.render.figures.labels import spread
 from archprof.render.figures.page import Page
 from archprof.render.figures.rows import short_labels

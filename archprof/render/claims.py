@@ -163,12 +163,13 @@ def _skips_are_free(comparison: Comparison) -> Answer | None:
     for residual, plain in pairs:
         extra = parameters_of(residual) - parameters_of(plain), macs_of(residual) - macs_of(plain)
         counted = (
-            "the same parameters and mult-adds as"
+            " has the same parameters and mult-adds as"
             if extra == (0, 0)
-            else f"{_more(extra[0])} parameters and {_more(extra[1])} mult-adds than"
+            else f", whose shortcuts do not all stay identities, has {_more(extra[0])} parameters and "
+            f"{_more(extra[1])} mult-adds than"
         )
         time = _cost_of_skips(comparison, residual, plain)
-        said.append(f"{residual.name} has {counted} {plain.name}.{time}")
+        said.append(f"{residual.name}{counted} {plain.name}.{time}")
     return Answer("Identity shortcuts cost neither parameters nor operations", " ".join(said))
 
 

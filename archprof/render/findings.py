@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from .. import units
 from ..records import ArchitectureResult, Comparison
 from ..timing import Latency, ratio_of
-from .figures import usual_batch_size
+from .figures import front_of, usual_batch_size
 
 
 def timed(comparison: Comparison, batch_size: int) -> Iterable[tuple[ArchitectureResult, Latency]]:
@@ -55,6 +55,13 @@ def _accuracy_sentence(comparison: Comparison) -> list[str]:
         f"The highest published top-1 accuracy on {claim.dataset} is {claim.percent:.2f} % ({row.name}, "
         f"{claim.source})."
     ]
+    heavy = [(row, claim) for row, claim in claims if row.profile]
+    front = front_of([macs_of(row) for row, _ in heavy], [claim.percent for _, claim in heavy], "low", "high")
+    if 1 < len(front) < len(heavy):
+        out.append(
+            f"From cheap to accurate, the best choices by mult-adds are {listed([heavy[i][0].name for i in front])}: "
+            "no other network here is both at least as accurate and as cheap as one of these."
+        )
     without = [row.name for row, claim in tops if claim is None]
     if without:
         out.append(f"No top-1 accuracy is published here for {listed(without)}.")

@@ -14,7 +14,7 @@ def markdown(tables: Iterable[Table], level: int = 2) -> str:
 
 
 def _one(table: Table, level: int) -> str:
-    lines = [f"{'#' * level} {table.title}", ""]
+    lines = [f"{'#' * level} {_escape(table.title)}", ""]
     lines.append("| " + " | ".join(_escape(column.heading) for column in table.columns) + " |")
     lines.append("|" + "|".join(" :--- " if column.kind == "text" else " ---: " for column in table.columns) + "|")
     for row in table.rows:

@@ -82,7 +82,7 @@ def write(
     texts = {"comparison.json": comparison.to_json() + "\n", "comparison.csv": csv_text(comparison)}
     if with_latex:
         texts["table.tex"] = latex(static(comparison))
-    texts["README.md"] = readme(comparison, folder.resolve().name, drawn, missing, with_latex)
+    texts["README.md"] = readme(comparison, _name(folder.resolve()), drawn, missing, with_latex)
     for name, text in texts.items():
         files.write(str(folder / name), text)
     if not with_latex:
@@ -90,6 +90,14 @@ def write(
     return [folder / name for name in texts] + [
         folder / "figures" / f"{kind}.{format}" for kind in drawn for format in _FORMATS
     ]
+
+
+def _name(folder: Path) -> str:
+    """'mobilenet'; below a folder called reports all of the way from there: 'residual/training'."""
+    above = [parent.name for parent in folder.parents]
+    if "reports" not in above:
+        return folder.name
+    return folder.relative_to(folder.parents[above.index("reports")]).as_posix()
 
 
 def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, str]]:

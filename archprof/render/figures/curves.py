@@ -33,7 +33,7 @@ STUDY_SIZES = (1, 2, 4, 8, 16, 32, 64)
 def latency(page: Page) -> None:
     sizes = _sizes(page)
     page.title(
-        f"Time of {_what(page)} per image against batch size",
+        f"{'Training' if _mode(page) == 'train' else 'Inference'} time per image against batch size",
         "Median; band: its 95 % interval; both axes logarithmic",
     )
     plot = page.plot()

@@ -20,6 +20,7 @@ from .measures import (
     accuracy_title,
     claims,
     complete,
+    front_of,
     measure,
     reliable,
     usual_batch_size,
@@ -155,17 +156,6 @@ def pareto(page: Page) -> None:
     page.finish(
         _height(page), lambda: _label(page, plot, rows, xs, ys, [math.sqrt(size) / 2] * len(rows), steps)
     )
-
-
-def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
-    """Indices of the points that no other point matches on both measures and beats on one, by rising x."""
-    a = [x if x_better == "high" else -x for x in xs]
-    b = [y if y_better == "high" else -y for y in ys]
-
-    def beaten(i: int) -> bool:
-        return any(a[j] >= a[i] and b[j] >= b[i] and (a[j] > a[i] or b[j] > b[i]) for j in range(len(a)))
-
-    return sorted((i for i in range(len(a)) if not beaten(i)), key=lambda i: (xs[i], ys[i]))
 
 
 def percent_label(page: Page) -> str:

@@ -267,3 +267,14 @@ def predicted_peak_bytes(row: ArchitectureResult, batch_size: int, mode: str = "
         return 2 * row.profile.parameter_bytes + row.profile.buffer_bytes + kept * (1 if counted else share)
     alive = counted.peak_activation_bytes if counted else row.profile.peak_activation_bytes * share
     return row.profile.parameter_bytes + row.profile.buffer_bytes + alive
+
+
+def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
+    """Indices of the points that no other point matches on both measures and beats on one, by rising x."""
+    a = [x if x_better == "high" else -x for x in xs]
+    b = [y if y_better == "high" else -y for y in ys]
+
+    def beaten(i: int) -> bool:
+        return any(a[j] >= a[i] and b[j] >= b[i] and (a[j] > a[i] or b[j] > b[i]) for j in range(len(a)))
+
+    return sorted((i for i in range(len(a)) if not beaten(i)), key=lambda i: (xs[i], ys[i]))
