@@ -9,7 +9,7 @@ import json
 import pytest
 
 from archprof import table
-from archprof.least_squares import round_limit
+from archprof.regression import round_limit
 from archprof.records import ArchitectureResult, BatchMemory, Comparison, StaticProfile
 from archprof.render import terminal
 from archprof.render.csv import csv_text
