@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -10,22 +11,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import __version__, counts, published, sources, units
+from . import __version__, counts, published, scratch, sources, units
 from .errors import ArchprofError, BadOption
-from .inputs import real_inputs
-from .measure import device, latency
+from .footprint import Predictor
+from .measure import device, latency, real
 from .measure.conditions import Conditions
+from .measure.device import check_available
+from .measure.latency import check_sampling
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
-from .timing import Latency
+from .timing import TIME_BUDGET_S, Latency, Stopping
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
 
 #: Batch sizes measured when none are asked for: one request, a small and a large batch.
 BATCH_SIZES = (1, 8, 32)
-
-#: Seconds for all measuring of a run when none are asked for.
-TIME_BUDGET_S = 20.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -67,32 +67,41 @@ def compare(
     reference: str | None = None,
     accuracies: Sequence[Accuracy] = (),
     dataset: str = "imagenet-1k",
+    memory: int | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> Comparison:
     """Count, and unless `latency` is False measure, several networks under the same conditions.
 
     `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
-    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget` (seconds) bounds all measuring together.
-    `progress` is called with what is being done and the seconds that are left at most.
+    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget`
+    (seconds) bounds all measuring together. With `memory` (bytes) each result has the largest batch that is predicted
+    to fit into it, in inference and in training with `optimizer`. `progress` is called with what is being done and
+    the seconds that are left at most.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
     row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.
     """
-    conditions = Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
-                            cuda_graph=cuda_graph, mode=mode, optimizer=optimizer)
+    conditions = check_available(
+        Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
+                   cuda_graph=cuda_graph, mode=mode, optimizer=optimizer))
+    if latency:
+        check_sampling(time_budget, precision)
     sizes = checked_batch_sizes(batch_sizes)
     subjects = [_subject(model) for model in models]
     names = [subject.result.name for subject in subjects]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BadOption(f"'{twice}' is named twice.", "Name each network once.")
-    run = _Run(conditions, sizes, input_shape, inputs, accuracies, dataset, progress)
+    if memory is not None and memory < 1:
+        raise BadOption(f"a memory of {memory} bytes is none;", "wanted: such as 8 GiB.")
+    run = _Run(conditions, sizes, input_shape, inputs, accuracies, dataset, progress, memory)
     reference = _reference(reference, names)
     try:
         for subject in subjects:
             run.tell(f"counting {subject.result.name}")
             run.count(subject)
+        run.refuse_what_holds_nothing(subjects)
         if latency:
             run.refuse_what_cannot_fit(subjects)
             run.measure(subjects, time_budget, precision, reference)
@@ -148,12 +157,13 @@ class _Run:
 
     def __init__(self, conditions: Conditions, batch_sizes: tuple[int, ...], input_shape: Shape | None,
                  inputs: Callable[[int], sources.Arguments] | None, accuracies: Sequence[Accuracy], dataset: str,
-                 progress: Callable[[str, float], None] | None) -> None:
+                 progress: Callable[[str, float], None] | None, memory: int | None = None) -> None:
+        self.memory = memory
         self.conditions, self.batch_sizes = conditions, batch_sizes
         self.input_shape, self.inputs = input_shape, inputs
         self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
         self.warnings: list[str] = []
-        self.sampling: dict[str, float] = {}  # how long and how exactly, where something was measured
+        self.stopping: Stopping | None = None
 
     def tell(self, doing: str, left_s: float = 0.0) -> None:
         if self.progress is not None:
@@ -165,26 +175,48 @@ class _Run:
         """Fill in the static profile and memory at each batch size, or the error."""
         try:
             prepared = counts.subject_of(subject.model, self.input_shape, self.inputs)
+            predictor = self.predictor(prepared)
             profile = counts.profile_of(prepared)
-            memory = tuple(self.memory_at(prepared, size) for size in self.batch_sizes)
+            memory = tuple(predictor.at(size) for size in self.batch_sizes)
+            training, *_ = [entry.training_activation_bytes for entry in memory if entry.batch_size == 1] or [None]
+            profile = replace(profile, training_activation_bytes=training)
+            result = replace(subject.result, profile=profile, memory=memory, optimizers=predictor.optimizers(),
+                             accuracy=self.accuracy(subject, profile))
+            if self.memory is not None:
+                fits = predictor.largest_batch(result, self.memory, self.conditions.optimizer)
+                result = replace(result, largest_batch=fits)
         except ArchprofError as error:
             subject.result = replace(subject.result, error=str(error))
             return
-        training, *_ = [entry.training_activation_bytes for entry in memory if entry.batch_size == 1] or [None]
-        profile = replace(profile, training_activation_bytes=training)
-        subject.result = replace(subject.result, profile=profile, memory=memory,
-                                 accuracy=self.accuracy(subject, profile))
-        subject.sizes = {entry.batch_size: self.needs(profile, entry) for entry in memory}
+        subject.result = result
+        subject.sizes = {entry.batch_size: self.needs(result, entry) for entry in memory}
 
-    def memory_at(self, prepared: counts.Subject, batch_size: int) -> BatchMemory:
-        return BatchMemory(batch_size, counts.peak_activation_bytes(prepared, batch_size),
-                           counts.training_activation_bytes(prepared, batch_size))
+    def predictor(self, prepared: counts.Subject) -> Predictor:
+        """What predicts under the run's conditions: scratch space is known for plain float32 on the CPU."""
+        asked = self.conditions
+        plain = asked.kind == "cpu" and asked.dtype == "float32" and not asked.channels_last and asked.compile is None
+        threads = asked.threads or torch.get_num_threads()
+        return Predictor(prepared, scratch.cpu_scratch(threads) if plain else None, asked.kind == "cuda")
 
-    def needs(self, profile: StaticProfile, entry: BatchMemory) -> int:
-        """Bytes that a measurement holds at least: parameters and activations, and in training gradients too."""
-        if self.conditions.mode == "train" and entry.training_activation_bytes is not None:
-            return 2 * profile.parameter_bytes + entry.training_activation_bytes
-        return profile.parameter_bytes + entry.peak_activation_bytes
+    def needs(self, result: ArchitectureResult, entry: BatchMemory) -> int:
+        """Bytes that a measurement holds at its peak at least: scratch space is left out."""
+        entry = replace(entry, scratch_bytes=0, training_scratch_bytes=0)
+        training = self.conditions.mode == "train"
+        needed = result.training_bytes(entry, self.conditions.optimizer) if training else None
+        return needed or result.inference_bytes(entry) or 0
+
+    def refuse_what_holds_nothing(self, subjects: list[_Subject]) -> None:
+        """Raise BadOption for a memory that does not even hold the parameters of the smallest network."""
+        counted = [subject.result for subject in subjects if subject.result.held_bytes is not None]
+        if self.memory is None or not counted:
+            return
+        least = min(counted, key=lambda result: result.held_bytes or 0)
+        if (least.held_bytes or 0) > self.memory:
+            assert least.largest_batch is not None
+            raise BadOption(
+                f"a memory of {units.size(self.memory)} does not hold {least.name}, whose parameters and buffers "
+                f"alone take {units.size(least.held_bytes)};",
+                f"the least is {units.size(least.largest_batch.least_bytes)}, for inference at batch 1.")
 
     def accuracy(self, subject: _Subject, profile: StaticProfile) -> tuple[Accuracy, ...]:
         """Published claims for the network as it was named: options change it, so only bare names have them."""
@@ -215,7 +247,6 @@ class _Run:
 
     def measure(self, subjects: list[_Subject], time_budget: float, precision: float, reference: str | None) -> None:
         """Measure every network that was counted, all of them in turn; results go into the subjects."""
-        self.sampling = {"time_budget_s": time_budget, "precision": precision}
         have = device.available_bytes(self.conditions)
         cells, refused = [], {}
         for subject in subjects:
@@ -228,6 +259,7 @@ class _Run:
                     cells.append(latency.Cell(*key, functools.partial(self.step, subject, size)))
         if not cells and not refused:
             return
+        began = time.perf_counter()
         try:
             with device.applied(self.conditions):
                 measured = latency.measure(
@@ -237,30 +269,17 @@ class _Run:
         except latency.Interrupted as stopped:
             self.keep(subjects, stopped.latencies | refused)
             raise
+        self.stopping = Stopping(precision, time_budget, time.perf_counter() - began)
         self.keep(subjects, measured | refused)
 
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
         """One prepared pass; the network is built once, when its first cell is reached."""
         if subject.module is None:
-            subject.module = self.real_module(subject)
+            subject.module = real.module(subject.model, subject.found, self.conditions)
         assert subject.result.profile is not None
-        args, kwargs = self.real_inputs(subject, batch_size)
-        return latency.forward_step(subject.module, args, self.conditions, kwargs)
-
-    def real_inputs(self, subject: _Subject, batch_size: int) -> sources.Arguments:
-        """What the network is measured on: random where values do not matter, as described where they do."""
         given = self.inputs or (subject.found.inputs if subject.found and self.input_shape is None else None)
-        if given is None:
-            assert subject.result.profile is not None
-            return device.inputs(subject.result.profile.input_shape, batch_size, self.conditions), {}
-        return device.moved(real_inputs(given(batch_size), torch.device("cpu")), self.conditions)
-
-    def real_module(self, subject: _Subject) -> nn.Module:
-        if subject.found is None:
-            return device.materialise(subject.model, self.conditions, keep=True)
-        if subject.found.instance is not None:
-            return device.materialise(subject.found.instance, self.conditions, keep=True)
-        return device.materialise(device.realistic(subject.found.build), self.conditions)
+        args, kwargs = real.inputs(given, subject.result.profile.input_shape, batch_size, self.conditions)
+        return latency.forward_step(subject.module, args, self.conditions, kwargs)
 
     def keep(self, subjects: list[_Subject], measured: dict[tuple[str, int], Latency]) -> None:
         for subject in subjects:
@@ -272,9 +291,10 @@ class _Run:
 
     def comparison(self, subjects: list[_Subject], reference: str | None, *warnings: str) -> Comparison:
         return Comparison(
-            environment=device.environment(self.conditions) | self.sampling,
+            environment=device.environment(self.conditions),
             architectures=tuple(subject.result for subject in subjects),
             reference=reference,
             warnings=(*self.warnings, *warnings),
             archprof=__version__,
+            stopping=self.stopping,
         )

@@ -1,25 +1,27 @@
-"""Folding one recorded pass into a StaticProfile: totals, by layer, by type, by module."""
+"""From a network to its StaticProfile: build it without weights, record one pass, fold what was recorded."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+import gc
+import sys
+import textwrap
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
-from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from . import costs, memory, sources
-from .building import build_on_meta
+from . import memory, sources
+from .building import build_on_meta, settled
 from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
+from .fold import fold
 from .inputs import default_inputs, first_shape, without_values
-from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
-from .modules import Parts, tensors_of
-from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
-from .shapes import Op, ShapeMemory
-from .trace import ModuleCall, Trace, trace
+from .modules import StillLazy
+from .records import Shape, StaticProfile
+from .shapes import ShapeMemory
+from .trace import Trace, trace
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -28,19 +30,8 @@ if TYPE_CHECKING:
 SHARED = ShapeMemory()
 
 
-class Facts(NamedTuple):
-    """What follows from an Op's shapes alone."""
-
-    listed: bool
-    type: str
-    kernel: Shape
-    stride: Shape
-    macs: int | None
-    activations: int
-    bytes_moved: int
-    input_shape: Shape
-    output_shape: Shape
-    generation: int
+#: Characters of a network's own error that are repeated: some run to pages.
+SAID = 300
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ def profile(
     if inputs is None and not kwargs:
         return profile_of(subject, batch_size, mode, shape_memory)
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return _profile(subject, args, kwargs or {}, mode, shape_memory)
+    return _recorded(subject, args, kwargs or {}, mode, shape_memory)[0]
 
 
 def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
@@ -101,14 +92,8 @@ def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
 def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
              shape_memory: ShapeMemory = SHARED) -> tuple[StaticProfile, Trace]:
     """The profile of a subject at its default input, and the pass that it was folded from."""
-    args, kwargs = subject.given(batch_size)
-    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
-    return replace(_named(subject, found, notes, args, kwargs, mode), batch_size=batch_size), found
-
-
-def peak_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int:
-    """Predicted peak of one forward pass at that batch size, as in StaticProfile."""
-    return memory.peak(run(subject, *subject.given(batch_size), False, shape_memory)[0]).nbytes
+    profile, found = _recorded(subject, *subject.given(batch_size), mode, shape_memory)
+    return replace(profile, batch_size=batch_size), found
 
 
 def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
@@ -124,20 +109,22 @@ def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: S
     return memory.saved_for_backward(found)
 
 
-def _profile(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
-             shape_memory: ShapeMemory) -> StaticProfile:
-    found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
-    return _named(subject, found, notes, args, kwargs, mode)
-
-
-def _named(subject: Subject, found: Trace, notes: tuple[str, ...], args: tuple, kwargs: dict[str, Any],
-           mode: str) -> StaticProfile:
-    shape = first_shape(args, kwargs)
-    return replace(
-        fold(found, train=mode == "train"),
-        name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
-        input_shape=shape[1:], notes=subject.notes + notes,
-    )
+def _recorded(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
+              shape_memory: ShapeMemory) -> tuple[StaticProfile, Trace]:
+    # nothing of what a pass without values makes is garbage, and looking for some costs a third of its time
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+        shape = first_shape(args, kwargs)
+        return replace(
+            fold(found, train=mode == "train"),
+            name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
+            input_shape=shape[1:], notes=subject.notes + notes,
+        ), found
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = None,
@@ -176,12 +163,26 @@ def _uncompiled(module: nn.Module) -> nn.Module:
 
 def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
         shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
-    """One recorded pass: on meta, or with real tensors where the network looks at values."""
+    """One recorded pass: on meta, or with real tensors where the network looks at values.
+
+    What the network prints meanwhile goes to stderr: stdout is for results.
+    """
+    with redirect_stdout(sys.stderr):
+        return _run(subject, args, kwargs, training, shape_memory)
+
+
+def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
+         shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
     backward = _scalar_of if training else None
     try:
         blank_args, blank_kwargs = without_values((args, kwargs))
-        return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
-                     backward=backward), ()
+        try:
+            return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
+                         backward=backward), ()
+        except StillLazy:
+            subject = replace(subject, module=settled(subject.module, blank_args, blank_kwargs))
+            return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
+                         backward=backward), ()
     except Exception as on_meta:
         try:
             return _run_really(subject, args, kwargs, training, on_meta)
@@ -226,7 +227,7 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
     """One line: which module raised, what it said, and what it was given."""
     if isinstance(error, ArchprofError):
         return error
-    said = " ".join(str(error).split())
+    said = textwrap.shorten(str(error), SAID, placeholder=" ...") or type(error).__name__
     path = getattr(error, "archprof_module", "")
     if isinstance(error, TypeError) and not path:
         from .inputs import signature_of
@@ -240,135 +241,3 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
     given = " and ".join("x".join(map(str, tensor.shape)) for tensor in [*args, *kwargs.values()]
                          if isinstance(tensor, Tensor))
     return ForwardFailed(f"{subject.name} cannot take an input of {given}: {where} says: {said}")
-
-
-def fold(found: Trace, train: bool = False) -> StaticProfile:
-    """The profile of a recorded pass; name and inputs are left for the caller to fill in."""
-    owned = tensors_of(found.parts, "_parameters")
-    unread = dict(owned)
-    layers: list[LayerCost] = []
-    uncounted: Counter[str] = Counter()
-    macs = activations = 0
-    generation = costs.generation
-    for call in found.calls:
-        facts = call.op.facts
-        if facts is None or facts.generation != generation:
-            facts = call.op.facts = facts_of(call.op)
-        if facts.macs is None:
-            uncounted[call.op.name] += 1
-        elif facts.macs:
-            macs += facts.macs
-            if not call.backward:
-                activations += facts.activations
-        if not facts.listed:
-            continue
-        parameters = weights = 0
-        kind = facts.type
-        for number in call.inputs:
-            if number is not None and number < 0 and number in found.parameters:
-                if kind is MATRIX_PRODUCT:
-                    kind = FULLY_CONNECTED
-                parameter = unread.pop(found.parameters[number], None)
-                if parameter is not None:
-                    size = parameter.numel()
-                    parameters += size
-                    if facts.macs and parameter.dim() > 1:
-                        weights += size
-        layers.append(LayerCost(
-            call.module, call.op.name, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
-            parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
-    never = sum(parameter.numel() for parameter in unread.values())
-    most = memory.peak(found)
-    parameters_of = list(owned.values())
-    buffers_of = list(tensors_of(found.parts, "_buffers").values())
-    return StaticProfile(
-        name="", source="", input_shape=(), batch_size=1,
-        parameters=sum(p.numel() for p in parameters_of),
-        trainable_parameters=sum(p.numel() for p in parameters_of if p.requires_grad),
-        buffers=sum(b.numel() for b in buffers_of),
-        macs=macs,
-        activations=activations,
-        parameter_bytes=sum(p.numel() * p.element_size() for p in parameters_of),
-        buffer_bytes=sum(b.numel() * b.element_size() for b in buffers_of),
-        saved_bytes=saved_bytes(found.parts, parameters_of + buffers_of),
-        peak_activation_bytes=most.nbytes,
-        training_activation_bytes=memory.saved_for_backward(found) if train else None,
-        peak_at=found.calls[most.call].module if found.calls else "",
-        uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
-        by_type=by_type(layers, never),
-        layers=tuple(layers),
-        modules=modules_of(found.parts, found.module_calls),
-    )
-
-
-def saved_bytes(parts: Parts, tensors: Iterable[Tensor]) -> int:
-    """Bytes of what a state_dict holds of these: all but buffers that are registered as not persistent."""
-    scratch = {id(part._buffers[name]) for _, part in parts for name in part._non_persistent_buffers_set}
-    return sum(t.numel() * t.element_size() for t in tensors if id(t) not in scratch)
-
-
-def facts_of(op: Op) -> Facts:
-    """Cost, type and shapes of an operator call, from its shapes alone."""
-    macs = costs.macs(op.func, op.args, op.kwargs, op.out)
-    given, made = list(_shapes(op.args)), list(_shapes((op.out,)))
-    listed = is_layer(op)
-    kind, kernel, stride = layer_type(op) if listed else ("", (), ())
-    out = made[0] if made else costs.Shape(())
-    # the weight gradient of a backward call is no activation, nor is anything an operator without MACs makes
-    activations = sum(prod(shape) for shape in made[:1]) if macs else 0
-    return Facts(listed, kind, kernel, stride, macs, activations,
-                 sum(prod(shape) * shape.dtype.itemsize for shape in given + made),
-                 tuple(_main_input(op, given)), tuple(out), costs.generation)
-
-
-def _main_input(op: Op, given: list[costs.Shape]) -> costs.Shape:
-    """The shape that a reader calls the input: addmm's first argument is its bias."""
-    if op.name in ("aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm") and len(given) > 1:
-        return given[1]
-    return given[0] if given else costs.Shape(())
-
-
-def _shapes(values: Iterable[Any]) -> Iterable[costs.Shape]:
-    for value in values:
-        if isinstance(value, costs.Shape):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _shapes(value)
-
-
-def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost, ...]:
-    """Layers folded by type, the costliest first; parameters that no call read have a row of their own."""
-    rows: dict[str, list[int]] = {}
-    for layer in layers:
-        row = rows.setdefault(layer.type, [0, 0, 0, 0, 0])
-        for place, value in enumerate((layer.parameters, layer.macs or 0, 1, layer.weights, layer.activations)):
-            row[place] += value
-    if never_read:
-        rows[UNUSED] = [never_read, 0, 0, 0, 0]
-    folded = [TypeCost(kind, *row) for kind, row in rows.items()]
-    return tuple(sorted(folded, key=lambda row: (-row.macs, -row.parameters, row.type)))
-
-
-def modules_of(parts: Parts, calls: Iterable[ModuleCall] = ()) -> tuple[ModuleCost, ...]:
-    """Every module with its own parameters, buffers and outputs; what is shared counts where it is met first."""
-    seen: set[int] = set()
-    returned: dict[str, list[int]] = {}
-    for call in calls:
-        sums = returned.setdefault(call.module, [0, 0, 0])
-        sums[0] += 1
-        sums[1] += prod(call.output_shape) if call.nbytes else 0
-        sums[2] += call.nbytes
-    rows = []
-    for path, part in parts:
-        parameters = trainable = buffers = 0
-        for parameter in part._parameters.values():
-            if parameter is not None and id(parameter) not in seen:
-                seen.add(id(parameter))
-                parameters += parameter.numel()
-                trainable += parameter.numel() if parameter.requires_grad else 0
-        for buffer in part._buffers.values():
-            if buffer is not None and id(buffer) not in seen:
-                seen.add(id(buffer))
-                buffers += buffer.numel()
-        rows.append(ModuleCost(path, type(part).__name__, parameters, trainable, buffers, *returned.get(path, ())))
-    return tuple(rows)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Keys that describe the run but do not shape its numbers. Every other key goes into the fingerprint.
-NOT_SHAPING = frozenset({"fingerprint", "date", "free_memory_bytes", "time_budget_s", "precision"})
+NOT_SHAPING = frozenset({"fingerprint", "date", "free_memory_bytes"})
 
 
 def fingerprint(environment: Mapping[str, Any]) -> str:

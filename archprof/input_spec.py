@@ -17,7 +17,8 @@ from .errors import BadOption, did_you_mean
 DTYPES = ("float32", "float64", "float16", "bfloat16", "complex64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 _WANTED = "wanted: such as x=float32[3,224,224] or 'ids=int64[128]<30522'."
-_INPUT = re.compile(r"\s*(?:(?P<name>[^=\[\]<]*?)\s*=)?\s*(?P<dtype>\w+)\s*\[(?P<shape>[^\]]*)\]\s*(?:<\s*(?P<below>.*?))?\s*")
+_INPUT = re.compile(r"\s*(?:(?P<name>[^=\[\]<]*?)\s*=)?\s*(?P<dtype>\w+)\s*"
+                    r"\[(?P<shape>[^\]]*)\]\s*(?:<\s*(?P<below>.*?))?\s*")
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,15 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .shapes import Op, ShapeMemory, describe
+from .shapes import Op, ShapeMemory, describe, fresh, key_of
 
 #: Constants up to this many elements are computed for real beside the meta pass, so that a network may look at them
 #: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
 SMALL = 2**16
 
 _EMPTY = torch.ops.aten.empty.memory_format
+_META = torch.device("meta")
+_empty = torch.empty
 
 
 class NeedsValues(RuntimeError):
@@ -51,12 +53,18 @@ class WithoutValues(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is _EMPTY and args[0] == [0]:  # batch norm's reserve: nothing to answer, nothing to note
-            return torch.empty((0,), dtype=torch.uint8, device="meta")
+            return _empty(0, dtype=torch.uint8, device=_META)
         kwargs = kwargs or {}
         tensors: list[Tensor] = []
-        collect_tensors(args, tensors)
-        if kwargs:
-            collect_tensors(kwargs.values(), tensors)
+        key = key_of(func, args, kwargs, tensors)
+        if key is not None and self.memory is not None:
+            op = self.memory.known(key)
+            if op is not None:
+                return self.noted(tensors, _again(op, args, kwargs), op)
+        return self._for_the_first_time(func, args, kwargs, tensors, key)
+
+    def _for_the_first_time(self, func: Any, args: Any, kwargs: Any, tensors: list[Tensor], key: Any) -> Any:
+        """A call that the memory cannot answer yet, or must not."""
         if self.memory is None:
             return self._really(func, tensors, args, kwargs)
         if isinstance(func, torch._ops.OpOverload) and _is_composite(func):
@@ -66,12 +74,15 @@ class WithoutValues(TorchDispatchMode):
             if decomposed is not NotImplemented:
                 return decomposed
         if tensors and all([tensor.is_meta for tensor in tensors]):
-            value, op = self.memory.answer(func, args, kwargs)
+            value, op = self.memory.answer(func, args, kwargs, key)
         elif self._may_be_real(func, tensors, args, kwargs):
             return self._really(func, tensors, args, kwargs)
         else:
             blank, blank_kwargs = self._without_values(func, args, kwargs)
-            value, op = self.memory.answer(func, blank, blank_kwargs)
+            key = key_of(func, blank, blank_kwargs, [])
+            known = self.memory.known(key)
+            value, op = ((_again(known, blank, blank_kwargs), known) if known is not None
+                         else self.memory.answer(func, blank, blank_kwargs, key))
             if args and value is not None and value is blank[0] and value is not args[0]:
                 raise NeedsValues(f"{op.name} writes unknown values into a real tensor")
         return self.noted(tensors, value, op)
@@ -119,16 +130,10 @@ class WithoutValues(TorchDispatchMode):
         return value
 
 
-def collect_tensors(values: Any, into: list[Tensor]) -> None:
-    """Append every tensor in nested lists and tuples."""
-    for value in values:
-        kind = type(value)
-        if kind is Tensor or kind is Parameter:
-            into.append(value)
-        elif kind is list or kind is tuple:
-            collect_tensors(value, into)
-        elif isinstance(value, Tensor):
-            into.append(value)
+def _again(op: Op, args: Any, kwargs: Any) -> Any:
+    """What a call returns that is known."""
+    fate = op.fate
+    return fresh(op.layouts) if fate == "fresh" else args[0] if fate == "self" else op.func(*args, **kwargs)
 
 
 _names: dict[Any, frozenset[str]] = {}
@@ -154,11 +159,16 @@ def _is_composite(func: Any) -> bool:
 
 
 def stand_in(tensor: Tensor) -> Tensor:
-    """A meta tensor of the same shape, strides, type and need of gradients."""
+    """A meta tensor of the same shape, strides, type and need of gradients.
+
+    Raises NeedsValues for a sparse tensor: its non-zeros, which are what counts, would be lost.
+    """
     if tensor.layout is torch.strided and not tensor.is_quantized:
         blank = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-    else:
+    elif tensor.is_quantized:
         blank = tensor.to("meta")
+    else:
+        raise NeedsValues("the cost of a sparse tensor depends on its non-zeros")
     if isinstance(tensor, Parameter):
         return Parameter(blank, requires_grad=tensor.requires_grad)
     return blank.requires_grad_(tensor.requires_grad) if tensor.requires_grad else blank

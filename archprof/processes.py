@@ -7,16 +7,17 @@ method. `concurrent.futures` would not do here: a worker of its pool cannot be s
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
+import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
-
 
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
 STARTING_S = 120.0
@@ -53,7 +54,7 @@ class Processes:
         """Neighbours among the tasks resemble each other, so each process has a stretch of them for itself first."""
         jobs = max(1, min(self.jobs, len(tasks)))
         bounds = [len(tasks) * job // jobs for job in range(jobs + 1)]
-        stretches = [deque(tasks[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+        stretches = [deque(tasks[low:high]) for low, high in itertools.pairwise(bounds)]
         workers = {stretch: _Worker(self) for stretch in range(jobs)}
         try:
             for own, worker in workers.items():
@@ -72,10 +73,12 @@ class Processes:
                     if outcome is None:
                         continue
                     yield outcome
+                    task = _next(stretches, own)
                     if worker.spent:
                         worker.stop()
-                        worker = workers[own] = _Worker(self)
-                    worker.give(_next(stretches, own))
+                        if task is not None:
+                            worker = workers[own] = _Worker(self)
+                    worker.give(task)
         finally:
             for worker in workers.values():
                 worker.stop()
@@ -157,26 +160,28 @@ def _serve(pipe: Connection, work: Callable[[str], Any], start: Callable[[], Non
     if start is not None:
         start()
     pipe.send(None)
+    failed: str | None
     while True:
         try:
             task = pipe.recv()
         except (EOFError, ConnectionError):
             return
         try:
-            answer = (work(task), None, _size())
+            value, failed = work(task), None
         except (KeyboardInterrupt, Exception) as error:
-            said = " ".join(str(error).split())
-            answer = (None, f"{type(error).__name__}: {said}", _size())
+            value, failed = None, f"{type(error).__name__}: {' '.join(str(error).split())}"
         except SystemExit as error:
-            answer = (None, f"it calls sys.exit({error.code!r})", _size())
-        pipe.send(answer)
+            value, failed = None, f"it calls sys.exit({error.code!r})"
+        pipe.send((value, failed, _size()))
 
 
 def _size() -> int:
-    """The most memory that this process has held, in bytes."""
+    """The memory that this process holds, in bytes; 0 where the system does not tell.
+
+    Not getrusage's maximum: a new process begins with that of the process which started it.
+    """
     try:
-        import resource
-    except ImportError:  # not on Windows
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
         return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return pages * os.sysconf("SC_PAGE_SIZE")

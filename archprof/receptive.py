@@ -1,10 +1,11 @@
-"""Receptive fields: how many input positions, in each spatial dimension, an element of a layer's output can see.
+"""Receptive fields: how many input positions, in each dimension, an element of a layer's output can see.
 
-Followed from storage to storage through a recorded pass, so that skips, branches and functional calls need no names.
-A kernel of k positions with dilation d widens the field by (k - 1) * d times the distance between its neighbours,
-measured in input positions (the jump); a stride multiplies the jump. Where branches meet, the widest field counts.
-The arithmetic is that of Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Networks",
-https://distill.pub/2019/computing-receptive-fields; borders are left out, so that a field may exceed the input.
+Followed from storage to storage through a recorded pass, so that skips, branches and functional calls need no
+names. A kernel of k positions with dilation d widens the field by (k - 1) * d times the distance between its
+neighbours, measured in input positions (the jump); a stride multiplies the jump. Where branches meet, the
+widest field counts. The arithmetic is that of Araujo, Norris and Sim, "Computing Receptive Fields of
+Convolutional Neural Networks", https://distill.pub/2019/computing-receptive-fields; borders are left out, so
+that a field may exceed the input.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from .trace import Trace
 
 
 class Seen(NamedTuple):
-    """What the elements of a storage see, per spatial dimension: field and jump in input positions, and its size."""
+    """What the elements of a storage see, per spatial dimension: field and jump in input positions, and its
+    size.
+    """
 
     field: tuple[Fraction, ...]
     jump: tuple[Fraction, ...]
@@ -31,20 +34,28 @@ class Seen(NamedTuple):
 
 
 class Window(NamedTuple):
-    """What one operator looks at, per spatial dimension: `reach` is its effective kernel, `step` its stride."""
+    """What one operator looks at, per spatial dimension: `reach` is its effective kernel, `step` its
+    stride.
+    """
 
     reach: tuple[Fraction, ...]
     step: tuple[Fraction, ...]
 
 
 def with_fields(profile: StaticProfile, found: Trace) -> StaticProfile:
-    """The same profile with `receptive_field` in every layer row that has one; `found` is the pass it was folded from.
+    """The same profile with `receptive_field` in every layer row that has one; `found` is the pass it was
+    folded from.
 
-    () stays where an element belongs to no position: after a classifier's flattening, attention, or other mixing.
+    () stays where an element belongs to no position: after a classifier's flattening, attention, or other
+    mixing.
     """
     listed = [field for call, field in zip(found.calls, fields(found), strict=True) if call.op.facts.listed]
-    return replace(profile, layers=tuple(
-        layer._replace(receptive_field=field) for layer, field in zip(profile.layers, listed, strict=True)))
+    return replace(
+        profile,
+        layers=tuple(
+            layer._replace(receptive_field=field) for layer, field in zip(profile.layers, listed, strict=True)
+        ),
+    )
 
 
 def fields(found: Trace) -> Iterator[Shape]:
@@ -91,7 +102,9 @@ def _after(op: Op, inputs: list[tuple[Seen, OpShape]], out: OpShape) -> Seen | N
             return None
         return Seen(
             tuple(f + (r - 1) * j for f, r, j in zip(first.field, window.reach, first.jump, strict=True)),
-            tuple(s * j for s, j in zip(window.step, first.jump, strict=True)), size)
+            tuple(s * j for s, j in zip(window.step, first.jump, strict=True)),
+            size,
+        )
     if any(tuple(given[2:]) not in (seen.size, size) for seen, given in inputs):
         return None
     widest = tuple(max(values) for values in zip(*(seen.field for seen, _ in inputs), strict=True))
@@ -112,8 +125,8 @@ def _window(op: Op, kind: str, before: Sequence[int], after: Sequence[int]) -> W
     name = op.name.rpartition(".")[2]
     if kind == "interpolation":
         step = tuple(Fraction(b, a) for b, a in zip(before, after, strict=True))
-        reach = 1 if "nearest" in name else 4 if "bicubic" in name else 2
-        return Window((Fraction(reach),) * rank, step)
+        taps = 1 if "nearest" in name else 4 if "bicubic" in name else 2
+        return Window((Fraction(taps),) * rank, step)
     if kind == "pooling":
         return _pooling(op, name, before, after)
     lists = [arg for arg in op.args if isinstance(arg, list)]
@@ -124,8 +137,10 @@ def _window(op: Op, kind: str, before: Sequence[int], after: Sequence[int]) -> W
     stride, dilation = _per(lists[0], rank), _per(lists[2], rank)
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
     if flags and flags[0]:  # transposed: an output position meets every stride-th weight
-        return Window(tuple(Fraction(ceil(r / s)) for r, s in zip(reach, stride, strict=True)),
-                      tuple(Fraction(1, s) for s in stride))
+        return Window(
+            tuple(Fraction(ceil(r / s)) for r, s in zip(reach, stride, strict=True)),
+            tuple(Fraction(1, s) for s in stride),
+        )
     return Window(tuple(map(Fraction, reach)), tuple(map(Fraction, stride)))
 
 
@@ -133,13 +148,16 @@ def _pooling(op: Op, name: str, before: Sequence[int], after: Sequence[int]) -> 
     rank = len(after)
     if "adaptive" in name or name == "mean":
         # window i of m over n positions runs from floor(i n / m) to ceil((i + 1) n / m)
-        reach = [max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(before, after, strict=True)]
-        return Window(tuple(map(Fraction, reach)), tuple(Fraction(n, m) for n, m in zip(before, after, strict=True)))
+        sizes = list(zip(before, after, strict=True))
+        widest = [max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sizes]
+        return Window(tuple(map(Fraction, widest)), tuple(Fraction(n, m) for n, m in sizes))
     kernel = _per(op.args[1], rank)
     stride = _per(op.args[2], rank) if len(op.args) > 2 and op.args[2] else kernel
     dilation = _per(op.args[4], rank) if "max" in name and len(op.args) > 4 else (1,) * rank
-    return Window(tuple(Fraction(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True)),
-                  tuple(map(Fraction, stride)))
+    return Window(
+        tuple(Fraction(d * (k - 1) + 1) for k, d in zip(kernel, dilation, strict=True)),
+        tuple(map(Fraction, stride)),
+    )
 
 
 def _per(value: Any, rank: int) -> tuple[int, ...]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
+from math import floor, fsum, log10
+from statistics import median
 
 from . import units
 from .families import family_of
@@ -71,6 +72,17 @@ def line(x: Sequence[float], y: Sequence[float]) -> Line | None:
     yy = fsum((b - mean_y) ** 2 for b in y)
     slope = xy / xx
     return Line(mean_y - slope * mean_x, slope, xy * xy / (xx * yy) if yy > 0 and len(x) > 2 else None)
+
+
+def round_limit(seconds: Sequence[float]) -> float:
+    """A round limit (1, 2 or 5 times a power of ten) amid times, to read a line at: inside what was measured.
+
+    The middle one of those between the least and the greatest; where there is none, two digits of the median.
+    """
+    least, most = min(seconds), max(seconds)
+    powers = range(floor(log10(least)), floor(log10(most)) + 1)
+    between = [limit for n in powers for limit in (1 * 10**n, 2 * 10**n, 5 * 10**n) if least <= limit <= most]
+    return between[len(between) // 2] if between else float(f"{median(seconds):.1e}")
 
 
 def fits(comparison: Comparison) -> tuple[Fit, ...]:

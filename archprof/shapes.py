@@ -8,18 +8,17 @@ first of them imports half of torch's compiler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from .closed_forms import CLOSED, CORRECTED, Layout
 from .costs import Shape
 
 aten = torch.ops.aten
-
-Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # shape, strides, dtype
 
 #: Distinct (operator, shapes, arguments) kept before the memory is emptied: about 100 MB.
 MEMORY_LIMIT = 50_000
@@ -27,7 +26,9 @@ MEMORY_LIMIT = 50_000
 #: Operators whose schema promises a fresh tensor, but which hand on their input's storage.
 _SECRET_VIEWS = {aten._unsafe_view.default, aten._reshape_alias.default, aten.lift_fresh.default}
 
-_SCALARS = {int, float, bool, complex}
+_META = torch.device("meta")
+_STRIDED = torch.strided
+_empty = torch.empty_strided
 
 
 class Op:
@@ -43,7 +44,8 @@ class Op:
     def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
-        self.sizes = tuple(_nbytes(layout) for layout in (layouts if type(layouts) is list else [layouts] if layouts else ()))
+        made = layouts if type(layouts) is list else [layouts] if layouts else ()
+        self.sizes = tuple([_nbytes(layout) for layout in made])
         self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
@@ -55,7 +57,8 @@ class Op:
 class ShapeMemory:
     """Answers operator calls on meta tensors and remembers the answers.
 
-    `remember=False` asks torch each time and uses no closed form: slow, the yardstick for tests.
+    `remember=False` asks torch each time and uses no closed form that torch agrees with: slow, the yardstick for
+    tests.
     """
 
     def __init__(self, remember: bool = True) -> None:
@@ -65,51 +68,74 @@ class ShapeMemory:
     def __len__(self) -> int:
         return len(self._known)
 
-    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
-        """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call."""
-        key = _key(func, args, kwargs) if self.remember else None
-        if key is None:
+    def known(self, key: tuple | None) -> Op | None:
+        """The Op that was remembered under this key."""
+        if key is None or not self.remember:
+            return None
+        try:
+            return self._known.get(key)
+        except TypeError:  # an argument that cannot be hashed
+            return None
+
+    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any], key: tuple | None = None) -> tuple[Any, Op]:
+        """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call.
+
+        It is remembered under `key`, as `read` makes it, where one is given.
+        """
+        if key is None or not (self.remember or func in CORRECTED):
             return _ask_torch(func, args, kwargs)
-        op = self._known.get(key)
-        if op is not None:
-            fate = op.fate
-            if fate == "fresh":
-                return _fresh(op.layouts), op
-            return (args[0] if fate == "self" else func(*args, **kwargs)), op
-        closed = _CLOSED.get(func)
+        closed = CLOSED.get(func)
+        if closed is not None and any([type(part) is torch.dtype and part.is_complex for part in key]):
+            closed = None  # conjugation is lazy: torch knows who is whose view
         layouts = closed(*args, **kwargs) if closed is not None else None
         if _writes_only_self(func) and _fits_into_self(args):
             value, op = args[0], describe(func, args, kwargs, args[0], "self")
         elif layouts is None:
             value, op = _ask_torch(func, args, kwargs)
         else:
-            value = _fresh(layouts)
+            value = fresh(layouts)
             op = describe(func, args, kwargs, value, "fresh", layouts)
+        if not self.remember:
+            return value, op
         if len(self._known) >= MEMORY_LIMIT:
             self._known.clear()
-        self._known[key] = op
+        with suppress(TypeError):
+            self._known[key] = op
         return value, op
 
 
-def _fresh(layouts: Any) -> Any:
+def fresh(layouts: Any) -> Any:
+    """New tensors of these layouts: one, or a tuple for a list, in which None stays None."""
     if type(layouts) is list:
-        return tuple([torch.empty_strided(shape, stride, dtype=dtype, device="meta") for shape, stride, dtype in layouts])
+        return tuple([None if layout is None else _empty(layout[0], layout[1], dtype=layout[2], device=_META)
+                      for layout in layouts])
     shape, stride, dtype = layouts
-    return torch.empty_strided(shape, stride, dtype=dtype, device="meta")
+    return _empty(shape, stride, dtype=dtype, device=_META)
 
 
 def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
-    value = func(*args, **kwargs)
-    fate, layouts = "torch", None
     if _makes_fresh_tensors(func):
-        layouts = _layouts(value)
-        fate = "fresh" if layouts is not None else "torch"
-    elif args and value is args[0] and _writes_only_self(func):
-        fate = "self"
-    return value, describe(func, args, kwargs, value, fate, layouts)
+        # the kernel gets and makes tensors of its own: torch's Python kernels leave some in reference cycles, and
+        # those that the network made must die when the network lets go of them
+        layouts = _layouts(func(*_blank(args), **{name: _blank(value) for name, value in kwargs.items()}))
+        if layouts is not None:
+            value = fresh(layouts)
+            return value, describe(func, args, kwargs, value, "fresh", layouts)
+    value = func(*args, **kwargs)
+    fate = "self" if args and value is args[0] and _writes_only_self(func) else "torch"
+    return value, describe(func, args, kwargs, value, fate)
 
 
-def _nbytes(layout: Layout) -> int:
+def _blank(value: Any) -> Any:
+    """The same structure with a new tensor for each plain one."""
+    if type(value) in (Tensor, Parameter) and value.is_meta and value.layout is _STRIDED:
+        return _empty(value.shape, value.stride(), dtype=value.dtype, device=_META)
+    return type(value)([_blank(item) for item in value]) if type(value) in (list, tuple) else value
+
+
+def _nbytes(layout: Layout | None) -> int:
+    if layout is None:
+        return 0
     shape, stride, dtype = layout
     if 0 in shape:
         return 0
@@ -118,7 +144,8 @@ def _nbytes(layout: Layout) -> int:
 
 def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
     """The Op of a call whose outputs are known."""
-    return Op(func, shapes_of(args), {key: shapes_of(item) for key, item in kwargs.items()}, shapes_of(value), fate, layouts)
+    given = {key: shapes_of(item) for key, item in kwargs.items()}
+    return Op(func, shapes_of(args), given, shapes_of(value), fate, layouts)
 
 
 def shapes_of(value: Any) -> Any:
@@ -141,43 +168,69 @@ def op_name(func: Any) -> str:
     return schema.name.replace("::", ".") if schema is not None else func.name()
 
 
-def _key(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple | None:
-    """What determines the outputs' layouts; None where something unusual does (sparse, complex, subclass)."""
+def key_of(func: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor]) -> tuple | None:
+    """What determines the outputs' layouts; None where the call is not one for the memory.
+
+    That is so for real tensors, subclasses, tensors without strides. Every tensor is put into `tensors`.
+    """
     parts: list[Any] = [func]
     try:
-        _extend(parts, args)
+        plain = _read(args, parts, tensors)
         for name, value in kwargs.items():
             parts.append(name)
-            _extend(parts, (value,))
-        hash(key := tuple(parts))
-    except (TypeError, RuntimeError):  # a nested tensor has no shape to tell
+            plain = _read((value,), parts, tensors) and plain
+        return tuple(parts) if plain and tensors else None
+    except (TypeError, RuntimeError):  # sparse and nested tensors have no strides
+        tensors.clear()
+        collect_tensors([*args, *kwargs.values()], tensors)
         return None
-    return key
 
 
-def _extend(parts: list[Any], values: Any) -> None:
+def _read(values: Any, key: list[Any], tensors: list[Tensor]) -> bool:
+    """Whether only plain tensors on meta are among the values, written into `key` and `tensors` in one walk."""
+    plain = True
     for value in values:
         kind = type(value)
         if kind is Tensor or kind is Parameter:
-            if value.layout is not torch.strided or value.dtype.is_complex or not value.is_meta:
-                raise TypeError
-            parts += (value.shape, value.stride(), value.dtype)
+            tensors.append(value)
+            if value.is_meta and value.layout is _STRIDED:
+                key += (value.shape, value.stride(), value.dtype)
+            else:
+                plain = False
         elif kind is list or kind is tuple:
-            parts.append(len(value))
-            _extend(parts, value)
-        elif kind in _SCALARS:
-            parts += (kind, value)  # 1, 1.0 and True are equal, but not to a dtype
+            if value and type(value[0]) is int:  # strides, sizes: the schema allows nothing but whole numbers
+                key.append(tuple(value))
+            else:
+                key.append(len(value))
+                plain = _read(value, key, tensors) and plain
+        elif kind is bool or kind is float or kind is complex:
+            key += (kind, value)  # 1, 1.0 and True are equal, but not to a dtype
         elif isinstance(value, Tensor):
-            raise TypeError
+            tensors.append(value)
+            plain = False
         else:
-            parts.append(value)
+            key.append(value)
+    return plain
+
+
+def collect_tensors(values: Any, into: list[Tensor]) -> None:
+    """Append every tensor in nested lists and tuples."""
+    for value in values:
+        kind = type(value)
+        if kind is Tensor or kind is Parameter:
+            into.append(value)
+        elif kind is list or kind is tuple:
+            collect_tensors(value, into)
+        elif isinstance(value, Tensor):
+            into.append(value)
 
 
 def _layouts(value: Any) -> Any:
     """(shape, strides, dtype) of a plain strided tensor, a list of them for a tuple of such, else None."""
     if isinstance(value, tuple | list):
         found = [_layouts(item) for item in value]
-        return found if type(value) is tuple and all(type(item) is tuple for item in found) else None
+        return found if type(value) is tuple and all(
+            old is None or type(new) is tuple for old, new in zip(value, found, strict=True)) else None
     if type(value) is not Tensor or not value.is_meta or value.layout is not torch.strided or value.dtype.is_complex:
         return None
     return tuple(value.shape), value.stride(), value.dtype
@@ -209,7 +262,7 @@ def _writes_only_self(func: Any) -> bool:
     if schema is None or torch.Tag.inplace_view in func.tags:
         return False
     written = [arg.alias_info is not None and arg.alias_info.is_write for arg in schema.arguments]
-    return bool(written) and written[0] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
+    return written[:1] == [True] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
 
 
 def _fits_into_self(args: tuple) -> bool:
@@ -224,183 +277,3 @@ def _fits_into_self(args: tuple) -> bool:
         elif isinstance(other, list | tuple) or (type(other) is float and not first.is_floating_point()):
             return False
     return True
-
-
-# --- closed forms -----------------------------------------------------------------------------------------------
-# Each takes the operator's own arguments and returns a Layout, a list of them, or None where the case is not the plain
-# one (torch is asked then). Plain: contiguous tensors of one dtype.
-
-_CLOSED: dict[Any, Callable[..., Any]] = {}
-
-
-def _closed(*funcs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def register(form: Callable[..., Any]) -> Callable[..., Any]:
-        for func in funcs:
-            _CLOSED[func] = form
-        return form
-
-    return register
-
-
-def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major strides, as torch counts them: an empty dimension has the stride of one."""
-    strides, step = [], 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length if length > 1 else 1
-    return tuple(reversed(strides))
-
-
-def _plain(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
-    return shape, contiguous(shape), dtype
-
-
-def _is_plain(x: Tensor) -> bool:
-    """Row-major to the letter: a dimension of length 1 may hide a channels-last stride from is_contiguous()."""
-    return x.stride() == contiguous(x.shape)
-
-
-def _same(x: Tensor) -> Layout | None:
-    return (tuple(x.shape), x.stride(), x.dtype) if _is_plain(x) else None
-
-
-@_closed(aten.convolution.default)
-def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], padding: list[int], dilation: list[int],
-                 transposed: bool, output_padding: list[int], groups: int) -> Layout | None:
-    spatial = weight.dim() - 2
-    if (transposed or x.dim() != weight.dim() or x.dtype != weight.dtype or x.shape[1] != weight.shape[1] * groups
-            or not (_is_plain(x) and _is_plain(weight))):
-        return None
-    out = [x.shape[0], weight.shape[0]]
-    for i in range(spatial):
-        s, p, d = stride[i % len(stride)], padding[i % len(padding)], dilation[i % len(dilation)]
-        length = (x.shape[2 + i] + 2 * p - d * (weight.shape[2 + i] - 1) - 1) // s + 1
-        if length <= 0:
-            return None
-        out.append(length)
-    return _plain(tuple(out), x.dtype)
-
-
-@_closed(aten.native_batch_norm.default)
-def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float,
-                eps: float) -> list[Layout] | None:
-    if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype):
-        return None
-    kept = (x.shape[1],) if training else (0,)
-    return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
-
-
-@_closed(aten.relu.default, aten.hardtanh.default, aten.sigmoid.default, aten.silu.default, aten.gelu.default,
-         aten.leaky_relu.default, aten.hardswish.default, aten.hardsigmoid.default, aten.tanh.default)
-def _unary(x: Tensor, *_: Any, **__: Any) -> Layout | None:
-    return _same(x) if x.is_floating_point() else None
-
-
-@_closed(aten.clone.default)
-def _clone(x: Tensor, *, memory_format: Any = None) -> Layout | None:
-    return _same(x) if memory_format in (None, torch.preserve_format, torch.contiguous_format) else None
-
-
-@_closed(aten.empty_like.default, aten.zeros_like.default, aten.ones_like.default)
-def _like(x: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
-          memory_format: Any = None) -> Layout | None:
-    if device not in (None, x.device) or memory_format not in (None, torch.preserve_format, torch.contiguous_format):
-        return None
-    same = _same(x)
-    return same and (same[0], same[1], dtype or x.dtype)
-
-
-@_closed(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
-def _binary(x: Tensor, y: Any, **_: Any) -> Layout | None:
-    if not isinstance(y, Tensor) or x.dtype != y.dtype or not x.is_floating_point():
-        return None
-    if x.shape == y.shape:
-        return _same(x) if x.stride() == y.stride() else None
-    if not (_is_plain(x) and _is_plain(y)):
-        return None
-    rank = max(x.dim(), y.dim())
-    first, second = (1,) * (rank - x.dim()) + tuple(x.shape), (1,) * (rank - y.dim()) + tuple(y.shape)
-    out = tuple([max(a, b) if a != b else a for a, b in zip(first, second, strict=True)])
-    # only a gate or a bias: one operand already has the output's shape, so strides are contiguous too
-    return _plain(out, x.dtype) if out in (tuple(x.shape), tuple(y.shape)) and all(
-        1 in (a, b) or a == b for a, b in zip(first, second, strict=True)) else None
-
-
-@_closed(aten.addmm.default)
-def _addmm(bias: Tensor, x: Tensor, weight: Tensor, **_: Any) -> Layout | None:
-    if x.dim() != 2 or weight.dim() != 2 or x.shape[1] != weight.shape[0] or x.dtype != weight.dtype:
-        return None
-    return _plain((x.shape[0], weight.shape[1]), x.dtype)
-
-
-@_closed(aten.mm.default)
-def _mm(x: Tensor, weight: Tensor) -> Layout | None:
-    return _addmm(x, x, weight)
-
-
-@_closed(aten.bmm.default)
-def _bmm(x: Tensor, y: Tensor) -> Layout | None:
-    if x.dim() != 3 or y.dim() != 3 or x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1] or x.dtype != y.dtype:
-        return None
-    return _plain((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
-
-
-@_closed(aten._softmax.default)
-def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
-    return _same(x) if not half_to_float else None
-
-
-@_closed(aten.native_layer_norm.default)
-def _layer_norm(x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float) -> list[Layout] | None:
-    if not _is_plain(x) or x.dtype not in (torch.float32, torch.float64):
-        return None
-    kept = tuple(x.shape[: x.dim() - len(shape)]) + (1,) * len(shape)
-    return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
-
-
-@_closed(aten.mean.dim)
-def _mean(x: Tensor, dim: Any, keepdim: bool = False, *, dtype: Any = None) -> Layout | None:
-    if dtype is not None or not dim or not x.is_floating_point() or not _is_plain(x):
-        return None
-    gone = {d % x.dim() for d in dim}
-    kept = [1 if i in gone else n for i, n in enumerate(x.shape) if keepdim or i not in gone]
-    return _plain(tuple(kept), x.dtype)
-
-
-@_closed(aten._adaptive_avg_pool2d.default)
-def _adaptive_avg_pool2d(x: Tensor, size: list[int]) -> Layout | None:
-    if not _is_plain(x):
-        return None
-    return _plain((*x.shape[:-2], *size), x.dtype)
-
-
-@_closed(aten.max_pool2d_with_indices.default)
-def _max_pool2d(x: Tensor, kernel: list[int], stride: Any = (), padding: Any = (0,), dilation: Any = (1,),
-                ceil_mode: bool = False) -> list[Layout] | None:
-    if not _is_plain(x) or ceil_mode:
-        return None
-    out = list(x.shape[:-2])
-    for i, length in enumerate(x.shape[-2:]):
-        k = kernel[i % len(kernel)]
-        s = stride[i % len(stride)] if stride else k
-        p, d = padding[i % len(padding)], dilation[i % len(dilation)]
-        length = (length + 2 * p - d * (k - 1) - 1) // s + 1
-        if length <= 0:
-            return None
-        out.append(length)
-    return [_plain(tuple(out), x.dtype), _plain(tuple(out), torch.int64)]
-
-
-@_closed(aten.cat.default)
-def _cat(tensors: list[Tensor], dim: int = 0) -> Layout | None:
-    first = tensors[0]
-    if any(t.dim() != first.dim() or t.dtype != first.dtype or not _is_plain(t) for t in tensors):
-        return None
-    if first.dim() == 0:
-        return None
-    dim %= first.dim()
-    rest = [n for i, n in enumerate(first.shape) if i != dim]
-    if any([n for i, n in enumerate(t.shape) if i != dim] != rest for t in tensors):
-        return None
-    rest.insert(dim, sum(t.shape[dim] for t in tensors))
-    return _plain(tuple(rest), first.dtype)

@@ -17,47 +17,45 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .meta import WithoutValues, collect_tensors
-from .modules import Parts, put_stand_ins, set_training, tensors_of, untouched, walk
-from .shapes import Op, ShapeMemory
+from .complex_convolutions import FourProducts
+from .meta import WithoutValues, stand_in
+from .modules import Owned, Parts, any_real, duplicate, no_gradients_yet, replace_tensors, set_training, untouched, walk
+from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
+from .shortcuts import call_of, doors
 
 
 class OpCall(NamedTuple):
-    """One operator call. `inputs` and `outputs` are numbers of storages (None: has none); `module` is the innermost one running."""
+    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
 
     op: Op
     module: str
-    inputs: tuple[int | None, ...]
-    outputs: tuple[int | None, ...]
+    inputs: list[int | None]
+    outputs: list[int | None]
     backward: bool
 
 
 class ModuleCall(NamedTuple):
-    """One finished call of a module: the first tensor that it returned, by shape and bytes (() and 0 where none)."""
+    """One finished call of a module: the first tensor that it returned, by size and type (None where it has none)."""
 
     module: str
-    output_shape: tuple[int, ...]
-    nbytes: int
+    output_shape: torch.Size | None
+    dtype: torch.dtype | None
 
 
-class Storage:
+class Storage(weakref.ref):
     """A piece of memory made during the pass, or handed to it: its bytes, and the calls between which it lived.
 
     It is alive during call i when born <= i < died; `died` is None for what outlives the pass. `owner` is 'input',
     'constant' (a tensor that the network keeps outside its parameters and buffers) or 'activation'.
     """
 
-    __slots__ = ("born", "died", "nbytes", "owner")
+    __slots__ = ("born", "died", "identity", "nbytes", "owner")
 
-    def __init__(self, nbytes: int, born: int, owner: str) -> None:
-        self.nbytes, self.born, self.owner = nbytes, born, owner
-        self.died: int | None = None
-
-
-class _Watcher(weakref.ref):
-    """A weak reference that knows which storage it watches."""
-
-    __slots__ = ("identity", "number")
+    born: int
+    died: int | None
+    identity: int
+    nbytes: int
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -65,13 +63,15 @@ class Trace:
     """What one pass did.
 
     Storages are numbered by their place in `storages`; those of parameters and buffers have negative numbers, and
-    `parameters` maps a parameter's number to its qualified name. `parts` are the modules by path.
+    `parameters` maps a parameter's number to its qualified name. `parts` are the modules by path, `owned` their
+    parameters and buffers (stand-ins, where the pass ran on meta).
     """
 
     calls: list[OpCall]
     storages: list[Storage]
     parameters: dict[int, str]
     parts: Parts
+    owned: Owned
     forward_calls: int
     output: Any
     module_calls: list[ModuleCall]
@@ -80,17 +80,17 @@ class Trace:
 class _Recorder(WithoutValues):
     """Answers every operator, on meta where `memory` is given, and writes down what was asked."""
 
-    def __init__(self, memory: ShapeMemory | None, parts: Parts, follow_gradients: bool) -> None:
+    def __init__(self, memory: ShapeMemory | None, parts: Parts, owned: Owned, follow_gradients: bool) -> None:
         super().__init__(memory)
         self.calls: list[OpCall] = []
         self.storages: list[Storage] = []
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
-        self.watchers: list[Any] = []
-        self.paths = {id(part): path for path, part in parts}
-        owned = [*tensors_of(parts, "_parameters").items(), *(("", b) for b in tensors_of(parts, "_buffers").values())]
-        self.owned = {id(tensor): -1 - place for place, (_, tensor) in enumerate(owned)}
-        self.parameters = {-1 - place: name for place, (name, _) in enumerate(owned) if name}
         self.module_calls: list[ModuleCall] = []
+        self.open = True
+        self.paths = {id(part): path for path, part in parts}
+        self.parameters = {-1 - place: name for place, name in enumerate(owned.parameters)}
+        tensors = [*owned.parameters.values(), *owned.buffers.values()]
+        self.owned = {id(tensor): -1 - place for place, tensor in enumerate(tensors)}
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
@@ -115,51 +115,76 @@ class _Recorder(WithoutValues):
 
     def new(self, storage: Any, nbytes: int, owner: str) -> int:
         """Number a storage that was not seen before, and watch for its end."""
-        identity = storage._cdata
-        number = self.numbers[identity] = len(self.storages)
-        self.storages.append(Storage(nbytes, len(self.calls), owner))
-        watcher = _Watcher(storage, self.died)
-        watcher.number, watcher.identity = number, identity
-        self.watchers.append(watcher)
+        storages = self.storages
+        watched = Storage(storage, self.died)
+        watched.born, watched.died, watched.nbytes, watched.owner = len(self.calls), None, nbytes, owner
+        watched.identity = identity = storage._cdata
+        number = self.numbers[identity] = len(storages)
+        storages.append(watched)
         return number
 
-    def died(self, watcher: _Watcher) -> None:
-        self.storages[watcher.number].died = len(self.calls)
-        if self.numbers.get(watcher.identity) == watcher.number:
-            del self.numbers[watcher.identity]
+    def died(self, storage: Storage) -> None:
+        if self.open:  # what lives on from then outlives the pass
+            storage.died = len(self.calls)
+            self.numbers.pop(storage.identity, None)
 
     # --- operators --------------------------------------------------------------------------------------------
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
-        owned = self.owned if op.fate != "torch" else {}  # a view's storage must be known as its parameter's
-        inputs = [owned.get(id(tensor)) or self.number(tensor, "constant") for tensor in tensors]
+        inputs: list[int | None] = []
         outputs: list[int | None] = []
-        if op.fate == "fresh":
-            for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):
-                if nbytes:
-                    outputs.append(self.new(tensor.untyped_storage(), nbytes, "activation"))
-        elif op.fate == "self":
-            outputs = inputs[:1]
-        elif value is not None:
-            made: list[Tensor] = []
-            collect_tensors(value if isinstance(value, list | tuple) else (value,), made)
-            outputs = [self.number(tensor, "activation") for tensor in made]
+        fate = op.fate
+        if fate == "torch":  # a view's storage must be known as its parameter's
+            inputs = [self.number(tensor, "constant") for tensor in tensors]
+            if value is not None:
+                made: list[Tensor] = []
+                collect_tensors(value if isinstance(value, list | tuple) else (value,), made)
+                outputs = [self.number(tensor, "activation") for tensor in made]
+        else:
+            owned, numbers = self.owned, self.numbers
+            for tensor in tensors:
+                number = owned.get(id(tensor))
+                if number is None:
+                    number = numbers.get(tensor.untyped_storage()._cdata)
+                inputs.append(self.number(tensor, "constant") if number is None else number)
+            if fate == "self":
+                outputs = inputs[:1]
+            else:
+                for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):
+                    if nbytes:
+                        outputs.append(self.new(tensor.untyped_storage(), nbytes, "activation"))
         module, backward = self.module, False
         if self.nodes is not None:
             module, backward = self._gradient_place()
-        self.calls.append(OpCall(op, module, tuple(inputs), tuple(outputs), backward))
+        self.calls.append(OpCall(op, module, inputs, outputs, backward))
         return value
+
+    def shortcut(self, func: Any, args: tuple) -> Any:
+        """The first output of an operator call that the memory knows, as if it had been dispatched; else None."""
+        assert self.memory is not None
+        tensors: list[Tensor] = []
+        op = self.memory.known(key_of(func, args, {}, tensors))
+        if op is None:
+            return None
+        if op.fate == "self":
+            return self.noted(tensors, args[0], op)
+        if op.fate != "fresh":
+            return None
+        with torch._C._DisableTorchDispatch():
+            value = fresh(op.layouts)
+        value = self.noted(tensors, value, op)
+        return value if type(value) is Tensor else value[0]
 
     def _gradient_place(self) -> tuple[str, bool]:
         """The module of a call while gradients are followed: a backward call belongs where its forward call ran."""
         assert self.nodes is not None
-        if torch._C._current_graph_task_id() == -1:
+        # inside a module during backward: a checkpoint computes its forward pass again
+        if self.depth or torch._C._current_graph_task_id() == -1:
             # the autograd node of this call, if it has one, has just taken the last sequence number
             self.nodes[torch.autograd._get_sequence_nr() - 1] = self.module
             return self.module, False
         node = torch._C._current_autograd_node()
-        # inside a module during backward: a checkpoint recomputes its forward pass
-        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
+        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), True
 
 
 def _first_tensor(value: Any) -> Tensor | None:
@@ -178,21 +203,25 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
     """The recorder knows which module is running, and an error which one it left first.
 
     torch's global forward hooks would do, but they send every module call down a path that takes longer than the
-    calls' operators do here.
+    calls' operators do here. Compiled modules run as they are written.
     """
-    call = nn.Module.__call__
-    paths = recorder.paths
+    original, call = nn.Module.__call__, nn.Module._call_impl
+    path_of, done = recorder.paths.get, recorder.module_calls
+    door_of = (doors() if recorder.memory is not None and recorder.nodes is None else {}).get
 
     def noting_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         outer = recorder.module
-        recorder.module = paths.get(id(module), outer)
+        recorder.module = path_of(id(module), outer)
         recorder.depth += 1
         try:
-            value = call(module, *args, **kwargs)
+            door = door_of(type(module))
+            asked = call_of(door, module, args) if door is not None and not kwargs else None
+            value = recorder.shortcut(*asked) if asked is not None else None
+            if value is None:
+                value = call(module, *args, **kwargs)
             returned = value if type(value) is Tensor else _first_tensor(value)
-            recorder.module_calls.append(
-                ModuleCall(recorder.module, (), 0) if returned is None else
-                ModuleCall(recorder.module, tuple(returned.shape), returned.numel() * returned.itemsize))
+            done.append(ModuleCall(recorder.module, None, None) if returned is None or returned.is_nested else
+                        ModuleCall(recorder.module, returned.shape, returned.dtype))
             return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
@@ -202,11 +231,11 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
             recorder.module = outer
             recorder.depth -= 1
 
-    nn.Module.__call__ = noting_call  # type: ignore[method-assign]
+    nn.Module.__call__ = noting_call
     try:
         yield
     finally:
-        nn.Module.__call__ = call  # type: ignore[method-assign]
+        nn.Module.__call__ = original
 
 
 @contextmanager
@@ -241,7 +270,7 @@ def trace(
 ) -> Trace:
     """Record one forward pass of `module`, and its backward pass where `backward` makes a scalar of the output.
 
-    `memory` answers on meta; None runs the pass for real, on the tensors as they are. The module comes back
+    `memory` answers on meta; None runs the pass for real, on copies of the weights. The module comes back
     untouched. Raises whatever forward raises, with the path of the module as `error.archprof_module`.
     """
     kwargs = kwargs or {}
@@ -249,9 +278,11 @@ def trace(
     with ExitStack() as stack:
         stack.enter_context(untouched(parts))
         set_training(parts, training)
-        if memory is not None:
-            put_stand_ins(parts)
-        recorder = _Recorder(memory, parts, follow_gradients=training)
+        owned = Owned(parts)
+        if any_real(owned):
+            replace_tensors(parts, duplicate if memory is None else stand_in)
+            owned = Owned(parts)
+        recorder = _Recorder(memory, parts, owned, follow_gradients=training)
         inputs: list[Tensor] = []
         collect_tensors([*args, *kwargs.values()], inputs)
         for tensor in inputs:
@@ -259,11 +290,15 @@ def trace(
         stack.enter_context(_uncompiled())
         stack.enter_context(_module_calls(recorder))
         stack.enter_context(torch.set_grad_enabled(training))
+        if any([dtype.is_complex for dtype in {tensor.dtype for tensor in [*owned.parameters.values(), *inputs]}]):
+            stack.enter_context(FourProducts())
         stack.enter_context(recorder)
         output = module(*args, **kwargs)
         forward_calls = len(recorder.calls)
         if backward is not None:
-            backward(output).backward()
-    recorder.watchers.clear()  # what lives on from here outlives the pass
-    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, forward_calls, output,
+            stack.enter_context(no_gradients_yet(owned))
+            loss, output = backward(output), None  # as in training, the output lives only as long as it is needed
+            loss.backward()
+    recorder.open = False
+    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, owned, forward_calls, output,
                  recorder.module_calls)

@@ -44,7 +44,7 @@ def test_conditions_that_do_not_exist_are_refused(options, said):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_cuda_where_there_is_none():
     with pytest.raises(BadOption, match=r"device 'cuda': torch .* finds no CUDA device. Accepted here: cpu."):
-        Conditions(device="cuda")
+        device.check_available(Conditions(device="cuda"))
 
 
 def test_a_dtype_that_the_device_cannot_compute_in(monkeypatch):
@@ -53,7 +53,7 @@ def test_a_dtype_that_the_device_cannot_compute_in(monkeypatch):
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", refuse)
     with pytest.raises(BadOption) as caught:
-        Conditions(dtype="float16")
+        device.check_available(Conditions(dtype="float16"))
     assert str(caught.value) == (
         "device 'cpu' cannot compute in float16: \"conv2d\" not implemented for 'Half' Use '--dtype float32'."
     )
@@ -62,7 +62,7 @@ def test_a_dtype_that_the_device_cannot_compute_in(monkeypatch):
 def test_compile_without_a_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda tool: None)
     with pytest.raises(BadOption, match=r"torch.compile cannot work here: no C\+\+ compiler was found"):
-        Conditions(compile="default")
+        device.check_available(Conditions(compile="default"))
 
 
 def test_the_environment_says_what_shapes_a_time():

@@ -35,7 +35,8 @@ def test_layers_and_directions(kind: type, layers: int, bidirectional: bool, bat
 def test_relu_unbatched_given_states_and_dropout() -> None:
     assert macs(nn.RNN(IN, HID, nonlinearity="relu"), T(STEPS, N, IN)) == _truth(nn.RNN, 1, 1)
     assert macs(nn.LSTM(IN, HID), T(STEPS, IN)) == _truth(nn.LSTM, 1, 1, STEPS)
-    assert macs(nn.LSTM(IN, HID, 2, dropout=0.5), T(STEPS, N, IN), (T(2, N, HID), T(2, N, HID))) == _truth(nn.LSTM, 2, 1)
+    states = (T(2, N, HID), T(2, N, HID))
+    assert macs(nn.LSTM(IN, HID, 2, dropout=0.5), T(STEPS, N, IN), states) == _truth(nn.LSTM, 2, 1)
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

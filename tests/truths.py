@@ -1,4 +1,4 @@
-"""A small language for tests that compare a count with arithmetic: a network, its inputs, the products by hand."""
+"""A small language for tests that compare a count with arithmetic done by hand."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archprof.counts import profile
 from archprof.records import StaticProfile
@@ -27,7 +27,10 @@ class Does(nn.Module):
         return self.function(*self.owned, *args, **kwargs)
 
 
-def count(network: nn.Module | Callable[..., Any], *inputs: Any, mode: str = "eval", **kwargs: Any) -> StaticProfile:
+Network = nn.Module | Callable[..., Any]
+
+
+def count(network: Network, *inputs: Any, mode: str = "eval", **kwargs: Any) -> StaticProfile:
     """The profile of a network or a function, with a memory of its own. Nothing may go uncounted."""
     network = network if isinstance(network, nn.Module) else Does(network)
     found = profile(network, inputs, kwargs, mode=mode, shape_memory=ShapeMemory())
@@ -35,9 +38,5 @@ def count(network: nn.Module | Callable[..., Any], *inputs: Any, mode: str = "ev
     return found
 
 
-def macs(network: nn.Module | Callable[..., Any], *inputs: Any, **kwargs: Any) -> int:
+def macs(network: Network, *inputs: Any, **kwargs: Any) -> int:
     return count(network, *inputs, **kwargs).macs
-
-
-def weights(network: nn.Module) -> list[Tensor]:
-    return [tensor.detach().clone() for tensor in network.state_dict().values()]

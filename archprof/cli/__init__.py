@@ -17,7 +17,9 @@ from .. import __version__
 from ..errors import ArchprofError, did_you_mean
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
-COMMANDS = ("list", "compare", "separable", "plot", "report", "sweep", "check", "fit", "diff", "env")
+COMMANDS = (
+    "list", "show", "compare", "separable", "audit", "plot", "report", "sweep", "check", "fit", "diff", "env",
+)
 
 
 class Parser(argparse.ArgumentParser):

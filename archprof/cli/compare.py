@@ -24,6 +24,8 @@ def add(commands: Any) -> None:
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
     parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    parser.add_argument("--memory", type=options.typed(options.memory), metavar="SIZE",
+                        help="show the largest batch that fits, such as 8GiB")
     options.add_measuring(parser)
     options.add_exports(parser)
 
@@ -46,9 +48,10 @@ def run(args: argparse.Namespace) -> int:
     with progress() as tell:
         try:
             result, code = comparison.compare(
-                models, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency, reference=args.reference,
+                models, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency,
+                reference=args.reference,
                 accuracies=published.read(args.accuracy) if args.accuracy else (), dataset=args.dataset,
-                progress=tell, **options.measuring(args)), 0
+                memory=args.memory, progress=tell, **options.measuring(args)), 0
         except comparison.Interrupted as stopped:
             result, code = stopped.comparison, 130
     failed = [row for row in result.architectures if row.profile is None]

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import input_spec
+from .. import input_spec, units
 from ..errors import ArchprofError, BadOption
+from ..timing import TIME_BUDGET_S
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -81,6 +82,14 @@ def positive(text: str) -> float:
     return value
 
 
+def memory(text: str) -> int:
+    """'8 GiB' or '8GiB' in bytes."""
+    found = units.parse_size(text, "memory")
+    if found < 1:
+        raise BadOption(f"memory '{text}' is none;", "wanted: such as 8GiB.")
+    return found
+
+
 def whole(text: str) -> int:
     """A whole number above 0."""
     if not re.fullmatch(r"[0-9]+", text) or int(text) == 0:
@@ -118,6 +127,11 @@ def add_inputs(parser: Any) -> None:
     """What every network is given."""
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W",
                         help="for every network (default: each its own)")
+    add_input(parser)
+
+
+def add_input(parser: Any) -> None:
+    """--input, beside --input-shape."""
     parser.add_argument("--input", action="append", default=[], type=typed(input_spec.parse), metavar="INPUT",
                         help="an argument of forward, such as 'ids=int64[128]<30522'; once for each")
 
@@ -135,8 +149,8 @@ def add_measuring(parser: Any) -> None:
     group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
     group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
     group.add_argument("--optimizer", default="sgd", metavar="NAME", help="for --mode train (default: sgd)")
-    group.add_argument("--time-budget", type=typed(positive), default=20.0, metavar="SECONDS",
-                       help="for all measuring together (default: 20)")
+    group.add_argument("--time-budget", type=typed(positive), default=TIME_BUDGET_S, metavar="SECONDS",
+                       help=f"for all measuring together (default: {TIME_BUDGET_S:g})")
     group.add_argument("--precision", type=typed(positive), default=0.02, metavar="FRACTION",
                        help="stop when every 95 %% interval is within this (default: 0.02)")
 
@@ -146,6 +160,13 @@ def measuring(args: Any) -> dict[str, Any]:
     names = ("batch_sizes", "device", "dtype", "threads", "channels_last", "compile", "cuda_graph", "mode",
              "optimizer", "time_budget", "precision")
     return {name: getattr(args, name) for name in names}
+
+
+def add_one_model(parser: Any) -> None:
+    """The model of a command that looks at one, and what it is fed."""
+    parser.add_argument("model", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
+    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+    parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W", help="default: the network's own")
 
 
 def add_exports(parser: Any) -> None:

@@ -13,7 +13,8 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(commands, "sweep", run, "Many networks into one file, resumable.",
                              "archprof sweep 'timm:*' -o sweep.jsonl --jobs 2 --no-latency")
-    parser.add_argument("models", nargs="+", metavar="PATTERN", help="such as 'timm:*', 'torchvision:resnet*', resnet50")
+    parser.add_argument("models", nargs="+", metavar="PATTERN",
+                        help="such as 'timm:*', 'torchvision:resnet*', resnet50")
     parser.add_argument("-o", "--output", required=True, metavar="FILE",
                         help="JSON lines; networks that it holds already are passed over")
     parser.add_argument("--jobs", type=options.typed(options.whole), default=1, metavar="N",

@@ -57,8 +57,9 @@ LIBRARY_VARIABLES = (
 )
 
 
-def check_available(conditions: Conditions) -> None:
-    """Raise BadOption where the device, the dtype on it, or a compiler for it cannot be had."""
+def check_available(conditions: Conditions) -> Conditions:
+    """The conditions as they are; raises BadOption where the device, the dtype on it, or a compiler for it
+    cannot be had. For whoever makes conditions, before anything is built."""
     device = torch.device(conditions.device)
     if device.type == "cuda":
         if not torch.cuda.is_available():
@@ -80,6 +81,7 @@ def check_available(conditions: Conditions) -> None:
         raise BadOption(
             f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure without it."
         )
+    return conditions
 
 
 def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import Callable
 
 import torch
@@ -30,16 +29,29 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
     return None
 
 
-def _recorded(step: Callable[[], object]) -> int:
-    """The highest running sum of the profiler's memory events on the CPU."""
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or else the profiler reports its start on stderr
-    # torch.autograd's profiler, as torch.profiler imports a second's worth of sympy and dynamo
-    with torch.autograd.profiler.profile(profile_memory=True) as recorded:
+def _recorded(step: Callable[[], object]) -> int | None:
+    """The highest running sum of the allocations that torch's CPU allocator reports.
+
+    These are all that torch makes, the scratch tensors of oneDNN among them; what a library takes from the C library
+    by itself (packed operands of a matrix product) is not seen. torch's older profiler records them in this thread
+    without starting kineto, which writes to stderr and imports more than a second's worth of modules. It is to be
+    removed one day: None then.
+    """
+    try:
+        from torch._C._autograd import _disable_profiler_legacy, _enable_profiler_legacy
+        from torch._C._profiler import ProfilerConfig, ProfilerState, _ExperimentalConfig
+    except ImportError:
+        return None
+    gc.collect()  # what is garbage now must not be seen to go
+    config = ProfilerConfig(ProfilerState.CPU, False, True, False, False, False, _ExperimentalConfig())
+    _enable_profiler_legacy(config)  # shapes, memory, stacks, flops, modules
+    try:
         step()
-    events = [event for event in recorded.kineto_results.events() if event.name() == "[memory]"]
+    finally:
+        threads = _disable_profiler_legacy()
     held = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        held += event.nbytes()
+    for event in (event for events in threads for event in events if event.kind() == "memory_alloc"):
+        held += event.cpu_memory_usage()
         peak = max(peak, held)
     return peak
 

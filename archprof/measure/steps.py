@@ -45,7 +45,14 @@ class Step:
 
     def peak_bytes(self) -> int | None:
         """Bytes on the device at the step's highest point: weights, inputs, gradients, optimizer state and
-        everything that the step allocates. Runs one step. None where that cannot be told."""
+        everything that the step allocates. None where that cannot be told.
+
+        Runs one step; two in training and on a GPU, where the first makes what stays (optimizer state, workspaces).
+        """
+        if self._device.type != "cpu" or (self.optimizer is not None and not self.optimizer.state):
+            self._run()
+        if self.optimizer is not None:  # what was there before the recording would not be seen to go
+            self.optimizer.zero_grad(set_to_none=True)
         before = memory.bytes_of(self._held())
         extra = memory.peak_bytes(self._run, self._device)
         return None if extra is None or self._captured else before + extra
@@ -92,7 +99,6 @@ def forward_step(
         states = list(optimizer.state.values()) if optimizer else []
         return [
             list(module.parameters()),
-            [parameter.grad for parameter in module.parameters()],
             list(module.buffers()),
             inputs,
             dict(kwargs),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..records import Comparison
 from ..table import flat_rows
@@ -11,9 +13,15 @@ from ..table import flat_rows
 
 def csv_text(comparison: Comparison) -> str:
     """Comma-separated, a heading line first; unknown values are empty."""
-    rows = flat_rows(comparison)
+    return csv_of(flat_rows(comparison))
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Any rows under their keys, a heading line first; lists are joined with 'x', as shapes are written."""
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({key: "x".join(map(str, value)) if isinstance(value, list) else value
+                         for key, value in row.items()})
     return out.getvalue()

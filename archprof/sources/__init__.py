@@ -92,8 +92,9 @@ def _source(name: str) -> Source | None:
         _SOURCES[name] = entry.load()
     except Exception as error:
         said = " ".join(str(error).split())
-        raise MissingPackage(f"source '{name}' ({entry.value}) is installed, but loading it fails: "
-                             f"{type(error).__name__}: {said}.", "Update or remove the package that offers it.") from error
+        raise MissingPackage(
+            f"source '{name}' ({entry.value}) is installed, but loading it fails: {type(error).__name__}: {said}.",
+            "Update or remove the package that offers it.") from error
     return _SOURCES[name]
 
 

@@ -46,7 +46,8 @@ def find_in_module(spec: ModelSpec, sources: list[str]) -> Found:
 
 
 def _modules_in(folder: str) -> list[str]:
-    return [path.stem for path in Path(folder).glob("*.py")] + [path.parent.name for path in Path(folder).glob("*/__init__.py")]
+    here = Path(folder)
+    return [path.stem for path in here.glob("*.py")] + [path.parent.name for path in here.glob("*/__init__.py")]
 
 
 def find_in_file(spec: ModelSpec) -> Found:
@@ -54,7 +55,7 @@ def find_in_file(spec: ModelSpec) -> Found:
     path_text, _, name = spec.target.rpartition(":")
     path = Path(path_text).expanduser()
     if not path.is_file():
-        near = did_you_mean(path.name, [entry.name for entry in path.parent.glob("*.py")]) if path.parent.is_dir() else ""
+        near = did_you_mean(path.name, [entry.name for entry in path.parent.glob("*.py")])
         raise UnknownModel(f"there is no file '{path_text}'.{near}", "Paths are relative to the working directory.")
     path = path.resolve()
     dotted, root = [path.stem], path.parent

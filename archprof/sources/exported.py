@@ -1,4 +1,4 @@
-"""`exported.pt2`: an archive of torch.export. `.pt` and `.pth` are pickles, which run code when they are opened: refused.
+"""`exported.pt2`: an archive of torch.export. `.pt` and `.pth` are pickles, which run code when opened: refused.
 
 torch.export.load would unpickle, too: tensors that it did not store plainly, example inputs, objects. It also looks up
 operators by dotted name and evaluates the formulas of symbolic shapes. So an archive is looked through first
@@ -26,17 +26,20 @@ if TYPE_CHECKING:
 _WAY_OUT = "Save it with torch.export.save(torch.export.export(model, (example,)), 'model.pt2')."
 
 #: Parts of an archive that are more than a graph and tensors: what they are, by a piece of their path.
-_REFUSED = {"/aotinductor/": "compiled code", "custom_obj": "a pickled object", "opaque_obj": "a pickled object"}
+_REFUSED = {"data/aotinductor/": "compiled code", "custom_obj": "a pickled object", "opaque_obj": "a pickled object"}
 
 #: What the graph may call: operators, Python's arithmetic, sizes.
 _TARGET = re.compile(r"torch\.ops(\.\w+)+|_operator\.\w+|math\.\w+|torch\.sym_\w+|torch\._sym_\w+|"
                      r"torch\._C\._set_grad_enabled|torch\.(ops\.)?higher_order(\.\w+)*|"
                      r"torch\._higher_order_ops(\.\w+)+|\w+")
 
+#: A symbol as torch writes it: Symbol('s31', positive=True, integer=True).
+_SYMBOL = re.compile(r"Symbol\('\w+'(, \w+=(True|False))*\)")
+
 #: Names that stand in formulas of symbolic shapes, beside symbols such as s0 and u1.
-_FUNCTIONS = frozenset("Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv IntTrueDiv FloatTrueDiv TrueDiv ModularIndexing "
-                       "Where Eq Ne Lt Le Gt Ge And Or Not Pow PowByNatural floor ceiling oo int_oo True False "
-                       "Integer Rational Symbol Add Mul".split())
+_FUNCTIONS = frozenset("Max Min Mod PythonMod FloorDiv CleanDiv CeilDiv IntTrueDiv FloatTrueDiv TrueDiv "
+                       "ModularIndexing Where Eq Ne Lt Le Gt Ge And Or Not Pow PowByNatural floor ceiling "
+                       "oo int_oo True False Integer Rational Add Mul".split())
 
 
 def find(spec: ModelSpec) -> Found:
@@ -132,7 +135,7 @@ def _check(path: Path) -> None:
         raise BadFile(f"'{path}' is no archive of torch.export: {error}.", _WAY_OUT) from None
     for name in names:
         for piece, what in _REFUSED.items():
-            if piece in name and not name.endswith("_config.json"):
+            if piece in name.partition("/")[2]:  # the first part is the archive's own name
                 raise BadFile(f"'{path}' holds {what} ('{name}'), which is not opened here.", _WAY_OUT)
     if not graphs:
         raise BadFile(f"'{path}' holds no exported graph.", _WAY_OUT)
@@ -156,6 +159,9 @@ def _check_graph(path: Path, value: Any) -> None:
 
 
 def _is_formula(text: str) -> bool:
+    """Whether sympy, which evaluates what it is given as Python, would find nothing but arithmetic in it."""
+    text = _SYMBOL.sub("s0", text)
     words = re.findall(r"[A-Za-z_]\w*", text)
     known = all(word in _FUNCTIONS or re.fullmatch(r"[a-z]{1,2}\d+", word) for word in words)
-    return known and re.fullmatch(r"[\w\s+\-*/%(),.<>=&|~]*", text) is not None and not re.search(r"\.\s*[A-Za-z_]", text)
+    plain = re.fullmatch(r"[\w\s+\-*/%(),.<>=&|~]*", text) and not re.search(r"\.\s*[A-Za-z_]", text)
+    return known and bool(plain)

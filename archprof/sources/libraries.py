@@ -53,7 +53,7 @@ class Torchvision:
     def find(self, spec: ModelSpec) -> Found:
         """The network of that name, at the size that its published weights are evaluated at (the smallest of them)."""
         models = imported("torchvision").models
-        _check(spec, self.names())
+        _check(spec, spec.target, self.names)
         builder = models.get_model_builder(spec.target)
         shape = _shape(models.get_model_weights(spec.target))
         options = spec.keywords
@@ -98,7 +98,7 @@ class Timm:
         """The network of that name at its own default input size."""
         timm = imported("timm")
         name, _, tag = spec.target.partition(".")
-        _check(spec, self.names(), name)
+        _check(spec, name, lambda: [name] if timm.is_model(name) else self.names())  # listing sorts: 6 ms
         tagged = [known for known in timm.list_pretrained(f"{name}.*") if known == spec.target] if tag else []
         if tag and not tagged:
             known = timm.list_pretrained(f"{name}.*")
@@ -120,9 +120,9 @@ class Timm:
         return Found(spec, _quiet(make), (channels, height, width), family=family)
 
 
-def _check(spec: ModelSpec, known: list[str], name: str = "") -> None:
+def _check(spec: ModelSpec, name: str, names: Callable[[], list[str]]) -> None:
     """Raise UnknownModel for a name that the library does not have, BadOption for an option that wants weights."""
-    name = name or spec.target
+    known = names()
     if name not in known:
         raise UnknownModel(f"{spec.source} has no model '{name}'.{did_you_mean(name, known)}",
                            f"It has {len(known)}; '{spec.source}:*' names all of them.")
