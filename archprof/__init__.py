@@ -17,9 +17,9 @@ __version__ = "0.1.0"
 #: Public name -> the module that defines it.
 _PUBLIC = {
     "load": "sources",
-    "profile": "counts",
+    "profile": "counting.counts",
     "compare": "comparison",
-    "check": "budgets",
+    "check": "budgets.judging",
     "Comparison": "records",
     "ArchitectureResult": "records",
     "StaticProfile": "records",
@@ -37,9 +37,9 @@ __all__ = [
 
 if TYPE_CHECKING:
     from . import costs, separable
-    from .budgets import check
+    from .budgets.judging import check
     from .comparison import compare
-    from .counts import profile
+    from .counting.counts import profile
     from .errors import ArchprofError
     from .records import Accuracy, ArchitectureResult, Comparison, LayerCost, StaticProfile
     from .sources import load

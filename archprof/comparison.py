@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import __version__, counts, published, scratch, sources, units
+from . import __version__, published, sources, units
+from .counting import counts, scratch
 from .errors import ArchprofError, BadOption
 from .footprint import Predictor
 from .measure import device, latency, real

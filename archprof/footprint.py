@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import counts, memory
-from .inputs import without_values
+from .counting import counts, memory
+from .counting.inputs import without_values
+from .counting.modules import Owned, walk
+from .counting.scratch import Scratch
+from .counting.shapes import ShapeMemory
+from .counting.trace import Trace, trace
 from .measure.steps import loss_of
-from .modules import Owned, walk
 from .records import ArchitectureResult, BatchMemory, LargestBatch, OptimizerMemory
-from .scratch import Scratch
-from .shapes import ShapeMemory
-from .trace import Trace, trace
 
 
 @dataclass(frozen=True)

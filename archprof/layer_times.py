@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from . import units
 from .records import LayerCost, StaticProfile, TypeCost
-from .table import Column
+from .tables.table import Column
 from .timing import Latency
 
 #: The type, and the operator, of what no counted call explains: views, calling from Python, waiting.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .counts import Subject
+from .counting.counts import Subject
 from .errors import ForwardFailed
 from .layer_times import LayerTimes
 from .measure import device, latency, layers, real

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 from .records import Shape
 
 if TYPE_CHECKING:
-    from .shapes import Op
+    from .counting.shapes import Op
 
 #: Operators that only rename or hand on memory: no row of a layer table.
-_NOT_LAYERS = frozenset(["view", "_unsafe_view", "reshape", "_reshape_alias", "t", "transpose", "permute", "expand", "squeeze", "unsqueeze", "slice", "select", "split", "split_with_sizes", "chunk", "unbind", "detach", "alias", "as_strided", "empty", "empty_like", "empty_strided", "lift_fresh", "unfold", "diagonal", "view_as_real", "view_as_complex", "resize_", "numel", "sym_size", "set_", "new_empty", "new_empty_strided", "_local_scalar_dense"])
+_NOT_LAYERS = frozenset("""
+    view _unsafe_view reshape _reshape_alias t transpose permute expand squeeze unsqueeze slice select split
+    split_with_sizes chunk unbind detach alias as_strided empty empty_like empty_strided lift_fresh unfold
+    diagonal view_as_real view_as_complex resize_ numel sym_size set_ new_empty new_empty_strided
+    _local_scalar_dense
+""".split())
 
 _NAMED = {
     "batch norm": """native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training cudnn_batch_norm
@@ -42,7 +47,9 @@ _NAMED = {
 
 _TYPE_OF = {name: kind for kind, names in _NAMED.items() for name in names.split()}
 
-_PRODUCTS = frozenset(["mm", "addmm", "bmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "linear", "matmul", "_addmm_activation", "_scaled_mm", "_int_mm"])
+_PRODUCTS = frozenset("""
+    mm addmm bmm baddbmm addbmm mv addmv dot vdot linear matmul _addmm_activation _scaled_mm _int_mm
+""".split())
 
 MATRIX_PRODUCT = "matrix product"
 FULLY_CONNECTED = "fully connected"

@@ -51,7 +51,8 @@ def archprof_budget() -> Callable[..., None]:
 def hold(model: Any, **keys: Any) -> None:
     """Fail the running test, with a sentence for each limit that is broken."""
     __tracebackhide__ = True
-    from . import budgets, config
+    from .budgets import config
+    from .budgets import judging as budgets
     from .errors import ArchprofError
 
     if "growth" in keys or any(isinstance(value, dict) and "growth" in value for value in keys.values()):
@@ -69,7 +70,7 @@ class BudgetFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test for each [[budget]]."""
-        from . import config, lock
+        from .budgets import config, lock
         from .errors import ArchprofError
 
         try:
@@ -90,7 +91,7 @@ class BudgetItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge all its limits."""
-        from . import budgets
+        from .budgets import judging as budgets
 
         _fail_if_broken(budgets.check([self.budget], self.baselines)[0])
 
@@ -108,7 +109,7 @@ def _budget_file(config: pytest.Config) -> Path | None:
         return (config.invocation_params.dir / named).resolve()
     if not config.getoption("--archprof"):
         return None
-    from .config import find
+    from .budgets.config import find
     from .errors import ArchprofError
 
     try:
@@ -119,7 +120,7 @@ def _budget_file(config: pytest.Config) -> Path | None:
 
 def _fail_if_broken(checked: Any) -> None:
     __tracebackhide__ = True
-    from .budgets import broken
+    from .budgets.judging import broken
     from .render.verdicts import sentence
 
     said = [sentence(verdict) for verdict in checked.verdicts if broken(verdict.status)]

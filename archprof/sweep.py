@@ -160,7 +160,7 @@ def measure_one(model: str, conditions: Conditions) -> dict[str, Any]:
 def _inputs(conditions: Conditions) -> Any:
     if not conditions.inputs:
         return None
-    from .inputs import given_inputs
+    from .counting.inputs import given_inputs
 
     return functools.partial(given_inputs, conditions.inputs)
 

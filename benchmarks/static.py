@@ -22,8 +22,8 @@ import torchinfo
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archprof import counts
-from archprof.shapes import ShapeMemory
+from archprof.counting import counts
+from archprof.counting.shapes import ShapeMemory
 from archprof.sources import load
 
 SHAPE = (3, 224, 224)

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archprof import audit, counts
+from archprof.audit import counters as audit
+from archprof.audit.opinions import Audit, Opinion, Term
 from archprof.cli import main
-from archprof.inputs import default_inputs
-from archprof.opinions import Audit, Opinion, Term
+from archprof.counting import counts
+from archprof.counting.inputs import default_inputs
 from archprof.zoo import architectures
 
 ZOO = architectures()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from archprof import budgets, lock
-from archprof.budgets import check, exit_code
-from archprof.config import from_keywords
+from archprof.budgets import judging as budgets
+from archprof.budgets import lock
+from archprof.budgets.config import from_keywords
+from archprof.budgets.judging import check, exit_code
 from archprof.render.verdicts import reasons, sentence
 from archprof.units import count
 

@@ -10,11 +10,12 @@ from budget_records import network, profiler, with_unknown_op, written
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archprof import budgets, config, lock
-from archprof.budgets import Relative, check, exit_code
-from archprof.config import Budget, from_keywords
+from archprof.budgets import config, lock
+from archprof.budgets import judging as budgets
+from archprof.budgets.config import Budget, from_keywords
+from archprof.budgets.judging import Relative, check, exit_code
+from archprof.budgets.limits import MEASURES, parse_bound, parse_limit, training_bytes
 from archprof.errors import ArchprofError, BadFile, BadOption
-from archprof.limits import MEASURES, parse_bound, parse_limit, training_bytes
 from archprof.render.verdicts import reasons, sentence
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from archprof import building, counts
-from archprof.building import build_on_meta
-from archprof.shapes import ShapeMemory
+from archprof.counting import building, counts
+from archprof.counting.building import build_on_meta
+from archprof.counting.shapes import ShapeMemory
 
 
 def _made(make: Callable[[], nn.Module]) -> tuple[nn.Module, str]:

@@ -12,9 +12,10 @@ from xml.etree import ElementTree
 import pytest
 from budget_records import network, profiler, with_unknown_op, written
 
-from archprof import budgets, cli
-from archprof.budgets import Relative
-from archprof.config import from_keywords
+from archprof import cli
+from archprof.budgets import judging as budgets
+from archprof.budgets.config import from_keywords
+from archprof.budgets.judging import Relative
 from archprof.render.verdicts import table
 
 TWO = """\

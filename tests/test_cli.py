@@ -20,7 +20,7 @@ def run(capsys, *argv):
 
 
 def test_what_needs_no_torch_imports_none():
-    script = """
+    script = f"""
 import sys
 from archprof.cli import main
 for argv in ["--help"], ["--version"], ["compare", "--help"], ["compare", "--bogus"], ["compare", "resnet50("], \
@@ -29,8 +29,8 @@ for argv in ["--help"], ["--version"], ["compare", "--help"], ["compare", "--bog
         main(argv)
     except SystemExit:
         pass
-print("imported:", *[name for name in %r if name in sys.modules])
-""" % (HEAVY,)
+print("imported:", *[name for name in {HEAVY!r} if name in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1].split() == ["imported:"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archprof import conventions, counts
+from archprof.audit import conventions
+from archprof.counting import counts
 
 
 def test_torchinfo_resnet50() -> None:

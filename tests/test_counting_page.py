@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archprof import audit
+from archprof.audit import counters as audit
 
 PAGE = (Path(__file__).parent.parent / "docs" / "counting.md").read_text()
 

@@ -8,9 +8,10 @@ import shlex
 import pytest
 from budget_records import network
 
-from archprof import cli, fit
+from archprof import cli
+from archprof.budgets import fit
+from archprof.budgets.limits import MEASURES, parse_limit
 from archprof.errors import BadOption, UnknownModel
-from archprof.limits import MEASURES, parse_limit
 from archprof.spec import parse
 
 TASK = {"input_shape": (3, 32, 32), "num_classes": 10}
@@ -98,7 +99,7 @@ def test_nothing_to_vary_and_unknown_names_are_said():
 @pytest.fixture
 def run(monkeypatch, capsys):
     """The command with networks made by hand."""
-    monkeypatch.setattr("archprof.budgets.count_model", by_width)
+    monkeypatch.setattr("archprof.budgets.judging.count_model", by_width)
 
     def command(*options):
         code = cli.main(["fit", *options])

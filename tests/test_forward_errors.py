@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from truths import Does, T
 
-from archprof.counts import profile
+from archprof.counting.counts import profile
 from archprof.errors import ForwardFailed
 
 

@@ -67,7 +67,7 @@ def test_an_argument_stands_once():
 def test_tensors_have_the_batch_in_front():
     import torch
 
-    from archprof.inputs import given_inputs
+    from archprof.counting.inputs import given_inputs
 
     args, kwargs = given_inputs([input_spec.parse(text) for text in (
         "float16[3,8,8]", "ids=int64[128]<10", "mask=bool[128]")], 4)

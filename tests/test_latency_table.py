@@ -8,11 +8,11 @@ import json
 
 import pytest
 
-from archprof import table
-from archprof.regression import round_limit
 from archprof.records import ArchitectureResult, BatchMemory, Comparison, StaticProfile
+from archprof.regression import round_limit
 from archprof.render import terminal
 from archprof.render.csv import csv_text
+from archprof.tables import table
 from archprof.timing import Block, Latency, Stopping
 
 HERE = {"device": "cpu", "device_name": "A CPU", "threads": 2, "dtype": "float32", "torch": "2.13.0"}

@@ -8,13 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from archprof import layer_table, timing
+from archprof import timing
 from archprof.errors import BadOption
 from archprof.layer_times import BETWEEN, with_times
 from archprof.measure import layers
 from archprof.measure.conditions import Conditions
 from archprof.measure.layers import MODULE, Event
 from archprof.records import LayerCost, StaticProfile, TypeCost
+from archprof.tables import layers as layer_table
 from archprof.timing import Latency
 
 

@@ -7,9 +7,9 @@ from budget_records import network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archprof import lock
+from archprof.budgets import lock
+from archprof.budgets.lock import Baseline, LayerChange, LayerSummary
 from archprof.errors import BadFile
-from archprof.lock import Baseline, LayerChange, LayerSummary
 
 TEXT = """\
 {

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from archprof import counts, receptive
+from archprof.counting import counts, receptive
 
 
 def fields(model: str | nn.Module, input_shape: tuple[int, ...] | None = None) -> dict[str, tuple[int, ...]]:

@@ -25,7 +25,9 @@ def test_a_line_through_three_points_worked_out_by_hand():
 
 
 def test_what_no_line_goes_through():
-    assert regression.line([2, 2], [1, 5]) is None and regression.line([2], [1]) is None and regression.line([], []) is None
+    assert regression.line([2, 2], [1, 5]) is None
+    assert regression.line([2], [1]) is None
+    assert regression.line([], []) is None
     assert regression.line([1, 2], [1, 2]).r2 is None  # two points always lie on a line
     assert regression.line([1, 2, 3], [5, 5, 5]).r2 is None
 

@@ -15,7 +15,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.utils.checkpoint import checkpoint
 from truths import Does, T, count, macs
 
-from archprof.counts import profile
+from archprof.counting.counts import profile
 
 X = T(3, 5)
 LINEAR = 3 * 5 * 7

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from archprof import zoo
-from archprof.closed_forms import CLOSED, CORRECTED
-from archprof.counts import Subject, profile, profile_of
-from archprof.shapes import ShapeMemory
+from archprof.counting.closed_forms import CLOSED, CORRECTED
+from archprof.counting.counts import Subject, profile, profile_of
+from archprof.counting.shapes import ShapeMemory
 
 aten = torch.ops.aten
 FEW = settings(max_examples=25, deadline=None, derandomize=True,
@@ -283,7 +283,7 @@ KNOWING = ShapeMemory()
 
 @pytest.mark.parametrize("name", sorted(zoo.architectures()))
 def test_memory_changes_no_profile_of_the_zoo(name: str) -> None:
-    from archprof.counts import subject_of
+    from archprof.counting.counts import subject_of
 
     subject = subject_of(name, shape_memory=KNOWING)
     assert not subject.notes  # built on meta
@@ -350,7 +350,7 @@ def test_memory_changes_no_profile_of_random_networks(built: tuple, mode: str) -
 
 
 def test_a_full_memory_is_emptied_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    from archprof import shapes
+    from archprof.counting import shapes
 
     monkeypatch.setattr(shapes, "MEMORY_LIMIT", 5)
     memory, network = ShapeMemory(), nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
@@ -361,7 +361,7 @@ def test_a_full_memory_is_emptied_and_goes_on(monkeypatch: pytest.MonkeyPatch) -
 
 def test_known_layers_are_answered_at_their_door() -> None:
     """The second pass of a network of stock layers reaches torch's dispatcher with what has no door alone."""
-    from archprof.meta import WithoutValues
+    from archprof.counting.meta import WithoutValues
 
     seen: list[str] = []
     subject = Subject(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.ReLU6(inplace=True)), "n", "i",

@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from archprof import counts, layer_table
 from archprof.cli import main
+from archprof.counting import counts
+from archprof.tables import layers as layer_table
 
 TREE = """\
 resnet_tiny by layer, input 1x3x64x64

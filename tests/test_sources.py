@@ -254,7 +254,7 @@ def test_one_network_is_shown_with_inputs(write, capsys):
 def test_inputs_are_measured_as_described(write):
     write(mynets=TEXT)
     from archprof import input_spec
-    from archprof.inputs import given_inputs
+    from archprof.counting.inputs import given_inputs
 
     specs = [input_spec.parse("int64[12]<1000")]
     result = archprof.compare(["mynets:Tagger"], batch_sizes=(2,), time_budget=0.05,

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from archprof import table
 from archprof.records import (
     Accuracy,
     ArchitectureResult,
@@ -21,6 +20,7 @@ from archprof.render import terminal
 from archprof.render.csv import csv_text
 from archprof.render.html import html
 from archprof.render.markdown import markdown
+from archprof.tables import table
 from archprof.timing import Block, Latency
 
 

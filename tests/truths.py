@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from archprof.counts import profile
+from archprof.counting.counts import profile
+from archprof.counting.shapes import ShapeMemory
 from archprof.records import StaticProfile
-from archprof.shapes import ShapeMemory
 
 T = torch.zeros  # the values of an input never matter
 

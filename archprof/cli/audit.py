@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import options
 
 if TYPE_CHECKING:
-    from ..opinions import Audit
+    from ..audit.opinions import Audit
 
 
 def add(commands: Any) -> None:
@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
 
-    from .. import audit, audit_table
+    from ..audit import counters as audit
+    from ..tables import audit as audit_table
 
     result = audit.audit(args.model, batch_size=args.batch_size, input_shape=args.input_shape)
     if files.STDOUT not in exports:
@@ -81,7 +82,7 @@ def export(result: Audit, args: argparse.Namespace) -> None:
             ),
         )
     if args.markdown:
-        from ..audit_table import tables
         from ..render.markdown import markdown
+        from ..tables.audit import tables
 
         files.write(args.markdown, markdown(tables(result)))

@@ -44,7 +44,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge the budgets, say so in every way that was asked for."""
-    from .. import budgets, config, lock
+    from ..budgets import config, lock
+    from ..budgets import judging as budgets
     from ..render import files, verdicts
 
     stated = config.read(args.config or config.find(Path()))

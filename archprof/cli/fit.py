@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import options
 
 if TYPE_CHECKING:
-    from ..fit import Fit
+    from ..budgets.fit import Fit
 
 #: Option -> what it limits (a key of archprof.toml).
 LIMITS = {
@@ -43,15 +43,15 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Search, show; 1 where nothing fits."""
+    from ..budgets.limits import MEASURES, parse_limit
     from ..errors import BadOption
-    from ..limits import MEASURES, parse_limit
 
     limits = {key: parse_limit(getattr(args, key), flag, MEASURES[key])
               for flag, key in LIMITS.items() if getattr(args, key) is not None}
     if not limits:
         raise BadOption("fit needs a limit;", f'wanted: one or more of {", ".join(LIMITS)}, such as "< 5 M".')
 
-    from .. import fit
+    from ..budgets import fit
 
     found = fit.members(args.network, limits, input_shape=args.input_shape, num_classes=args.num_classes)
     print(to_json(found) if args.json else table(found, args.top))
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 def table(found: Fit, top: int = 10) -> str:
     """The best members, the rule, and the command that compares the first of them with the original."""
     from .. import units
-    from ..fit import RULE
+    from ..budgets.fit import RULE
 
     tried = f"{found.tried:,} members tried" + (f", {found.failed:,} of them failed" if found.failed else "")
     if not found.members:
@@ -88,7 +88,7 @@ def comparing(found: Fit, count: int = 3) -> str:
 def to_json(found: Fit) -> str:
     """Every member with exact numbers, best first."""
     from .. import __version__
-    from ..fit import RULE
+    from ..budgets.fit import RULE
 
     costs = ("input_shape", "parameters", "macs", "activations", "peak_activation_bytes", "saved_bytes")
     members = [{"model": member.spec, "changed": dict(member.changed)}

@@ -48,7 +48,7 @@ def inputs(args: Any) -> Callable[[int], Any] | None:
         raise BadOption("both --input and --input-shape are given;", "give either.")
 
     def given(batch_size: int) -> Any:
-        from ..inputs import given_inputs
+        from ..counting.inputs import given_inputs
 
         return given_inputs(specs, batch_size)
 

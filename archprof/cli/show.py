@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import options
 
 if TYPE_CHECKING:
-    from ..counts import Subject
+    from ..counting.counts import Subject
     from ..records import StaticProfile
 
 
@@ -45,8 +45,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Count, show, export."""
-    from .. import layer_table, spec
+    from .. import spec
     from ..render import files
+    from ..tables import layers as layer_table
 
     spec.parse(args.model)
     layer_table.check_cut(args.by, args.sort, args.measure)
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
 
-    from .. import counts, receptive
+    from ..counting import counts, receptive
 
     subject = counts.subject_of(args.model, args.input_shape, inputs)
     profile, found = counts.recorded(subject, args.batch_size)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..inputs import real_inputs
+from ..counting.inputs import real_inputs
 from ..sources import Arguments, Found
 from .conditions import Conditions
 from .device import inputs as one_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from ..table import Table
+from ..tables.table import Table
 
 
 def html(tables: Iterable[Table]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..table import Table
+from ..tables.table import Table
 
 _ESCAPED = {
     "\\": r"\textbackslash{}",

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import units
 from ..errors import BadOption, BadOutput
 from ..records import Comparison
-from ..table import Table, counted_shares, latency, operations, static
+from ..tables.table import Table, counted_shares, latency, operations, static
 from . import figures, files, report_tables
 from .claims import answers
 from .csv import csv_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import units
 from ..records import Comparison
-from ..table import Cell, Column, Table, counted_shares, kinds_of, what_is_timed
+from ..tables.table import Cell, Column, Table, counted_shares, kinds_of, what_is_timed
 from . import figures
 
 
@@ -35,7 +35,7 @@ def memory(comparison: Comparison) -> Table:
         columns,
         tuple(rows),
         (
-            "Predicted: parameters, gradients, buffers, the optimizer's state, and the activations kept for the way back."
+            "Predicted: parameters, gradients, buffers, the optimizer's state, and the activations kept for backward."
             if training
             else "Predicted: parameters, buffers, and the activations alive together.",
             "Measured: the allocator's own account, with inputs and the workspaces of kernels.",

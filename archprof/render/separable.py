@@ -9,7 +9,7 @@ from math import prod
 from .. import units
 from ..separable.formula import Convolution, Cost, by
 from ..separable.records import LayerComparison, Machine, NetworkComparison, Shares, Timing, shares
-from ..table import UNRELIABLE, Cell, Column, Table
+from ..tables.table import UNRELIABLE, Cell, Column, Table
 from ..timing import Latency
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..table import Table
+from ..tables.table import Table
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,9 +9,9 @@ from dataclasses import asdict
 from xml.etree import ElementTree
 
 from .. import __version__, units
-from ..budgets import Checked, Share, Verdict, broken, exit_code
-from ..limits import MEASURES
-from ..lock import LayerChange
+from ..budgets.judging import Checked, Share, Verdict, broken, exit_code
+from ..budgets.limits import MEASURES
+from ..budgets.lock import LayerChange
 
 SCHEMA_VERSION = 1
 #: Changed layers that are named to people; JSON has all of them.

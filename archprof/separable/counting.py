@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from ..counts import Subject, profile, profile_of, subject_of, training_activation_bytes
-from ..inputs import default_inputs
+from ..counting.counts import Subject, profile, profile_of, subject_of, training_activation_bytes
+from ..counting.inputs import default_inputs
 from ..records import LayerCost, StaticProfile
 from .formula import Convolution, Cost
 from .merging import standardise

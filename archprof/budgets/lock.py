@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .errors import BadFile
+from ..errors import BadFile
+from ..records import Shape, StaticProfile
 from .limits import MEASURES
-from .records import Shape, StaticProfile
 
 SCHEMA_VERSION = 1
 FILE_NAME = "archprof.lock.json"

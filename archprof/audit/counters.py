@@ -17,14 +17,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from . import audit_rules, counts
-from .inputs import default_inputs
-from .meta import WithoutValues
-from .modules import replace_tensors, set_training, untouched, walk
+from ..counting import counts
+from ..counting.inputs import default_inputs
+from ..counting.meta import WithoutValues
+from ..counting.modules import replace_tensors, set_training, untouched, walk
+from ..counting.trace import Trace
+from ..records import Shape
+from ..spec import ModelSpec
+from . import rules as audit_rules
 from .opinions import Audit, Opinion, Term
-from .records import Shape
-from .spec import ModelSpec
-from .trace import Trace
 
 
 class _Count(NamedTuple):

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import __version__, layer_times
-from .errors import BadOption, did_you_mean
-from .layer_types import UNUSED
-from .records import SCHEMA_VERSION, LayerCost, Shape, StaticProfile
+from .. import __version__, layer_times
+from ..errors import BadOption, did_you_mean
+from ..layer_types import UNUSED
+from ..records import SCHEMA_VERSION, LayerCost, Shape, StaticProfile
 from .table import Cell, Column, Table
 
 CUTS = ("layer", "type", "op", "module")

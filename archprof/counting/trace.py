@@ -19,7 +19,17 @@ from torch import Tensor, nn
 
 from .complex_convolutions import FourProducts
 from .meta import WithoutValues, stand_in
-from .modules import Owned, Parts, any_real, duplicate, no_gradients_yet, replace_tensors, set_training, untouched, walk
+from .modules import (
+    Owned,
+    Parts,
+    any_real,
+    duplicate,
+    no_gradients_yet,
+    replace_tensors,
+    set_training,
+    untouched,
+    walk,
+)
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
 from .shortcuts import call_of, doors
 

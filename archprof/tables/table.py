@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from . import regression, units
-from .records import Accuracy, ArchitectureResult, Comparison
-from .separable.records import KINDS, Shares
-from .separable.records import shares as shares_of
-from .timing import Latency, Ratio
+from .. import regression, units
+from ..records import Accuracy, ArchitectureResult, Comparison
+from ..separable.records import KINDS, Shares
+from ..separable.records import shares as shares_of
+from ..timing import Latency, Ratio
 
 UNCOUNTED, UNRELIABLE = "*", "~"
 

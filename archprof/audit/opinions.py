@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from . import __version__, conventions
-from .records import SCHEMA_VERSION, StaticProfile, as_json
+from .. import __version__
+from ..records import SCHEMA_VERSION, StaticProfile, as_json
+from . import conventions
 
 
 class Term(NamedTuple):

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from ..costs import Shape
 from .closed_forms import CLOSED, CORRECTED, Layout
-from .costs import Shape
 
 aten = torch.ops.aten
 

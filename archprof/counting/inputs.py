@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from .input_spec import InputSpec
+from ..input_spec import InputSpec
+from ..records import Shape
+from ..sources import Arguments
 from .meta import stand_in
-from .records import Shape
-from .sources import Arguments
 
 
 def default_inputs(module: nn.Module, batch_size: int, input_shape: Shape) -> tuple[Tensor]:

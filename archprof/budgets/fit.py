@@ -9,13 +9,14 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from . import budgets, zoo
-from .budgets import Profiler
+from .. import zoo
+from ..errors import BadOption, UnknownModel, did_you_mean
+from ..records import Shape, StaticProfile
+from ..spec import parse
+from . import judging as budgets
 from .config import Budget
-from .errors import BadOption, UnknownModel, did_you_mean
+from .judging import Profiler
 from .limits import Limit
-from .records import Shape, StaticProfile
-from .spec import parse
 
 RULE = "fewest options changed first, then most mult-adds, then fewest parameters"
 

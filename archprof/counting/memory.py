@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import BadOption
-from .records import OptimizerMemory
+from ..errors import BadOption
+from ..records import OptimizerMemory
 from .trace import Trace
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from . import spec, units
-from .errors import ArchprofError, BadOption, did_you_mean
-from .records import StaticProfile
+from .. import spec, units
+from ..errors import ArchprofError, BadOption, did_you_mean
+from ..records import StaticProfile
 
 _BOUND = re.compile(r"\s*(?P<sign><=|>=|≤|≥|<|>|at most\b|at least\b|)\s*(?P<amount>.*?)\s*", re.DOTALL)
 _RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<model>\S.*)", re.DOTALL)

@@ -13,14 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..errors import ArchprofError, ForwardFailed
+from ..records import Shape, StaticProfile
+from ..spec import parse
+from ..timing import ratio_of
 from . import lock
 from .config import Budget
-from .errors import ArchprofError, ForwardFailed
 from .limits import MEASURES, Bound, LatencyLimit
 from .lock import Baseline, LayerChange
-from .records import Shape, StaticProfile
-from .spec import parse
-from .timing import ratio_of
 
 #: What a verdict can be. 'over' and 'under' break a limit; 'cannot tell' breaks it when strict.
 STATUSES = ("within", "over", "under", "cannot tell", "error")
@@ -280,7 +280,7 @@ def _number(value: int | Fraction) -> float:
 
 def count_model(model: Any, input_shape: Shape | None, batch_size: int, training: bool) -> StaticProfile:
     """Count on the meta device: an inference pass, and where asked for what a training pass keeps."""
-    from . import profile
+    from .. import profile
 
     counted = profile(model, input_shape=input_shape, batch_size=batch_size)
     if counted.source == "exported":
@@ -293,7 +293,7 @@ def count_model(model: Any, input_shape: Shape | None, batch_size: int, training
 
 def measure_ratio(model: Any, reference: str, input_shape: Shape | None, batch_size: int) -> Relative:
     """Time the model and the reference in turn, in one run."""
-    from . import compare
+    from .. import compare
 
     seen = compare([model, reference], batch_sizes=(batch_size,), input_shape=input_shape)
     cells = []

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from . import units
-from .conventions import WHY, MemoryEstimate
-from .opinions import Audit, Opinion
+from .. import units
+from ..audit.conventions import WHY, MemoryEstimate
+from ..audit.opinions import Audit, Opinion
 from .table import Cell, Column, Table
 
 REMAINDER = "unexplained"

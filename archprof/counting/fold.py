@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
-from . import costs, memory
-from .layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
+from .. import costs
+from ..layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
+from ..records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
+from . import memory
 from .modules import Parts
-from .records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from .shapes import Op
 from .trace import ModuleCall, OpCall, Trace
 

@@ -10,19 +10,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from . import lock, spec
-from .errors import ArchprofError, BadFile, BadOption, did_you_mean
-from .limits import (
-    MEASURES,
-    LatencyLimit,
-    Limit,
-    known_keys,
-    parse_latency,
-    parse_limit,
-    parse_percent,
-    positive,
-)
-from .records import Shape
+from .. import spec
+from ..errors import ArchprofError, BadFile, BadOption, did_you_mean
+from ..records import Shape
+from . import lock
+from .limits import MEASURES, LatencyLimit, Limit, known_keys, parse_latency, parse_limit, parse_percent, positive
 
 FILE_NAME = "archprof.toml"
 _KEYS = ("model", "name", "input_shape", "batch_size", *MEASURES, "latency", "growth", "allow_uncounted")

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from . import memory, sources
+from .. import sources
+from ..errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
+from ..records import Shape, StaticProfile
+from . import memory
 from .building import build_on_meta, settled
-from .errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from .fold import fold
 from .inputs import default_inputs, first_shape, without_values
 from .modules import StillLazy
-from .records import Shape, StaticProfile
 from .shapes import ShapeMemory
 from .trace import Trace, trace
 
 if TYPE_CHECKING:
-    from .spec import ModelSpec
+    from ..spec import ModelSpec
 
 #: Shapes seen by any profile of this process: the second ResNet of a run is answered mostly from memory.
 SHARED = ShapeMemory()

@@ -13,10 +13,10 @@ from math import prod
 from torch import nn
 from torch.utils import flop_counter
 
-from .costs import Shape
-from .layer_types import layer_type
+from ..costs import Shape
+from ..counting.trace import OpCall, Trace
+from ..layer_types import layer_type
 from .opinions import Term
-from .trace import OpCall, Trace
 
 #: Layer types with a term of their own in torchinfo's count: it multiplies their parameters by the batch.
 _SCALED = ("batch norm", "layer norm", "group norm", "embedding", "activation", "recurrent")
