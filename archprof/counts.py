@@ -167,8 +167,11 @@ def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
 
     What the network prints meanwhile goes to stderr: stdout is for results.
     """
-    with redirect_stdout(sys.stderr):
-        return _run(subject, args, kwargs, training, shape_memory)
+    try:
+        with redirect_stdout(sys.stderr):
+            return _run(subject, args, kwargs, training, shape_memory)
+    except SystemExit as error:
+        raise ForwardFailed(f"{subject.name}: its own forward calls sys.exit({error.code!r}).") from None
 
 
 def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,

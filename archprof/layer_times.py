@@ -14,6 +14,10 @@ from .timing import Latency
 #: The type, and the operator, of what no counted call explains: views, calling from Python, waiting.
 BETWEEN = "between the calls"
 
+#: The profiler adds a few microseconds a call: half of a pass in the smallest networks. Profiled passes that take
+#: more than twice as long were disturbed, and nothing tells which calls were.
+MOST_OVERHEAD = 1.0
+
 COLUMNS = {
     "bytes_moved": Column("bytes_moved", "Moved", "bytes", "less"),
     "arithmetic_intensity": Column("arithmetic_intensity", "FLOP/B", "rate"),
@@ -64,17 +68,25 @@ class LayerTimes:
         ]
         if not self.latency.reliable:
             said.append(f"the time is not reliable: {self.latency.why}")
+        if self.overhead > MOST_OVERHEAD:
+            said.append("its division is not reliable: passes that long were disturbed")
         return tuple(said)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether total and division can be relied on."""
+        return self.latency.reliable and self.overhead <= MOST_OVERHEAD
 
     def to_json(self, environment: Mapping[str, Any]) -> dict[str, Any]:
         """The undisturbed pass with its raw blocks, and how it was divided."""
         return {"latency": self.latency.to_json(), "between_calls_s": self.elsewhere_s,
-                "profiler_overhead": self.overhead, "environment": dict(environment)}
+                "profiler_overhead": self.overhead, "reliable": self.reliable, "environment": dict(environment)}
 
 
 def with_times(profile: StaticProfile, times: LayerTimes) -> StaticProfile:
     """The profile with each call's seconds, and one entry for the time between the calls."""
-    layers = tuple(layer._replace(seconds=seconds) for layer, seconds in zip(profile.layers, times.seconds, strict=True))
+    layers = tuple(layer._replace(seconds=seconds)
+                   for layer, seconds in zip(profile.layers, times.seconds, strict=True))
     between = LayerCost("", BETWEEN, BETWEEN, (), (), 0, seconds=times.elsewhere_s)
     return replace(profile, layers=(*layers, between), by_type=(*profile.by_type, TypeCost(BETWEEN, 0, 0, 0)),
                    notes=(*profile.notes, *times.sentences))

@@ -39,12 +39,16 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True)
 class Column:
-    """`kind` names the unit of the values ('count', 'bytes', 'seconds', ...); `better` is 'less', 'more' or ''."""
+    """`kind` names the unit of the values ('count', 'bytes', 'seconds', ...); `better` is 'less', 'more' or ''.
+
+    A `detail` may be left out where there is no room.
+    """
 
     key: str
     heading: str
     kind: str = "text"
     better: str = ""
+    detail: bool = False
 
 
 class Cell(NamedTuple):
@@ -79,7 +83,7 @@ def static(comparison: Comparison) -> Table:
         Column("name", "Architecture"),
         Column("parameters", "Params", "count", "less"),
         Column("macs", "Mult-Adds", "count", "less"),
-        Column("activations", "Activations", "count", "less"),
+        Column("activations", "Activations", "count", "less", detail=True),
         Column("parameter_bytes", "Param memory", "bytes", "less"),
         Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
         Column("top1", "Top-1 %", "percent", "more"),
@@ -231,13 +235,13 @@ def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
         Column("name", "Architecture"),
         Column("p50_s", "ms", "seconds", "less"),
         Column("ci95_s", "95 % interval", "text"),
-        Column("p90_s", "p90 ms", "seconds", "less"),
-        *([Column("p99_s", "p99 ms", "seconds", "less")] if any(cell.p99_s is not None for cell in cells) else []),
+        Column("p90_s", "p90 ms", "seconds", "less", detail=True),
+        *([Column("p99_s", "p99 ms", "seconds", "less", detail=True)] if any(cell.p99_s for cell in cells) else []),
         Column("throughput", "images/s", "rate", "more"),
         # a training step computes more than the forward pass whose operations are counted
-        *([] if training else [Column("gflops", "GFLOP/s", "rate", "more")]),
-        Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
-        Column("measured_activation_bytes", "measured", "bytes", "less"),
+        *([] if training else [Column("gflops", "GFLOP/s", "rate", "more", detail=True)]),
+        Column("peak_activation_bytes", "Peak activations", "bytes", "less", detail=True),
+        Column("measured_activation_bytes", "Measured", "bytes", "less", detail=True),
         *([Column("optimizer_state_bytes", "Optimizer state", "bytes", "less")] if training else []),
         *([Column("ratio", f"x {comparison.reference}", "ratio", "less")] if comparison.reference else []),
     ]
@@ -294,13 +298,13 @@ def operations(comparison: Comparison) -> Table | None:
     columns = (
         Column("batch_size", "Batch", "number"),
         Column("family", "Family"),
-        Column("networks", "Networks", "number"),
+        Column("networks", "Networks", "number", detail=True),
         Column("intercept_s", "Fixed ms", "seconds", "less"),
         Column("seconds_per_g", "ms per G", "seconds", "less"),
         Column("r2", "R^2", "fraction"),
         *([] if training else [Column("gflops", "GFLOP/s", "rate", "more")]),
         Column("limit_s", "Limit ms", "seconds"),
-        Column("macs", "Mult-Adds within it", "count", "more"),
+        Column("macs", "Mult-Adds then", "count", "more"),
     )
     rows, sentences = [], []
     for fit in found:
@@ -313,9 +317,9 @@ def operations(comparison: Comparison) -> Table | None:
         rows.append(tuple(cells[column.key] for column in columns))
         if fit.batch_size == found[0].batch_size:
             sentences.append(f"{fit.sentence(limit)}.")
-    what = what_is_timed(comparison)
-    return Table(f"Time of one {what} against mult-adds of the forward pass, least-squares line of a family", columns,
-                 tuple(rows), tuple(sentences))
+    of_what = "mult-adds of its forward pass" if training else "its mult-adds"
+    return Table(f"Time of one {what_is_timed(comparison)} against {of_what}, a least-squares line for each family",
+                 columns, tuple(rows), tuple(sentences))
 
 
 def what_is_timed(comparison: Comparison) -> str:
@@ -350,13 +354,13 @@ def memory(comparison: Comparison) -> Table:
     columns = (
         Column("batch_size", "Batch", "number"),
         Column("name", "Architecture"),
-        Column("held_bytes", "Params, buffers", "bytes", "less"),
+        Column("held_bytes", "Params, buffers", "bytes", "less", detail=True),
         Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
-        Column("scratch_bytes", "+ scratch", "bytes", "less"),
+        Column("scratch_bytes", "+ scratch", "bytes", "less", detail=True),
         Column("inference_bytes", "Inference", "bytes", "less"),
-        Column("training_activation_bytes", "Saved for backward", "bytes", "less"),
-        Column("gradient_bytes", "Gradients", "bytes", "less"),
-        Column("optimizer_state_bytes", f"State ({optimizer})", "bytes", "less"),
+        Column("training_activation_bytes", "Saved for backward", "bytes", "less", detail=True),
+        Column("gradient_bytes", "Gradients", "bytes", "less", detail=True),
+        Column("optimizer_state_bytes", f"State ({optimizer})", "bytes", "less", detail=True),
         Column("training_bytes", "Training", "bytes", "less"),
     )
     rows = []

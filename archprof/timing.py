@@ -213,7 +213,7 @@ class Stopping:
         and_ratios = f" and {known} of {len(ratios)} ratios" if ratios else ""
         return (
             f"The time budget of {self.time_budget_s:g} s ended measuring: {times} of {len(cells)} times"
-            f"{and_ratios} are known to {within}; --time-budget allows more."
+            f"{and_ratios} are {within}; --time-budget allows more."
         )
 
     def _met(self, interval: tuple[float, float], centre: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,6 +87,15 @@ def test_a_fingerprint_changes_with_what_shapes_a_time_and_the_difference_is_nam
         "optimizer: not stated against sgd",
         "threads: 1 against 2",
     )
+
+
+def test_the_rooms_files_import_each_other_at_the_top_only():
+    """A relative import inside a function hides a circle."""
+    for file in Path(device.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                hidden = [node for node in ast.walk(function) if isinstance(node, ast.ImportFrom) and node.level]
+                assert not hidden, f"{file.name}: {function.name}"
 
 
 def test_threads_hold_inside_and_are_restored():

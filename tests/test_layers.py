@@ -85,6 +85,13 @@ def test_the_table_adds_up_to_the_pass_and_divides_work_by_time():
     )
 
 
+def test_a_division_of_disturbed_passes_is_not_relied_on():
+    times = layers.combined([EVENTS] * 3, COUNTED, lasting(4.0))  # profiled passes took 10 s
+    assert not times.reliable and times.sentences[-1].startswith("its division is not reliable")
+    assert layers.combined([EVENTS] * 3, COUNTED, lasting(9.0)).reliable
+    assert not times.to_json({})["reliable"]
+
+
 def test_the_fastest_passes_count():
     """Most passes are stretched by a neighbour that stands between two calls: they tell nothing."""
     slow = [event._replace(start=event.start * 9, seconds=event.seconds * 9) for event in EVENTS]

@@ -195,6 +195,15 @@ def test_what_is_not_there(write):
     assert "there is no file 'mynts.py'. Did you mean 'mynets.py'" in said(UnknownModel, "mynts.py:Net")
 
 
+def test_a_forward_that_exits(write):
+    write(mynets="import sys\n" + textwrap.dedent(NET) + textwrap.dedent("""
+    class Leaves(Net):
+        def forward(self, x):
+            sys.exit(4)
+    """))
+    assert said(ForwardFailed, "mynets:Leaves") == "mynets:Leaves: its own forward calls sys.exit(4)."
+
+
 def test_forward_that_wants_something_else_says_what(write):
     write(mynets=NET + """
     class Two(Net):

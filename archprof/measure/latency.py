@@ -172,6 +172,7 @@ class _Sampling:
     order: int = 0
     alive: list[_Running] = field(default_factory=list)
     results: dict[Key, Latency] = field(default_factory=dict)
+    lacked: dict[Key, str] = field(default_factory=dict)  # what was said where memory lacked beside others
 
     def run(self, cells: Sequence[Cell]) -> dict[Key, Latency]:
         self.start = self.clock()
@@ -226,7 +227,9 @@ class _Sampling:
                 continue
             except Exception as failure:
                 waits = out_of_memory(failure) and bool(self.alive)
-                if not waits:
+                if waits:
+                    self.lacked[cell.key] = described(failure)
+                else:
                     self.results[cell.key] = Latency(cell.batch_size, error=described(failure))
             if waits:
                 later.append(cell)
@@ -238,6 +241,8 @@ class _Sampling:
         for (name, batch_size), seen in self.results.items():
             if name == cell.name and batch_size < cell.batch_size and (seen.error or "").startswith(MEMORY):
                 return f"not tried: out of memory already at batch {batch_size}"
+        if self.left <= 0 and cell.key in self.lacked:
+            return f"{self.lacked[cell.key]} (beside other networks; no time was left to try it alone)"
         expected = self.expected(cell)
         if self.left <= 0 or 2 * expected > self.left:  # one pass to warm up, one to time
             about = f" (about {expected:.2g} s a pass)" if expected else ""
