@@ -291,3 +291,15 @@ def test_a_report_from_a_file_imports_neither_torch_nor_pyplot(folder, tmp_path)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_networks_that_cost_the_same_have_no_figure_against_cost(tmp_path):
+    row = result("resnet18", (16,))
+    twins = Comparison({}, (replace(row, name="net(activation=gelu)"), replace(row, name="net(activation=relu)")),
+                       reference="net(activation=relu)")
+    report.write(twins, tmp_path / "twins")
+    text = (tmp_path / "twins" / "README.md").read_text()
+    assert "All have the same parameters: 11.7 M." in text and "All have the same mult-adds: 1.81 G." in text
+    assert "- ops-latency: all networks have the same mult-adds." in text
+    assert (tmp_path / "twins" / "figures" / "relative.svg").exists()
+    assert not (tmp_path / "twins" / "figures" / "memory-params.svg").exists()

@@ -32,6 +32,8 @@ def summary(comparison: Comparison) -> list[str]:
                     f"{units.count(value(most))} ({most.name}), a factor of "
                     f"{units.significant(value(most) / value(least))}."
                 )
+            elif value(most) > 0:
+                out.append(f"All have the same {words}: {units.count(value(most))}.")
     out += _accuracy_sentence(comparison)
     out += _time_sentences(comparison)
     for row in failed:

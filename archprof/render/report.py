@@ -107,6 +107,7 @@ def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, st
     for kind in KINDS:
         paths = [folder / f"{kind}.{format}" for format in _FORMATS]
         try:
+            _check_worth(kind, comparison)
             figure = figures.draw(kind, comparison, options)
         except BadOption as reason:
             missing[kind] = str(reason)
@@ -117,6 +118,15 @@ def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, st
             figures.save(figure, path)
         drawn.append(kind)
     return drawn, missing
+
+
+def _check_worth(kind: str, comparison: Comparison) -> None:
+    """Raise BadOption for a figure whose points would all lie above one another: networks that differ in nothing."""
+    field = {"ops-latency": "macs", "memory-params": "parameter_bytes"}.get(kind)
+    counted = [row.profile for row in comparison.architectures if row.profile]
+    if field and len(counted) > 1 and len({getattr(profile, field) for profile in counted}) == 1:
+        what = {"macs": "mult-adds", "parameter_bytes": "parameter memory"}[field]
+        raise BadOption(f"all networks have the same {what}.")
 
 
 def readme(

@@ -35,7 +35,7 @@ def memory(comparison: Comparison) -> Table:
         columns,
         tuple(rows),
         (
-            "Predicted: parameters, gradients, buffers, the optimizer's state, and the activations kept for backward."
+            "Predicted: parameters, gradients, buffers, optimizer state, and the activations kept for the way back."
             if training
             else "Predicted: parameters, buffers, and the activations alive together.",
             "Measured: the allocator's own account, with inputs and the workspaces of kernels.",
