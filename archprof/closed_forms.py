@@ -272,7 +272,7 @@ def _slice_backward(gradient: Tensor, sizes: list[int], *_: Any) -> Layout:
 
 @_closed(aten._prelu_kernel_backward.default)
 def _prelu_backward(gradient: Tensor, x: Tensor, weight: Tensor) -> list[Layout] | None:
-    if not (_is_plain(gradient) and _is_plain(x) and gradient.dtype == x.dtype == weight.dtype):
+    if not (_is_plain(gradient) and _is_plain(x) and gradient.dtype == x.dtype == weight.dtype == torch.float32):
         return None
     return [_plain(tuple(x.shape), x.dtype), _plain(tuple(x.shape), x.dtype)]
 

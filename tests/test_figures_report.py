@@ -21,7 +21,7 @@ from archprof.render.claims import answers
 from archprof.render.findings import summary
 from archprof.render.latex import escape, latex
 from archprof.table import static
-from archprof.timing import Block, Latency
+from archprof.timing import Block, Latency, Stopping
 
 STUDY = ("vgg19", "resnet18", "resnet50", "resnet152")
 WHOLE = comparison(*STUDY, sizes=(1, 16))
@@ -195,15 +195,16 @@ def test_the_command_to_repeat_it_names_the_conditions():
 
 
 def test_the_command_repeats_how_long_and_how_exactly_it_was_measured():
-    here = ENVIRONMENT | {"time_budget_s": 1800.0, "precision": 0.05, "mode": "train", "optimizer": "adam"}
-    made = replace(comparison("resnet18", "vgg19", "alexnet", sizes=(16,)), environment=here, reference="vgg19")
+    here = ENVIRONMENT | {"mode": "train", "optimizer": "adam"}
+    made = replace(comparison("resnet18", "vgg19", "alexnet", sizes=(16,)), environment=here, reference="vgg19",
+                   stopping=Stopping(0.05, 1800.0, 12.3))
     words = " ".join(report.command(made))
     assert "--reference vgg19 --batch-sizes 16" in words
     assert words.endswith("--mode train --optimizer adam --time-budget 1800 --precision 0.05")
     cifar = tuple(replace(row, accuracy=tuple(replace(a, dataset="cifar10") for a in row.accuracy))
                   for row in made.architectures)
     assert "--dataset cifar10" in " ".join(report.command(replace(made, architectures=cifar)))
-    assert "--time-budget" not in " ".join(report.command(replace(made, environment=ENVIRONMENT)))
+    assert "--time-budget" not in " ".join(report.command(replace(made, stopping=None)))
 
 
 def test_a_report_below_reports_is_named_from_there(tmp_path):

@@ -233,11 +233,36 @@ def test_gradients_of_pooling(data: st.DataObject) -> None:
     _agree(aten._adaptive_avg_pool2d_backward.default, grad, x)
 
 
+@FEW
+@given(st.data(), st.booleans())
+def test_prelu_and_slices(data: st.DataObject, alike: bool) -> None:
+    x = data.draw(tensors((2, 3, 4)))
+    weight = data.draw(tensors((1, 3, 1), dtype=x.dtype if alike else None))
+    _agree(aten._prelu_kernel.default, x, weight)
+    _agree(aten._prelu_kernel_backward.default, data.draw(tensors((2, 3, 4), dtype=x.dtype)), x, weight)
+    _agree(aten.slice_backward.default, data.draw(tensors((2, 1, 4))), [2, 3, 4], 1, 0, 1, 1)
+
+
+@FEW
+@given(st.data(), st.integers(0, 2))
+def test_losses(data: st.DataObject, reduction: int) -> None:
+    x = data.draw(st.one_of(tensors((3, 4)), tensors((4,))))
+    target = torch.empty(x.shape[:-1], dtype=torch.int64, device="meta")
+    _agree(aten._log_softmax.default, x, -1, data.draw(st.booleans()))
+    grad = data.draw(st.one_of(tensors(tuple(x.shape), dtype=x.dtype), tensors(tuple(x.shape))))
+    _agree(aten._log_softmax_backward_data.default, grad, x, -1, x.dtype)
+    _agree(aten.nll_loss_forward.default, x, target, None, reduction, -100)
+    scalar = torch.empty((3,) if reduction == 0 and x.dim() == 2 else (), dtype=x.dtype, device="meta")
+    _agree(aten.nll_loss_backward.default, scalar, x, target, None, reduction, -100,
+           torch.empty((), dtype=x.dtype, device="meta"))
+
+
 def test_every_closed_form_is_tested() -> None:
     assert {form.__name__ for form in CLOSED.values()} == {
         "_unary", "_binary", "_like", "_clone", "_convolution", "_addmm", "_mm", "_bmm", "_softmax", "_layer_norm",
         "_batch_norm", "_mean", "_sum", "_adaptive_avg_pool2d", "_max_pool2d", "_cat", "_activation_backward",
-        "_scaled", "_pooling_backward", "_batch_norm_backward", "_convolution_backward"}
+        "_scaled", "_pooling_backward", "_batch_norm_backward", "_convolution_backward", "_prelu", "_prelu_backward",
+        "_slice_backward", "_log_softmax", "_log_softmax_backward", "_nll_loss", "_nll_loss_backward"}
 
 
 def test_activations_are_the_outputs_of_what_multiplies() -> None:

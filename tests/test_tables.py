@@ -126,8 +126,7 @@ def test_the_latency_table_says_what_cannot_be_relied_on(comparison):
 
 def test_a_training_step_is_told_as_one(comparison):
     first, *_ = comparison.architectures
-    trained = replace(first, memory=(BatchMemory(1, 3 * 2**20, 12 * 2**20),),
-                      latency=(Latency(1, times(0.2), optimizer_state_bytes=2**20),))
+    trained = replace(first, latency=(Latency(1, times(0.2), optimizer_state_bytes=2**20),))
     made = replace(comparison, architectures=(trained,), reference=None,
                    environment={"mode": "train", "optimizer": "adam"})
     found = table.latency(made)

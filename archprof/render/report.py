@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import units
 from ..errors import BadOption, BadOutput
 from ..records import Comparison
-from ..table import Table, counted_shares, latency, static
+from ..table import Table, counted_shares, latency, operations, static
 from . import figures, files, report_tables
 from .claims import answers
 from .csv import csv_text
@@ -135,7 +135,10 @@ def readme(
         parts += ["## What depthwise separable convolutions would save", *_separable(comparison)]
         parts += pictures.of("separable")
     if comparison.batch_sizes:
-        parts += [_table(latency(comparison)), *pictures.of("latency", "relative", "ops-latency", "throughput")]
+        parts += [_table(latency(comparison)), *pictures.of("latency", "relative")]
+        fitted = operations(comparison)
+        parts += [_table(fitted)] if fitted else []
+        parts += pictures.of("ops-latency", "throughput")
         parts += [_table(report_tables.memory(comparison)), *pictures.of("memory", "memory-params")]
     elif "memory" in drawn:
         parts += ["## Peak memory, predicted", *pictures.of("memory", "memory-params")]

@@ -20,7 +20,7 @@ def memory(comparison: Comparison) -> Table:
     for size in comparison.batch_sizes:
         for row in comparison.architectures:
             cell = row.latency_at(size)
-            predicted = figures.predicted_peak_bytes(row, size, comparison.environment.get("mode", "eval"))
+            predicted = figures.predicted_peak_bytes(row, size, comparison.environment)
             rows.append(
                 (
                     Cell(size),
@@ -35,11 +35,10 @@ def memory(comparison: Comparison) -> Table:
         columns,
         tuple(rows),
         (
-            "Predicted: parameters, their gradients, buffers, and the activations kept for the way back."
+            "Predicted: parameters, gradients, buffers, the optimizer's state, and the activations kept for the way back."
             if training
             else "Predicted: parameters, buffers, and the activations alive together.",
-            "Measured: the allocator's own account, with inputs and the workspaces of kernels"
-            f"{' and the state of the optimizer' if training else ''}.",
+            "Measured: the allocator's own account, with inputs and the workspaces of kernels.",
         ),
     )
 

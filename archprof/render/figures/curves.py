@@ -83,7 +83,7 @@ def memory(page: Page) -> None:
             dropped.append((row.label, _why_nothing(row, cells)))
             continue
         drawn.append(row)
-        predicted = [predicted_peak_bytes(row.result, size, _mode(page)) / MIB for size in sizes]
+        predicted = [predicted_peak_bytes(row.result, size, page.comparison.environment) / MIB for size in sizes]
         plot.plot(
             sizes,
             predicted,
@@ -140,7 +140,7 @@ def memory_params(page: Page) -> None:
     ys = [
         (peak.read(row.result, page.options) or 0.0)
         if measured
-        else predicted_peak_bytes(row.result, size, _mode(page)) / MIB
+        else predicted_peak_bytes(row.result, size, page.comparison.environment) / MIB
         for row in rows
     ]
     page.title(

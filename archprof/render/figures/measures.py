@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import BadOption, did_you_mean
 from ...records import Accuracy, ArchitectureResult, Comparison
@@ -252,21 +253,25 @@ def reliable(row: Row, batch_size: int | None) -> bool:
     return cell is not None and cell.reliable
 
 
-def predicted_peak_bytes(row: ArchitectureResult, batch_size: int, mode: str = "eval") -> float:
-    """Bytes of parameters, buffers, and of the activations alive together; in training of gradients, and of the
-    activations kept for the way back.
+def predicted_peak_bytes(row: ArchitectureResult, batch_size: int, environment: Mapping[str, Any]) -> float:
+    """Bytes held at the highest point of a forward pass (in training mode of a step), as counted.
 
-    As counted at that batch size, else in proportion. 0 for a network that could not be counted.
+    At a batch size that was not counted: parameters, buffers, and activations in proportion. 0 for a network that
+    could not be counted.
     """
     if row.profile is None:
         return 0.0
-    counted = next((m for m in row.memory if m.batch_size == batch_size), None)
+    training, entry = environment.get("mode") == "train", row.memory_at(batch_size)
+    if entry is not None:
+        optimizer = str(environment.get("optimizer") or "sgd")
+        whole = row.training_bytes(entry, optimizer) if training else row.inference_bytes(entry)
+        if whole is not None:
+            return float(whole)
     share = batch_size / row.profile.batch_size
-    kept = counted.training_activation_bytes if counted else row.profile.training_activation_bytes
-    if mode == "train" and kept is not None:
-        return 2 * row.profile.parameter_bytes + row.profile.buffer_bytes + kept * (1 if counted else share)
-    alive = counted.peak_activation_bytes if counted else row.profile.peak_activation_bytes * share
-    return row.profile.parameter_bytes + row.profile.buffer_bytes + alive
+    held, kept = row.profile.parameter_bytes + row.profile.buffer_bytes, row.profile.training_activation_bytes
+    if training and kept is not None:
+        return held + row.profile.parameter_bytes + kept * share
+    return held + row.profile.peak_activation_bytes * share
 
 
 def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
