@@ -50,7 +50,8 @@ def modules():
     for file in sorted(ROOT.rglob("*.py")):
         parts = file.relative_to(ROOT).with_suffix("").parts
         package = parts[:-1]
-        yield ".".join(parts[:-1] if parts[-1] == "__init__" and package else parts), package, ast.parse(file.read_text())
+        name = parts[:-1] if parts[-1] == "__init__" and package else parts
+        yield ".".join(name), package, ast.parse(file.read_text())
 
 
 def imports(package, tree):
