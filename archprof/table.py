@@ -156,8 +156,8 @@ def latency(comparison: Comparison) -> Table:
         Column("p50_s", "ms", "seconds", "less"),
         Column("ci95_s", "95 % interval", "text"),
         Column("throughput", "images/s", "rate", "more"),
-        Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
-        Column("measured_activation_bytes", "measured", "bytes", "less"),
+        Column("predicted_bytes", "Peak, predicted", "bytes", "less"),
+        Column("measured_bytes", "measured", "bytes", "less"),
     ]
     if reference:
         columns.append(Column("ratio", f"x {reference}", "ratio", "less"))

@@ -94,7 +94,7 @@ def test_markdown_keeps_columns_and_escapes(comparison):
 
 def test_html_escapes(comparison):
     text = html(table.tables(comparison))
-    assert text.count("<table>") == 2
+    assert text.count("<table>") == 3
     assert "gone cannot be built" in text
 
 
