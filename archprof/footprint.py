@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .counting import counts, memory
+from .counting.fused_attention import fused_attention
 from .counting.inputs import without_values
 from .counting.modules import Owned, walk
 from .counting.scratch import Scratch
@@ -66,13 +67,16 @@ class Predictor:
         )
 
     def _inference(self, batch_size: int) -> Trace:
-        return counts.run(self.subject, *self.subject.given(batch_size), False, self.shape_memory)[0]
+        with fused_attention():
+            return counts.run(self.subject, *self.subject.given(batch_size), False, self.shape_memory)[0]
 
     def _training(self, batch_size: int) -> Trace | None:
         """Forward and backward of a training step; None where it cannot be traced."""
         try:
             args, kwargs = without_values(self.subject.given(batch_size))
-            return trace(self.subject.module, args, kwargs, memory=self.shape_memory, training=True, backward=loss_of)
+            with fused_attention():
+                return trace(self.subject.module, args, kwargs, memory=self.shape_memory, training=True,
+                             backward=loss_of)
         except Exception:
             return None
 

@@ -32,9 +32,11 @@ def cpu_scratch(threads: int) -> Scratch | None:
         if op.func is torch.ops.aten.convolution.default:
             return _forward(op, block, threads)
         if op.func is torch.ops.aten.convolution_backward.default:
-            return _backward(op, block)
+            return _backward(op, block, threads)
         if op.func is torch.ops.aten.native_batch_norm.default:  # a factor and a summand for each channel
             return 0 if op.args[5] else 8 * op.args[0][1]
+        if op.func is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default:
+            return _attention(op, threads)
         return 0
 
     return scratch
@@ -46,18 +48,19 @@ def _forward(op: Op, block: int, threads: int) -> int:
     out = op.out
     if transposed or len(x) != 4 or x.dtype != torch.float32:
         return 0
-    point = prod(weight[2:]) == 1
     if not _taken_by_onednn(x, weight, stride, dilation, groups, threads):
-        return 0 if point else 4 * x[0] * prod(weight[1:]) * prod(out[2:])
+        return _patches(x, weight, out)
     copies, blocked_weight, blocked_out = _blocked(x, weight, out, groups, block)
     return max(copies + blocked_weight + blocked_out - 4 * prod(out), blocked_out)
 
 
-def _backward(op: Op, block: int) -> int:
+def _backward(op: Op, block: int, threads: int) -> int:
     """The input's gradient is made first and kept while the weight's is made."""
-    gradient, x, weight, _, _, _, _, transposed, _, groups, wanted = op.args
+    gradient, x, weight, _, stride, _, dilation, transposed, _, groups, wanted = op.args
     if transposed or len(x) != 4 or x.dtype != torch.float32:
         return 0
+    if not _taken_by_onednn(x, weight, stride, dilation, groups, threads):
+        return _patches(x, weight, gradient)
     copies, blocked_weight, blocked_out = _blocked(x, weight, gradient, groups, block)
     most = 0
     if wanted[0]:
@@ -67,11 +70,26 @@ def _backward(op: Op, block: int) -> int:
     return max(most, 0)
 
 
+def _attention(op: Op, threads: int) -> int:
+    """Each thread's tile of scores, two numbers for each of its queries, and its rows of the output.
+
+    Tiles as in ATen's FlashAttentionKernel.cpp: more queries at a time where there are many.
+    """
+    query, key = op.args[:2]
+    queries = min(256 if query[2] >= 768 else 64 if query[2] >= 192 else 32, query[2])
+    return 4 * threads * queries * (min(512, key[2]) + 2 + query[3])
+
+
 def _taken_by_onednn(x: tuple, weight: tuple, stride: list, dilation: list, groups: int, threads: int) -> bool:
     """torch's own choice (use_mkldnn in ATen's Convolution.cpp): small and single-threaded work is not worth it."""
     strided, dilated = any(step != 1 for step in stride), any(step != 1 for step in dilation)
     worthwhile = strided or dilated or x[0] >= 16 or prod(weight[2:]) != 1 or threads > 1
     return worthwhile and (groups > 1 or all(side > 3 for side in weight[2:]) or x[0] > 1 or prod(x) > 20480)
+
+
+def _patches(x: tuple, weight: tuple, out: tuple) -> int:
+    """Bytes of im2col's matrix: at each position of the output its patch of the input; a 1x1 kernel needs none."""
+    return 0 if prod(weight[2:]) == 1 else 4 * x[0] * prod(weight[1:]) * prod(out[2:])
 
 
 def _blocked(x: tuple, weight: tuple, out: tuple, groups: int, block: int) -> tuple[int, int, int]:

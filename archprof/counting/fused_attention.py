@@ -1,0 +1,47 @@
+"""Attention as devices run it: in one operator that never holds the matrix of scores.
+
+On meta tensors torch takes the long way, through matrix products and a softmax; its CPU and CUDA kernels keep the
+output and one number for each query and head. Counting wants the former, memory the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+
+
+@contextmanager
+def fused_attention() -> Iterator[None]:
+    """Inside, attention on meta tensors is one operator wherever the CPU has it as one.
+
+    The function is exchanged where networks look it up: a torch function mode is off inside multi-head attention.
+    """
+    attention = functional.scaled_dot_product_attention
+
+    def either(*args: Any, **kwargs: Any) -> Tensor:
+        out = _fused(*args, **kwargs)
+        return attention(*args, **kwargs) if out is None else out
+
+    functional.scaled_dot_product_attention = either
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = attention
+
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
+           is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Tensor | None:
+    """The attention's output; None where torch takes the long way on the CPU, too (use_flash_attention_cpp)."""
+    plain = all([t.is_meta and t.dim() == 4 and t.is_floating_point() and t.stride(-1) == 1 for t in (query, key, value)])
+    if (not plain or dropout_p or enable_gqa or not query.size(-1) == key.size(-1) == value.size(-1)
+            or query.shape[:2] != key.shape[:2] or not (query.numel() and key.numel())
+            or (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dtype == torch.bool))):
+        return None
+    return _FUSED(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
