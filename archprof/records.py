@@ -327,20 +327,20 @@ class Comparison:
         """One row per architecture, numbers in base units (the columns of the CSV)."""
         import pandas
 
-        from .tables.table import flat_rows
+        from .tables.comparison import flat_rows
 
         return pandas.DataFrame(flat_rows(self))
 
     def to_markdown(self) -> str:
         """The tables as Markdown, notes below each."""
         from .render.markdown import markdown
-        from .tables.table import tables
+        from .tables.comparison import tables
 
         return markdown(tables(self))
 
     def _repr_html_(self) -> str:
         from .render.html import html
-        from .tables.table import tables
+        from .tables.comparison import tables
 
         return html(tables(self))
 

@@ -18,7 +18,8 @@ from statistics import median
 
 import torch
 
-from archprof import comparison, counts, sources, zoo
+from archprof import comparison, sources, zoo
+from archprof.counting import counts
 from archprof.measure import device
 from archprof.measure.conditions import Conditions
 from archprof.measure.memory import free_memory

@@ -20,7 +20,7 @@ from archprof.render import report
 from archprof.render.claims import answers
 from archprof.render.findings import summary
 from archprof.render.latex import escape, latex
-from archprof.tables.table import static
+from archprof.tables.costs import static
 from archprof.timing import Block, Latency, Stopping
 
 STUDY = ("vgg19", "resnet18", "resnet50", "resnet152")

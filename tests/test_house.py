@@ -21,7 +21,7 @@ ROOMS = """
 """.split()
 
 # What a record lends itself from above, inside a function: the only imports that run upward.
-LENT = {("records", "tables.table"), ("records", "render")}
+LENT = {("records", "tables"), ("records", "render")}
 
 # `from .. import __version__`, `archprof.compare`: the face of the whole house, resolved when it is used.
 FACE = "__init__"

@@ -12,7 +12,8 @@ from archprof.records import ArchitectureResult, BatchMemory, Comparison, Static
 from archprof.regression import round_limit
 from archprof.render import terminal
 from archprof.render.csv import csv_text
-from archprof.tables import table
+from archprof.tables import times
+from archprof.tables.table import Table
 from archprof.timing import Block, Latency, Stopping
 
 HERE = {"device": "cpu", "device_name": "A CPU", "threads": 2, "dtype": "float32", "torch": "2.13.0"}
@@ -39,7 +40,7 @@ def family(environment=HERE, **more) -> Comparison:
     ), reference="resnet18", **more)  # fmt: skip
 
 
-def shown(*tables: table.Table, width: int = 120) -> str:
+def shown(*tables: Table, width: int = 120) -> str:
     from rich.console import Console
 
     console = Console(width=width, file=io.StringIO(), highlight=False)
@@ -48,7 +49,7 @@ def shown(*tables: table.Table, width: int = 120) -> str:
 
 
 def test_latency_with_what_ended_it():
-    assert shown(table.latency(family(stopping=Stopping(0.02, 24.0, 23.9)))) == """
+    assert shown(times.latency(family(stopping=Stopping(0.02, 24.0, 23.9)))) == """
 Latency of one forward pass, cpu (A CPU), 2 threads, float32, torch 2.13.0
 
  Batch   Architecture     ms   95 % interval   p90 ms   images/s   GFLOP/s   Peak activations   Measured   x resnet18
@@ -71,7 +72,7 @@ The time budget of 24 s ended measuring: 4 of 6 times and 2 of 3 ratios are with
 def test_every_interval_within_the_precision_is_said():
     seen = Comparison(HERE, (row("a", 10**9, cell(0.02)), row("b", 10**9, cell(0.01))), "b",
                       stopping=Stopping(0.02, 24.0, 3.14159))  # fmt: skip
-    assert table.latency(seen).notes == (
+    assert times.latency(seen).notes == (
         "a takes 2 times as long as b at batch 1 (measured once).",  # to the last digit: no interval to show
         "Measuring stopped after 3.14 s: every 95 % interval is within 2 %.",
     )
@@ -81,7 +82,7 @@ def test_a_training_step():
     adam = HERE | {"mode": "train", "optimizer": "adam"}
     seen = Comparison(adam, (row("a", 10**9, cell(0.02, 8, optimizer_state_bytes=3 * 2**20)),
                              row("b", 10**9, cell(0.01, 8, optimizer_state_bytes=2**20))))  # fmt: skip
-    assert shown(table.latency(seen)) == """
+    assert shown(times.latency(seen)) == """
 Latency of one training step (adam), cpu (A CPU), 2 threads, float32, torch 2.13.0
 
  Batch   Architecture     ms   95 % interval   p90 ms   images/s   Peak activations   Measured   Optimizer state
@@ -92,7 +93,7 @@ Latency of one training step (adam), cpu (A CPU), 2 threads, float32, torch 2.13
 
 
 def test_time_against_operations():
-    assert shown(table.operations(family())) == """
+    assert shown(times.operations(family())) == """
 Time of one forward pass against its mult-adds, a least-squares line for each family
 
  Batch   Family   Networks   Fixed ms   ms per G     R^2   GFLOP/s   Limit ms   Mult-Adds then
@@ -106,7 +107,7 @@ At 20.0 ms and batch 1 a network of the resnet family may use 1.50 G mult-adds h
 def test_two_networks_make_no_line():
     seen = family()
     two = Comparison(HERE, seen.architectures[:2])
-    assert table.operations(two) is None
+    assert times.operations(two) is None
 
 
 @pytest.mark.parametrize(
@@ -141,8 +142,8 @@ def test_csv_and_json_say_why_a_measurement_cannot_be_relied_on():
 def test_p99_from_a_hundred_samples():
     many = Latency(1, tuple(Block(0.001 * n, 1, n, n) for n in range(1, 102)))
     seen = Comparison(HERE, (row("a", 10**9, many),))
-    headings = [column.heading for column in table.latency(seen).columns]
-    assert "p99 ms" in headings and "p99 ms" not in [column.heading for column in table.latency(family()).columns]
+    headings = [column.heading for column in times.latency(seen).columns]
+    assert "p99 ms" in headings and "p99 ms" not in [column.heading for column in times.latency(family()).columns]
     assert many.p99_s == pytest.approx(0.1) and float(
         next(csv.DictReader(io.StringIO(csv_text(seen))))["p99_s@1"]
     ) == pytest.approx(0.1)
@@ -154,7 +155,7 @@ def test_what_ended_it_survives_a_file():
 
 
 def test_a_narrow_terminal_leaves_out_details_and_says_so():
-    text = shown(table.latency(family()), width=80)
+    text = shown(times.latency(family()), width=80)
     assert all(len(line) <= 80 for line in text.splitlines() if line.startswith(" "))
     assert " 1   resnet18       15.0    14.9 to 15.1       66.7          —         1.00" in text
     assert "No room here for p90 ms, GFLOP/s, Peak activations: a wider terminal or --markdown shows more." in text

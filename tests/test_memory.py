@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import archprof
-from archprof import counts, memory, table, zoo
+from archprof import zoo
 from archprof.cli import main
+from archprof.counting import counts, memory
+from archprof.counting.shapes import ShapeMemory
 from archprof.errors import BadOption
 from archprof.footprint import Predictor
 from archprof.records import (
@@ -21,7 +23,8 @@ from archprof.records import (
     OptimizerMemory,
     StaticProfile,
 )
-from archprof.shapes import ShapeMemory
+from archprof.tables import costs, times
+from archprof.tables.table import Table
 from archprof.timing import Latency
 
 ROW = 4 * 100  # bytes of one sample of 100 float32 features
@@ -216,27 +219,28 @@ def comparison_at_hand(latency: Latency, mode: str = "eval") -> Comparison:
     return Comparison({"device": "cpu", "mode": mode, "optimizer": "adam"}, (row,))
 
 
-def texts(shown: table.Table) -> list[str]:
+def texts(shown: Table) -> list[str]:
     return [shown.text(shown.rows[0], place) for place in range(len(shown.columns))]
 
 
 def test_the_memory_table_adds_up():
-    shown = table.memory(comparison_at_hand(Latency(1)))
-    assert texts(shown) == ["1", "net", "120 B", "1,000 B", "24 B", "1.12 KiB", "2.93 KiB", "100 B", "208 B", "4.23 KiB"]
+    shown = costs.memory(comparison_at_hand(Latency(1)))
+    assert texts(shown) == [
+        "1", "net", "120 B", "1,000 B", "24 B", "1.12 KiB", "2.93 KiB", "100 B", "208 B", "4.23 KiB"]
     assert shown.rows[0][5].value == 120 + 1000 + 24
     assert shown.rows[0][9].value == 120 + 208 + 4000 + 6
 
 
 def test_the_measured_peak_stands_beside_the_prediction_with_their_ratio():
-    inference = table.latency(comparison_at_hand(Latency(1, measured_peak_bytes=120 + 1280)))
+    inference = times.latency(comparison_at_hand(Latency(1, measured_peak_bytes=120 + 1280)))
     assert [cell.value for cell in inference.rows[0][5:7]] == [1024, 1280]
     assert texts(inference)[6] == "1.25 KiB, x 1.25"
-    step = table.latency(comparison_at_hand(
+    step = times.latency(comparison_at_hand(
         Latency(1, measured_peak_bytes=120 + 208 + 4006, optimizer_state_bytes=208), "train"))
     assert [cell.value for cell in step.rows[0][5:7]] == [4006, 4006]
 
 
 def test_what_does_not_fit_is_explained():
-    shown = table.largest_batches(comparison_at_hand(Latency(1)))
+    shown = costs.largest_batches(comparison_at_hand(Latency(1)))
     assert texts(shown) == ["net", "7", "0"]
     assert shown.notes == ("net: training needs 11.7 KiB at least.",)

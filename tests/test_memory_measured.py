@@ -7,19 +7,19 @@ import torch
 from torch import nn
 
 import archprof
-from archprof import counts, memory
+from archprof.counting import counts, memory
+from archprof.counting.fused_attention import fused_attention
+from archprof.counting.modules import Owned, walk
+from archprof.counting.scratch import cpu_scratch
+from archprof.counting.shapes import describe
+from archprof.counting.trace import trace
 from archprof.footprint import Predictor
-from archprof.fused_attention import fused_attention
 from archprof.measure import device
 from archprof.measure.conditions import OPTIMIZERS, Conditions
 from archprof.measure.memory import bytes_of, peak_bytes
 from archprof.measure.steps import OPTIMIZERS as REAL
 from archprof.measure.steps import forward_step, loss_of
-from archprof.modules import Owned, walk
 from archprof.records import ArchitectureResult
-from archprof.scratch import cpu_scratch
-from archprof.shapes import describe
-from archprof.trace import trace
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,8 @@ from archprof import sources
 from archprof.cli import build_parser
 from archprof.render import report
 from archprof.render.markdown import markdown
-from archprof.tables.table import Cell, Column, Table, tables
+from archprof.tables.comparison import tables
+from archprof.tables.table import Cell, Column, Table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("reports/**/*.md")]

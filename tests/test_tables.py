@@ -20,7 +20,8 @@ from archprof.render import terminal
 from archprof.render.csv import csv_text
 from archprof.render.html import html
 from archprof.render.markdown import markdown
-from archprof.tables import table
+from archprof.tables import comparison as whole
+from archprof.tables import costs, times
 from archprof.timing import Block, Latency
 
 
@@ -34,7 +35,7 @@ def profile(name, parameters, macs, **more):
     return replace(usual, **more)
 
 
-def times(seconds, **more):
+def blocks(seconds, **more):
     return tuple(Block(seconds * (1 + n / 100), 3, n, n) for n in range(-5, 6))
 
 
@@ -45,10 +46,10 @@ def comparison():
         environment={"device": "cpu", "device_name": "A CPU", "threads": 2, "dtype": "float32", "torch": "2.13.0"},
         architectures=(
             ArchitectureResult("big", "zoo", "plain", 2020, profile("big", 25_557_032, 4_089_184_256), (claim,),
-                               (BatchMemory(1, 3 * 2**20),), (Latency(1, times(0.2)),)),
+                               (BatchMemory(1, 3 * 2**20),), (Latency(1, blocks(0.2)),)),
             ArchitectureResult("odd", "zoo", "plain", 2021, profile(
                 "odd", 1_000, 2_000_000, uncounted=(Uncounted("mylib.fused_act", 3),)), (),
-                (BatchMemory(1, 2**20),), (Latency(1, times(0.1), why="other work held 1.2 CPUs"),)),
+                (BatchMemory(1, 2**20),), (Latency(1, blocks(0.1), why="other work held 1.2 CPUs"),)),
             ArchitectureResult("gone", "zoo", error="gone cannot be built: no."),
         ),
         reference="odd", archprof="0.1.0",
@@ -64,7 +65,7 @@ def shown(tables, width=100):
 
 
 def test_the_static_table(comparison):
-    assert shown([table.static(comparison)]) == """
+    assert shown([costs.static(comparison)]) == """
 Static cost, batch 1, input 3x32x32
 
  Architecture   Params   Mult-Adds   Activations   Param memory   Peak activations    Top-1 %
@@ -89,7 +90,7 @@ def test_shares_by_kind_of_layer_and_what_separable_convolutions_would_leave():
     rows = (ArchitectureResult("worked", "zoo", profile=profile("worked", 1000, 500_000, **WORKED)),
             ArchitectureResult("swept", "zoo", profile=profile("swept", 1000, 500_000, **WORKED | {"layers": ()})),
             ArchitectureResult("gone", "zoo", error="gone cannot be built: no."))
-    assert shown([table.shares(Comparison({}, rows))], 120) == """
+    assert shown([costs.shares(Comparison({}, rows))], 120) == """
 Where the mult-adds are
 
  Architecture      1x1   Depthwise   Dense KxK   Fully connected   Mult-Adds if separable   Params if separable
@@ -103,7 +104,7 @@ If separable: every dense KxK convolution as depthwise + pointwise, by the formu
 
 def test_no_table_of_shares_where_nothing_was_counted():
     gone = ArchitectureResult("gone", "zoo", error="gone cannot be built: no.")
-    assert [found.title for found in table.tables(Comparison({}, (gone,)))] == ["Static cost, nothing was counted"]
+    assert [found.title for found in whole.tables(Comparison({}, (gone,)))] == ["Static cost, nothing was counted"]
 
 
 def test_accuracy_is_that_of_the_dataset_that_most_networks_have(comparison):
@@ -112,12 +113,12 @@ def test_accuracy_is_that_of_the_dataset_that_most_networks_have(comparison):
     mostly = replace(comparison, architectures=(replace(first, accuracy=(*first.accuracy, cifar)),
                                                 replace(second, accuracy=(cifar,)), third))
     assert mostly.dataset == "cifar10" and comparison.dataset == "imagenet-1k"
-    assert "[1] top-1 on cifar10: Doe 2021, https://example.org/odd" in shown([table.static(mostly)])
-    assert "91.2 [1]" in shown([table.static(mostly)]) and "71.5" not in shown([table.static(mostly)])
+    assert "[1] top-1 on cifar10: Doe 2021, https://example.org/odd" in shown([costs.static(mostly)])
+    assert "91.2 [1]" in shown([costs.static(mostly)]) and "71.5" not in shown([costs.static(mostly)])
 
 
 def test_the_latency_table_says_what_cannot_be_relied_on(comparison):
-    text = shown([table.latency(comparison)])
+    text = shown([times.latency(comparison)])
     assert "Latency of one forward pass, cpu (A CPU), 2 threads, float32, torch 2.13.0" in text
     assert "~ odd, batch 1: other work held 1.2 CPUs" in text
     row = next(line for line in text.splitlines() if " odd " in line)
@@ -126,10 +127,10 @@ def test_the_latency_table_says_what_cannot_be_relied_on(comparison):
 
 def test_a_training_step_is_told_as_one(comparison):
     first, *_ = comparison.architectures
-    trained = replace(first, latency=(Latency(1, times(0.2), optimizer_state_bytes=2**20),))
+    trained = replace(first, latency=(Latency(1, blocks(0.2), optimizer_state_bytes=2**20),))
     made = replace(comparison, architectures=(trained,), reference=None,
                    environment={"mode": "train", "optimizer": "adam"})
-    found = table.latency(made)
+    found = times.latency(made)
     assert found.title.startswith("Latency of one training step (adam)")
     shown = {column.heading: found.text(found.rows[0], place) for place, column in enumerate(found.columns)}
     assert shown["Optimizer state"] == "1.00 MiB"
@@ -137,7 +138,7 @@ def test_a_training_step_is_told_as_one(comparison):
 
 
 def test_markdown_keeps_columns_and_escapes(comparison):
-    text = markdown(table.tables(comparison))
+    text = markdown(whole.tables(comparison))
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.count("|") - line.count("\\|") == rows[0].count("|") for line in rows[:5])
     assert "2.00 M\\*" in text
@@ -145,8 +146,8 @@ def test_markdown_keeps_columns_and_escapes(comparison):
 
 
 def test_html_escapes(comparison):
-    text = html(table.tables(comparison))
-    assert text.count("<table>") == len(table.tables(comparison))
+    text = html(whole.tables(comparison))
+    assert text.count("<table>") == len(whole.tables(comparison))
     assert "gone cannot be built" in text
 
 

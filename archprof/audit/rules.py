@@ -41,7 +41,7 @@ def torchinfo(found: Trace) -> tuple[Term, ...]:
         if any(True for _ in part.children()):
             continue
         for name, parameter in part.named_parameters():
-            share = parameter.numel() * _times(part, name, called.output_shape)
+            share = parameter.numel() * _times(part, name, called.output_shape or ())
             if not share:
                 continue
             if not ours[called.module]:

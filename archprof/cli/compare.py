@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         raise ForwardFailed(failed[0].error or f"{failed[0].name} failed.")
     if files.STDOUT not in exports:
         from ..render import terminal
-        from ..tables.table import tables
+        from ..tables.comparison import tables
 
         terminal.show(tables(result))
     export(result, args)

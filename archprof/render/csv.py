@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..records import Comparison
-from ..tables.table import flat_rows
+from ..tables.comparison import flat_rows
 
 
 def csv_text(comparison: Comparison) -> str:

@@ -11,7 +11,9 @@ from pathlib import Path
 from .. import units
 from ..errors import BadOption, BadOutput
 from ..records import Comparison
-from ..tables.table import Table, counted_shares, latency, operations, static
+from ..tables.costs import counted_shares, static
+from ..tables.table import Table
+from ..tables.times import latency, operations
 from . import figures, files, report_tables
 from .claims import answers
 from .csv import csv_text

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .. import units
 from ..records import Comparison
-from ..tables.table import Cell, Column, Table, counted_shares, kinds_of, what_is_timed
+from ..tables.costs import counted_shares, kinds_of
+from ..tables.table import Cell, Column, Table
+from ..tables.times import what_is_timed
 from . import figures
 
 

@@ -1,0 +1,66 @@
+"""Everything that a comparison holds: as tables for people, as flat rows for CSV and data frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..records import Accuracy, Comparison
+from ..timing import Latency
+from .costs import largest_batches, memory, shares, static
+from .table import Table
+from .times import latency, operations
+
+
+def tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Everything that the comparison holds: static cost, then latency where it was measured, then what follows."""
+    found = [static(comparison)]
+    where = shares(comparison)
+    if where.rows:
+        found.append(where)
+    if any(row.memory for row in comparison.architectures):
+        found.append(memory(comparison))
+    if any(row.largest_batch for row in comparison.architectures):
+        found.append(largest_batches(comparison))
+    if comparison.batch_sizes:
+        found.append(latency(comparison))
+        found += [table] if (table := operations(comparison)) else []
+    return tuple(found)
+
+
+def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """One flat dict per architecture, numbers in base units: what CSV and data frames hold.
+
+    Latency columns carry their batch size: 'p50_s@8'.
+    """
+    ratios = {(ratio.batch_size, ratio.architecture): ratio.ratio for ratio in comparison.ratios}
+    rows = []
+    for row in comparison.architectures:
+        profile = row.profile
+        flat: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
+        for key in ("batch_size", "parameters", "trainable_parameters", "buffers", "macs", "flops", "activations",
+                    "parameter_bytes", "buffer_bytes", "peak_activation_bytes", "training_activation_bytes"):
+            flat[key] = getattr(profile, key, None)
+        flat["input_shape"] = "x".join(map(str, profile.input_shape)) if profile else None
+        flat["uncounted"] = sum(item.calls for item in profile.uncounted) if profile else None
+        for metric in ("top1", "top5"):
+            claim: Accuracy | None = row.top(metric, comparison.dataset)
+            flat[metric] = claim.percent if claim else None
+            flat[f"{metric}_source"] = claim.source if claim else None
+        for batch_size in comparison.batch_sizes:
+            cell = row.latency_at(batch_size)
+            flat |= {f"{key}@{batch_size}": value for key, value in _flat_latency(cell).items()}
+            flat[f"ratio@{batch_size}"] = ratios.get((batch_size, row.name))
+        flat["error"] = row.error
+        rows.append(flat)
+    return rows
+
+
+def _flat_latency(cell: Latency | None) -> dict[str, Any]:
+    """One measurement's columns; `why` says also why there is none."""
+    keys = ("p50_s", "ci95_low_s", "ci95_high_s", "p90_s", "p99_s", "throughput", "optimizer_state_bytes", "reliable")
+    flat: dict[str, Any] = dict.fromkeys(keys) | {"why": cell and (cell.error or cell.why)}
+    if cell is None or not cell.measured:
+        return flat
+    low, high = cell.ci95_s
+    return flat | {"ci95_low_s": low, "ci95_high_s": high} | {
+        key: getattr(cell, key) for key in keys if not key.startswith("ci95")}
