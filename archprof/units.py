@@ -28,7 +28,7 @@ def size(value: float | None, digits: int = 3) -> str:
     if value is None:
         return DASH
     if value < 1024:
-        return f"{value:.0f} B"
+        return f"{value:,.0f} B"
     return _scaled(value, (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)), 1024, digits)
 
 

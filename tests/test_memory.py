@@ -223,6 +223,11 @@ def texts(shown: Table) -> list[str]:
     return [shown.text(shown.rows[0], place) for place in range(len(shown.columns))]
 
 
+def peaks(shown: Table) -> list[int]:
+    wanted = ("peak_activation_bytes", "measured_activation_bytes")
+    return [cell.value for column, cell in zip(shown.columns, shown.rows[0], strict=True) if column.key in wanted]
+
+
 def test_the_memory_table_adds_up():
     shown = costs.memory(comparison_at_hand(Latency(1)))
     assert texts(shown) == [
@@ -233,11 +238,11 @@ def test_the_memory_table_adds_up():
 
 def test_the_measured_peak_stands_beside_the_prediction_with_their_ratio():
     inference = times.latency(comparison_at_hand(Latency(1, measured_peak_bytes=120 + 1280)))
-    assert [cell.value for cell in inference.rows[0][5:7]] == [1024, 1280]
-    assert texts(inference)[6] == "1.25 KiB, x 1.25"
+    assert peaks(inference) == [1024, 1280]
+    assert "1.25 KiB, x 1.25" in texts(inference)
     step = times.latency(comparison_at_hand(
         Latency(1, measured_peak_bytes=120 + 208 + 4006, optimizer_state_bytes=208), "train"))
-    assert [cell.value for cell in step.rows[0][5:7]] == [4006, 4006]
+    assert peaks(step) == [4006, 4006]
 
 
 def test_what_does_not_fit_is_explained():

@@ -17,7 +17,7 @@ def test_counts_scale_by_thousands(value, shown):
 
 
 @pytest.mark.parametrize(("value", "shown"), [
-    (0, "0 B"), (1023, "1023 B"), (1024, "1.00 KiB"), (102_228_128, "97.5 MiB"), (2**30, "1.00 GiB"), (None, "—"),
+    (0, "0 B"), (1023, "1,023 B"), (1024, "1.00 KiB"), (102_228_128, "97.5 MiB"), (2**30, "1.00 GiB"), (None, "—"),
 ])
 def test_sizes_scale_by_1024(value, shown):
     assert units.size(value) == shown
