@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from . import audit_rules, counts
 from .inputs import default_inputs
 from .meta import WithoutValues
-from .modules import put_stand_ins, set_training, untouched, walk
+from .modules import replace_tensors, set_training, untouched, walk
 from .opinions import Audit, Opinion, Term
 from .records import Shape
 from .spec import ModelSpec
@@ -81,10 +81,10 @@ def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> _Count:
         warnings.simplefilter("ignore")
         set_training(parts, False)
         if tool.real:
-            put_stand_ins(parts, _zeros, on_meta=True)
+            replace_tensors(parts, _zeros, on_meta=True)
             device = next((p.device for p in module.parameters()), torch.device("cpu"))
             return tool.ask(module, torch.zeros(x.shape, dtype=x.dtype, device=device))
-        put_stand_ins(parts)
+        replace_tensors(parts)
         with torch.no_grad(), WithoutValues(counts.SHARED):
             return tool.ask(module, x)
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from .meta import WithoutValues, stand_in
-from .modules import put_stand_ins, walk
+from .modules import LAZY, replace_tensors, walk
 from .shapes import ShapeMemory
 
 aten = torch.ops.aten
@@ -49,23 +48,17 @@ def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[n
                 module, way = make(), "meta"
         except Exception:
             module, way = make(), "real"
-        put_stand_ins(walk(module))
+        replace_tensors(walk(module))
     finally:
         torch.set_rng_state(random_state)
     return module, way
-
-
-def is_lazy(module: nn.Module) -> bool:
-    """Whether parts of it wait for their first input to know their own shapes."""
-    return any([isinstance(part, nn.modules.lazy.LazyModuleMixin) and part.has_uninitialized_params()
-                for part in module.modules()])
 
 
 def settled(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> nn.Module:
     """A copy of a lazy module on meta that has seen inputs like these. Raises what its forward raises."""
     blanks: dict[int, Any] = {}  # what deepcopy takes instead of copying
     for tensor in [*module.parameters(), *module.buffers()]:
-        kind = next((kind for kind in (UninitializedParameter, UninitializedBuffer) if isinstance(tensor, kind)), None)
+        kind = next((kind for kind in LAZY if isinstance(tensor, kind)), None)
         blanks[id(tensor)] = stand_in(tensor) if kind is None else kind(  # type: ignore[call-arg]
             tensor.requires_grad, device="meta", dtype=tensor.dtype)
     twin = copy.deepcopy(module, blanks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -13,20 +14,18 @@ from torch import nn
 from . import __version__, counts, published, scratch, sources, units
 from .errors import ArchprofError, BadOption
 from .footprint import Predictor
-from .inputs import real_inputs
-from .measure import device, latency
+from .measure import device, latency, real
 from .measure.conditions import Conditions
+from .measure.device import check_available
+from .measure.latency import check_sampling
 from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
-from .timing import Latency
+from .timing import TIME_BUDGET_S, Latency, Stopping
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
 
 #: Batch sizes measured when none are asked for: one request, a small and a large batch.
 BATCH_SIZES = (1, 8, 32)
-
-#: Seconds for all measuring of a run when none are asked for.
-TIME_BUDGET_S = 20.0
 
 
 class Interrupted(KeyboardInterrupt):
@@ -83,8 +82,11 @@ def compare(
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
     row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.
     """
-    conditions = Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
-                            cuda_graph=cuda_graph, mode=mode, optimizer=optimizer)
+    conditions = check_available(
+        Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
+                   cuda_graph=cuda_graph, mode=mode, optimizer=optimizer))
+    if latency:
+        check_sampling(time_budget, precision)
     sizes = checked_batch_sizes(batch_sizes)
     subjects = [_subject(model) for model in models]
     names = [subject.result.name for subject in subjects]
@@ -161,6 +163,7 @@ class _Run:
         self.input_shape, self.inputs = input_shape, inputs
         self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
         self.warnings: list[str] = []
+        self.stopping: Stopping | None = None
 
     def tell(self, doing: str, left_s: float = 0.0) -> None:
         if self.progress is not None:
@@ -256,6 +259,7 @@ class _Run:
                     cells.append(latency.Cell(*key, functools.partial(self.step, subject, size)))
         if not cells and not refused:
             return
+        began = time.perf_counter()
         try:
             with device.applied(self.conditions):
                 measured = latency.measure(
@@ -265,30 +269,17 @@ class _Run:
         except latency.Interrupted as stopped:
             self.keep(subjects, stopped.latencies | refused)
             raise
+        self.stopping = Stopping(precision, time_budget, time.perf_counter() - began)
         self.keep(subjects, measured | refused)
 
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
         """One prepared pass; the network is built once, when its first cell is reached."""
         if subject.module is None:
-            subject.module = self.real_module(subject)
+            subject.module = real.module(subject.model, subject.found, self.conditions)
         assert subject.result.profile is not None
-        args, kwargs = self.real_inputs(subject, batch_size)
-        return latency.forward_step(subject.module, args, self.conditions, kwargs)
-
-    def real_inputs(self, subject: _Subject, batch_size: int) -> sources.Arguments:
-        """What the network is measured on: random where values do not matter, as described where they do."""
         given = self.inputs or (subject.found.inputs if subject.found and self.input_shape is None else None)
-        if given is None:
-            assert subject.result.profile is not None
-            return device.inputs(subject.result.profile.input_shape, batch_size, self.conditions), {}
-        return device.moved(real_inputs(given(batch_size), torch.device("cpu")), self.conditions)
-
-    def real_module(self, subject: _Subject) -> nn.Module:
-        if subject.found is None:
-            return device.materialise(subject.model, self.conditions, keep=True)
-        if subject.found.instance is not None:
-            return device.materialise(subject.found.instance, self.conditions, keep=True)
-        return device.materialise(device.realistic(subject.found.build), self.conditions)
+        args, kwargs = real.inputs(given, subject.result.profile.input_shape, batch_size, self.conditions)
+        return latency.forward_step(subject.module, args, self.conditions, kwargs)
 
     def keep(self, subjects: list[_Subject], measured: dict[tuple[str, int], Latency]) -> None:
         for subject in subjects:
@@ -305,4 +296,5 @@ class _Run:
             reference=reference,
             warnings=(*self.warnings, *warnings),
             archprof=__version__,
+            stopping=self.stopping,
         )

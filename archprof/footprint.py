@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import counts, gradient_shapes, memory  # noqa: F401  gradient_shapes is for its closed forms
+from . import counts, memory
 from .fused_attention import fused_attention
 from .inputs import without_values
 from .measure.steps import loss_of
@@ -38,7 +38,7 @@ class Predictor:
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes."""
-        return memory.optimizers(counts.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
+        return memory.optimizers(memory.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
 
     def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training with that optimizer.

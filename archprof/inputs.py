@@ -61,7 +61,7 @@ def real_inputs(inputs: Any, device: torch.device) -> Any:
     """The same structure with a real random tensor for each one on meta, everything on `device`."""
     def real(tensor: Tensor) -> Tensor:
         if not tensor.is_meta:
-            return tensor.to(device)
+            return tensor.detach().to(device, copy=True).requires_grad_(tensor.requires_grad)
         if tensor.is_floating_point():
             return torch.randn(tensor.shape, device=device).to(tensor.dtype)
         return torch.zeros(tensor.shape, dtype=tensor.dtype, device=device)

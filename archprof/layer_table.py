@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import __version__
+from . import __version__, layer_times
 from .errors import BadOption, did_you_mean
 from .layer_types import UNUSED
 from .records import SCHEMA_VERSION, LayerCost, Shape, StaticProfile
@@ -42,13 +42,17 @@ class _Row:
     kernel: Shape = ()
     stride: Shape = ()
     receptive_field: Shape = ()
+    bytes_moved: int = 0
+    seconds: float = 0.0
     types: set[str] = field(default_factory=set)
 
     def add(self, layer: LayerCost, parameters: int = 0) -> None:
         """Count an operator call in; its input stays that of the first, its output that of the last."""
         if not self.calls:
             self.input_shape, self.kernel, self.stride = layer.input_shape, layer.kernel, layer.stride
-        self.calls += 1
+        self.calls += layer.type != layer_times.BETWEEN
+        self.bytes_moved += layer.bytes_moved
+        self.seconds += layer.seconds or 0.0
         self.macs += layer.macs or 0
         self.uncounted |= layer.macs is None
         self.activations += layer.activations if layer.macs else 0
@@ -76,6 +80,7 @@ _COLUMNS = {
     "macs": Column("macs", "Mult-Adds", "exact", "less"),
     "mac_share": Column("mac_share", "% mult-adds", "share"),
     "activations": Column("activations", "Activations", "exact", "less"),
+    **layer_times.COLUMNS,
 }
 
 _SHOWN = {
@@ -133,10 +138,11 @@ def layer_table(
     own name under its parent's; without it each row has its whole path, and headings go. Raises BadOption for
     an unknown cut or column.
     """
-    check_cut(by, sort)
+    measured = _measured(profile)
+    check_cut(by, sort, measured)
     keys = [
         key
-        for key in _SHOWN[by]
+        for key in (layer_times.SHOWN if measured else _SHOWN)[by]
         if key != "receptive_field" or any(row.receptive_field for row in profile.layers)
     ]
     rows, notes = _cut(profile, by, depth)
@@ -164,17 +170,23 @@ def layer_table(
     )
 
 
-def check_cut(by: str, sort: str | None = None) -> None:
+def check_cut(by: str, sort: str | None = None, measured: bool = False) -> None:
     """Raise BadOption for an unknown cut, or a column that it lacks."""
     if by not in CUTS:
         raise BadOption(
             f"'{by}' is no way to cut a network.{did_you_mean(by, CUTS)}", f"Wanted: {', '.join(CUTS)}."
         )
-    if sort is not None and sort not in _SHOWN[by]:
+    shown = (layer_times.SHOWN if measured else _SHOWN)[by]
+    if sort is not None and sort not in shown:
         raise BadOption(
-            f"the table by {by} has no column '{sort}'.{did_you_mean(sort, _SHOWN[by])}",
-            f"It has {', '.join(_SHOWN[by])}.",
+            f"the table by {by} has no column '{sort}'.{did_you_mean(sort, shown)}",
+            f"It has {', '.join(shown)}.",
         )
+
+
+def _measured(profile: StaticProfile) -> bool:
+    """Whether its calls have been timed."""
+    return any(layer.seconds is not None for layer in profile.layers)
 
 
 def as_json(
@@ -221,6 +233,8 @@ def _cut(profile: StaticProfile, by: str, depth: int | None) -> tuple[list[_Row]
                 macs=row.macs,
                 activations=row.activations,
                 calls=row.calls,
+                bytes_moved=sum(layer.bytes_moved for layer in profile.layers if layer.type == row.type),
+                seconds=sum(layer.seconds or 0.0 for layer in profile.layers if layer.type == row.type),
             )
             for row in profile.by_type
         ], []
@@ -324,7 +338,7 @@ def _order(sort: str, profile: StaticProfile) -> Callable[[_Row], Any]:
 
 def _total(profile: StaticProfile, rows: Sequence[_Row], by: str) -> _Row:
     """The sums of the columns; they are the profile's own (tests add the rows up)."""
-    counted = sum(row.calls for row in rows) if by != "module" else len(profile.layers)
+    counted = sum(row.calls for row in rows) if by != "module" else 0
     total = _Row(
         "total",
         type="total" if by == "type" else "",
@@ -333,9 +347,15 @@ def _total(profile: StaticProfile, rows: Sequence[_Row], by: str) -> _Row:
         macs=profile.macs,
         activations=profile.activations,
         calls=counted,
+        bytes_moved=sum(layer.bytes_moved for layer in profile.layers),
+        seconds=_total_s(profile),
     )
     total.uncounted = bool(profile.uncounted)
     return total
+
+
+def _total_s(profile: StaticProfile) -> float:
+    return sum(layer.seconds or 0.0 for layer in profile.layers)
 
 
 def _value(row: _Row, key: str, profile: StaticProfile) -> Any:
@@ -348,6 +368,8 @@ def _value(row: _Row, key: str, profile: StaticProfile) -> Any:
     if key == "weight_share":
         whole = sum(item.weights for item in profile.by_type)
         return row.weights / whole if whole else None
+    if key in layer_times.COLUMNS:
+        return layer_times.value(row, key, _total_s(profile))
     return getattr(row, key) or (None if key in _SHAPES else getattr(row, key))
 
 

@@ -1,4 +1,4 @@
-"""What people call an operator: 'conv 3x3', 'batch norm', 'fully connected'. Decided by shapes, never by class names."""
+"""What people call an operator: 'conv 3x3', 'batch norm', 'fully connected'. Shapes decide, never class names."""
 
 from __future__ import annotations
 

@@ -15,9 +15,15 @@ from .records import OptimizerMemory
 from .trace import Trace
 
 if TYPE_CHECKING:
+    from .modules import Owned
     from .scratch import Scratch
 
 _ACTIVATIONS = frozenset({"input", "activation"})
+
+
+def gradient_sizes(owned: Owned) -> list[int]:
+    """Bytes of each trainable parameter's gradient: its own."""
+    return [p.numel() * p.itemsize for p in owned.parameters.values() if p.requires_grad]
 
 
 class Peak(NamedTuple):

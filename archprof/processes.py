@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import multiprocessing
+import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
 
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
@@ -175,10 +176,12 @@ def _serve(pipe: Connection, work: Callable[[str], Any], start: Callable[[], Non
 
 
 def _size() -> int:
-    """The most memory that this process has held, in bytes."""
+    """The memory that this process holds, in bytes; 0 where the system does not tell.
+
+    Not getrusage's maximum: a new process begins with that of the process which started it.
+    """
     try:
-        import resource
-    except ImportError:  # not on Windows
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
         return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return pages * os.sysconf("SC_PAGE_SIZE")

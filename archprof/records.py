@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadFile
-from .timing import Latency, Ratio, ratios_to
+from .timing import Latency, Ratio, Stopping, ratios_to
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +30,8 @@ class LayerCost(NamedTuple):
     `module` is the dotted path of the innermost module that was running ('' is the network itself).
     `macs` is None where the operator has no formula and is not known to be free. `parameters` counts
     the learned scalars that this call was the first to read, `weights` those of them that multiply (the
-    weight of a convolution or linear layer, not its bias). Shapes include the batch.
+    weight of a convolution or linear layer, not its bias). Shapes include the batch. `seconds` is the call's part of
+    a measured pass, None where nothing was measured.
     """
 
     module: str
@@ -46,6 +47,7 @@ class LayerCost(NamedTuple):
     kernel: Shape = ()
     stride: Shape = ()
     receptive_field: Shape = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,8 @@ class Comparison:
     """Several architectures side by side: the record that tables, figures, reports and budgets read.
 
     `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
-    about what was cut short or cannot be relied on.
+    about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
+    nothing was measured, or it was interrupted.
     """
 
     environment: Mapping[str, Any]
@@ -256,6 +259,7 @@ class Comparison:
     reference: str | None = None
     warnings: tuple[str, ...] = ()
     archprof: str = field(default="")
+    stopping: Stopping | None = None
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -263,14 +267,23 @@ class Comparison:
         return tuple(sorted({cell.batch_size for row in self.architectures for cell in row.latency}))
 
     @property
+    def dataset(self) -> str:
+        """The dataset whose accuracy to show: the one on which most of the networks have a claim."""
+        known = [name for row in self.architectures for name in dict.fromkeys(a.dataset for a in row.accuracy)]
+        return max(dict.fromkeys(known), key=known.count, default="imagenet-1k")
+
+    @property
     def ratios(self) -> tuple[Ratio, ...]:
         """Latency of each architecture over the reference's, per batch size, where both were measured."""
         cells = {row.name: row.latency for row in self.architectures}
         return ratios_to(self.reference, cells) if self.reference in cells else ()
 
-    def to_json(self, indent: int | None = 2) -> str:
-        """The documented JSON (schema_version 1); machine output never depends on display options."""
-        return json.dumps(
+    def to_json(self) -> str:
+        """The documented JSON (schema_version 1); machine output never depends on display options.
+
+        Each layer, module and measurement is a line of its own, so that a changed one is a changed line.
+        """
+        return _json_lines(
             {
                 "schema_version": SCHEMA_VERSION,
                 "archprof": self.archprof,
@@ -278,10 +291,10 @@ class Comparison:
                 "reference": self.reference,
                 "architectures": [row_json(row) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
+                "stopping": as_json(self.stopping) if self.stopping else None,
                 "warnings": list(self.warnings),
             },
-            indent=indent,
-            allow_nan=False,
+            levels=4,
         )
 
     @classmethod
@@ -305,6 +318,7 @@ class Comparison:
                 reference=saved.get("reference"),
                 warnings=tuple(saved.get("warnings", ())),
                 archprof=saved.get("archprof", ""),
+                stopping=Stopping(**_known(Stopping, saved["stopping"])) if saved.get("stopping") else None,
             )
         except (KeyError, TypeError, AttributeError) as reason:
             raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None
@@ -329,6 +343,19 @@ class Comparison:
         from .table import tables
 
         return html(tables(self))
+
+
+def _json_lines(value: Any, levels: int, indent: str = "") -> str:
+    """JSON with one line an item for that many levels, what lies deeper on one line: small, and quick to write."""
+    if not levels or not value or not isinstance(value, dict | list):
+        return json.dumps(value, allow_nan=False)
+    inner = indent + " "
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {_json_lines(item, levels - 1, inner)}" for key, item in value.items()]
+    else:
+        items = [_json_lines(item, levels - 1, inner) for item in value]
+    ends = "{}" if isinstance(value, dict) else "[]"
+    return f"{ends[0]}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{ends[1]}"
 
 
 def as_json(record: Any) -> dict[str, Any]:

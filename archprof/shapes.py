@@ -8,7 +8,6 @@ first of them imports half of torch's compiler.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -16,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from .closed_forms import CLOSED, CORRECTED, Layout
 from .costs import Shape
 
 aten = torch.ops.aten
-
-Layout = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]  # shape, strides, dtype
 
 #: Distinct (operator, shapes, arguments) kept before the memory is emptied: about 100 MB.
 MEMORY_LIMIT = 50_000
@@ -46,7 +44,8 @@ class Op:
     def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
-        self.sizes = tuple(_nbytes(layout) for layout in (layouts if type(layouts) is list else [layouts] if layouts else ()))
+        made = layouts if type(layouts) is list else [layouts] if layouts else ()
+        self.sizes = tuple([_nbytes(layout) for layout in made])
         self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
@@ -83,9 +82,9 @@ class ShapeMemory:
 
         It is remembered under `key`, as `read` makes it, where one is given.
         """
-        if key is None or not (self.remember or func in _CORRECTED):
+        if key is None or not (self.remember or func in CORRECTED):
             return _ask_torch(func, args, kwargs)
-        closed = _CLOSED.get(func)
+        closed = CLOSED.get(func)
         if closed is not None and any([type(part) is torch.dtype and part.is_complex for part in key]):
             closed = None  # conjugation is lazy: torch knows who is whose view
         layouts = closed(*args, **kwargs) if closed is not None else None
@@ -108,7 +107,8 @@ class ShapeMemory:
 def fresh(layouts: Any) -> Any:
     """New tensors of these layouts: one, or a tuple for a list, in which None stays None."""
     if type(layouts) is list:
-        return tuple([layout and _empty(layout[0], layout[1], dtype=layout[2], device=_META) for layout in layouts])
+        return tuple([None if layout is None else _empty(layout[0], layout[1], dtype=layout[2], device=_META)
+                      for layout in layouts])
     shape, stride, dtype = layouts
     return _empty(shape, stride, dtype=dtype, device=_META)
 
@@ -144,7 +144,8 @@ def _nbytes(layout: Layout | None) -> int:
 
 def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
     """The Op of a call whose outputs are known."""
-    return Op(func, shapes_of(args), {key: shapes_of(item) for key, item in kwargs.items()}, shapes_of(value), fate, layouts)
+    given = {key: shapes_of(item) for key, item in kwargs.items()}
+    return Op(func, shapes_of(args), given, shapes_of(value), fate, layouts)
 
 
 def shapes_of(value: Any) -> Any:
@@ -228,7 +229,8 @@ def _layouts(value: Any) -> Any:
     """(shape, strides, dtype) of a plain strided tensor, a list of them for a tuple of such, else None."""
     if isinstance(value, tuple | list):
         found = [_layouts(item) for item in value]
-        return found if type(value) is tuple and all(type(item) is tuple for item in found) else None
+        return found if type(value) is tuple and all(
+            old is None or type(new) is tuple for old, new in zip(value, found, strict=True)) else None
     if type(value) is not Tensor or not value.is_meta or value.layout is not torch.strided or value.dtype.is_complex:
         return None
     return tuple(value.shape), value.stride(), value.dtype
@@ -260,7 +262,7 @@ def _writes_only_self(func: Any) -> bool:
     if schema is None or torch.Tag.inplace_view in func.tags:
         return False
     written = [arg.alias_info is not None and arg.alias_info.is_write for arg in schema.arguments]
-    return bool(written) and written[0] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
+    return written[:1] == [True] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
 
 
 def _fits_into_self(args: tuple) -> bool:
@@ -275,187 +277,3 @@ def _fits_into_self(args: tuple) -> bool:
         elif isinstance(other, list | tuple) or (type(other) is float and not first.is_floating_point()):
             return False
     return True
-
-
-# --- closed forms -----------------------------------------------------------------------------------------------
-# Each takes the operator's own arguments and returns a Layout, a list of them, or None where the case is not the plain
-# one (torch is asked then). Plain: contiguous tensors of one dtype.
-
-_CLOSED: dict[Any, Callable[..., Any]] = {}
-
-
-#: Closed forms that follow the kernels of real devices where torch's meta kernels do not.
-_CORRECTED = {aten.native_batch_norm.default}
-
-
-def _closed(*funcs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def register(form: Callable[..., Any]) -> Callable[..., Any]:
-        for func in funcs:
-            _CLOSED[func] = form
-        return form
-
-    return register
-
-
-def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major strides, as torch counts them: an empty dimension has the stride of one."""
-    strides, step = [], 1
-    for length in reversed(shape):
-        strides.append(step)
-        step *= length if length > 1 else 1
-    return tuple(reversed(strides))
-
-
-def _plain(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
-    return shape, contiguous(shape), dtype
-
-
-def _is_plain(x: Tensor) -> bool:
-    """Row-major to the letter: a dimension of length 1 may hide a channels-last stride from is_contiguous()."""
-    return x.stride() == contiguous(x.shape)
-
-
-def _same(x: Tensor) -> Layout | None:
-    return (tuple(x.shape), x.stride(), x.dtype) if _is_plain(x) else None
-
-
-@_closed(aten.convolution.default)
-def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], padding: list[int], dilation: list[int],
-                 transposed: bool, output_padding: list[int], groups: int) -> Layout | None:
-    spatial = weight.dim() - 2
-    if (transposed or x.dim() != weight.dim() or x.dtype != weight.dtype or x.shape[1] != weight.shape[1] * groups
-            or not (_is_plain(x) and _is_plain(weight))):
-        return None
-    out = [x.shape[0], weight.shape[0]]
-    for i in range(spatial):
-        s, p, d = stride[i % len(stride)], padding[i % len(padding)], dilation[i % len(dilation)]
-        length = (x.shape[2 + i] + 2 * p - d * (weight.shape[2 + i] - 1) - 1) // s + 1
-        if length <= 0:
-            return None
-        out.append(length)
-    return _plain(tuple(out), x.dtype)
-
-
-@_closed(aten.native_batch_norm.default)
-def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float,
-                eps: float) -> list[Layout] | None:
-    if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype):
-        return None
-    kept = (x.shape[1],) if training else (0,)  # torch's meta kernel keeps statistics in eval mode; no device does
-    return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
-
-
-@_closed(aten.relu.default, aten.hardtanh.default, aten.sigmoid.default, aten.silu.default, aten.gelu.default,
-         aten.leaky_relu.default, aten.hardswish.default, aten.hardsigmoid.default, aten.tanh.default)
-def _unary(x: Tensor, *_: Any, **__: Any) -> Layout | None:
-    return _same(x) if x.is_floating_point() else None
-
-
-@_closed(aten.clone.default)
-def _clone(x: Tensor, *, memory_format: Any = None) -> Layout | None:
-    return _same(x) if memory_format in (None, torch.preserve_format, torch.contiguous_format) else None
-
-
-@_closed(aten.empty_like.default, aten.zeros_like.default, aten.ones_like.default)
-def _like(x: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
-          memory_format: Any = None) -> Layout | None:
-    if device not in (None, x.device) or memory_format not in (None, torch.preserve_format, torch.contiguous_format):
-        return None
-    same = _same(x)
-    return same and (same[0], same[1], dtype or x.dtype)
-
-
-@_closed(aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
-def _binary(x: Tensor, y: Any, **_: Any) -> Layout | None:
-    if not isinstance(y, Tensor) or x.dtype != y.dtype or not x.is_floating_point():
-        return None
-    if x.shape == y.shape:
-        return _same(x) if x.stride() == y.stride() else None
-    if not (_is_plain(x) and _is_plain(y)):
-        return None
-    rank = max(x.dim(), y.dim())
-    first, second = (1,) * (rank - x.dim()) + tuple(x.shape), (1,) * (rank - y.dim()) + tuple(y.shape)
-    out = tuple([max(a, b) if a != b else a for a, b in zip(first, second, strict=True)])
-    # only a gate or a bias: one operand already has the output's shape, so strides are contiguous too
-    return _plain(out, x.dtype) if out in (tuple(x.shape), tuple(y.shape)) and all(
-        1 in (a, b) or a == b for a, b in zip(first, second, strict=True)) else None
-
-
-@_closed(aten.addmm.default)
-def _addmm(bias: Tensor, x: Tensor, weight: Tensor, **_: Any) -> Layout | None:
-    if x.dim() != 2 or weight.dim() != 2 or x.shape[1] != weight.shape[0] or x.dtype != weight.dtype:
-        return None
-    return _plain((x.shape[0], weight.shape[1]), x.dtype)
-
-
-@_closed(aten.mm.default)
-def _mm(x: Tensor, weight: Tensor) -> Layout | None:
-    return _addmm(x, x, weight)
-
-
-@_closed(aten.bmm.default)
-def _bmm(x: Tensor, y: Tensor) -> Layout | None:
-    if x.dim() != 3 or y.dim() != 3 or x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1] or x.dtype != y.dtype:
-        return None
-    return _plain((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
-
-
-@_closed(aten._softmax.default)
-def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
-    return _same(x) if not half_to_float else None
-
-
-@_closed(aten.native_layer_norm.default)
-def _layer_norm(x: Tensor, shape: list[int], weight: Any, bias: Any, eps: float) -> list[Layout] | None:
-    if not _is_plain(x) or x.dtype not in (torch.float32, torch.float64):
-        return None
-    kept = tuple(x.shape[: x.dim() - len(shape)]) + (1,) * len(shape)
-    return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
-
-
-@_closed(aten.mean.dim)
-def _mean(x: Tensor, dim: Any, keepdim: bool = False, *, dtype: Any = None) -> Layout | None:
-    if dtype is not None or not dim or not x.is_floating_point() or not _is_plain(x):
-        return None
-    gone = {d % x.dim() for d in dim}
-    kept = [1 if i in gone else n for i, n in enumerate(x.shape) if keepdim or i not in gone]
-    return _plain(tuple(kept), x.dtype)
-
-
-@_closed(aten._adaptive_avg_pool2d.default)
-def _adaptive_avg_pool2d(x: Tensor, size: list[int]) -> Layout | None:
-    if not _is_plain(x):
-        return None
-    return _plain((*x.shape[:-2], *size), x.dtype)
-
-
-@_closed(aten.max_pool2d_with_indices.default)
-def _max_pool2d(x: Tensor, kernel: list[int], stride: Any = (), padding: Any = (0,), dilation: Any = (1,),
-                ceil_mode: bool = False) -> list[Layout] | None:
-    if not _is_plain(x) or ceil_mode:
-        return None
-    out = list(x.shape[:-2])
-    for i, length in enumerate(x.shape[-2:]):
-        k = kernel[i % len(kernel)]
-        s = stride[i % len(stride)] if stride else k
-        p, d = padding[i % len(padding)], dilation[i % len(dilation)]
-        length = (length + 2 * p - d * (k - 1) - 1) // s + 1
-        if length <= 0:
-            return None
-        out.append(length)
-    return [_plain(tuple(out), x.dtype), _plain(tuple(out), torch.int64)]
-
-
-@_closed(aten.cat.default)
-def _cat(tensors: list[Tensor], dim: int = 0) -> Layout | None:
-    first = tensors[0]
-    if any(t.dim() != first.dim() or t.dtype != first.dtype or not _is_plain(t) for t in tensors):
-        return None
-    if first.dim() == 0:
-        return None
-    dim %= first.dim()
-    rest = [n for i, n in enumerate(first.shape) if i != dim]
-    if any([n for i, n in enumerate(t.shape) if i != dim] != rest for t in tensors):
-        return None
-    rest.insert(dim, sum(t.shape[dim] for t in tensors))
-    return _plain(tuple(rest), first.dtype)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import json
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import __version__
+from .environment import disagreements
 from .errors import BadFile, BadOutput
 from .input_spec import InputSpec
 from .processes import Executor, Outcome, Processes
@@ -93,7 +95,9 @@ def sweep(
             note(outcome)
             tell(_so_far("counted", place, len(todo), began, outcome.task))
         if conditions.measuring is not None:
-            todo = [name for name in models if not entries[name].get("latency") and not entries[name].get("error")]
+            wanted = set(conditions.measuring.get("batch_sizes", ()))
+            todo = [name for name in models if not entries[name].get("error")
+                    and (not entries[name]["latency"] or wanted - _batch_sizes(entries[name]))]
             measure = functools.partial(measure_one, conditions=conditions)
             measuring_began = time.monotonic()
             # never side by side: they would take the machine from each other
@@ -104,6 +108,10 @@ def sweep(
     return Summary(len(asked), sum("macs" in entry for entry in asked),
                    tuple((entry["name"], entry["error"]) for entry in asked if entry.get("error")),
                    earlier, time.monotonic() - began)
+
+
+def _batch_sizes(entry: Mapping[str, Any]) -> set[int]:
+    return {cell["batch_size"] for cell in entry["latency"]}
 
 
 def _so_far(done: str, place: int, total: int, began: float, last: str) -> str:
@@ -126,6 +134,10 @@ def warm_up(libraries: Sequence[str]) -> None:
     for library in libraries:
         with contextlib.suppress(Exception):
             __import__(library)
+    # a network is hundreds of thousands of objects: looking through them for cycles at the usual rate takes a third of
+    # all the time
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def count_one(model: str, conditions: Conditions) -> dict[str, Any]:
@@ -161,9 +173,12 @@ def _libraries(models: Sequence[str]) -> list[str]:
 
 
 def _entry(outcome: Outcome, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What goes into the file for an outcome; where measuring failed, what was counted `before` stays."""
+    """What goes into the file for an outcome; what it does not replace of the entry `before` stays."""
     if outcome.error is None:
-        return {**outcome.value, "seconds": round(outcome.seconds, 3)}
+        again = _batch_sizes(outcome.value)
+        kept = [cell for cell in (before or {}).get("latency", ()) if cell["batch_size"] not in again]
+        latency = sorted(kept + outcome.value["latency"], key=lambda cell: cell["batch_size"])
+        return {**outcome.value, "latency": latency, "seconds": round(outcome.seconds, 3)}
     source = outcome.task.partition(":")[0] if ":" in outcome.task else "zoo"
     failed = {"name": outcome.task, "source": source, "accuracy": [], "memory": [], "latency": []}
     why = {"error": f"{outcome.task}: {outcome.error}", "seconds": round(outcome.seconds, 3)}
@@ -176,19 +191,25 @@ def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
     if target.exists() and target.stat().st_size:
         entries = _resumed(target, conditions)
         return entries, target.open("a", encoding="utf-8")
+    environment = _environment(conditions)  # before a file is made that it would refuse
     try:
         out = target.open("w", encoding="utf-8")
     except OSError as error:
         raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
+    out.write(json.dumps({"schema_version": SCHEMA_VERSION, "archprof": __version__, "sweep": conditions.header(),
+                          "environment": environment}) + "\n")
+    out.flush()
+    return {}, out
+
+
+def _environment(conditions: Conditions) -> dict[str, Any]:
+    """What is measured on. Raises BadOption where it cannot be had."""
     from .measure import device
     from .measure.conditions import Conditions as Measuring
 
-    measuring = {key: value for key, value in (conditions.measuring or {}).items()
-                 if key in Measuring.__dataclass_fields__}
-    out.write(json.dumps({"schema_version": SCHEMA_VERSION, "archprof": __version__, "sweep": conditions.header(),
-                          "environment": device.environment(Measuring(**measuring))}) + "\n")
-    out.flush()
-    return {}, out
+    asked = {key: value for key, value in (conditions.measuring or {}).items()
+             if key in Measuring.__dataclass_fields__}
+    return device.environment(device.check_available(Measuring(**asked)))
 
 
 def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:
@@ -206,6 +227,11 @@ def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:
             raise BadFile(f"'{target}' was made by archprof {header.get('archprof')} with {_told(made)}; "
                           f"this is {__version__} with {_told(conditions.header())}.",
                           "Name another file, or remove this one.")
+        if conditions.measuring is not None:  # counts are the same everywhere, latencies are not
+            other = disagreements(header.get("environment", {}), _environment(conditions))
+            if other:
+                raise BadFile(f"'{target}' was made elsewhere or otherwise: {', '.join(other)}.",
+                              "Name another file for these measurements.")
         file.truncate(len(whole))
     return entries
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, log10
+from math import ceil, floor, log10
 from typing import Any
 
 from . import stats
@@ -15,6 +15,11 @@ SAMPLES_FOR_P99 = 100
 #: Fewest undisturbed blocks that say anything: with two, Student's interval is 9 standard deviations to each
 #: side, with three 2.5.
 FEWEST_BLOCKS = 3
+
+
+#: Seconds for all measuring of a run when none are asked for: enough for FEWEST_BLOCKS of three large networks at
+#: batch sizes 1, 8 and 32 on two cores, and little enough for an answer within half a minute.
+TIME_BUDGET_S = 24.0
 
 
 @dataclass(frozen=True)
@@ -151,32 +156,68 @@ class Latency:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long `architecture` takes as `reference`, with its 95 % interval."""
+    """How many times as long `architecture` takes as `reference`, with its 95 % interval.
+
+    `reliable` only where both measurements are.
+    """
 
     batch_size: int
     architecture: str
     reference: str
     ratio: float
     ci95: tuple[float, float]
+    reliable: bool = True
 
     @property
     def sentence(self) -> str:
-        """'resnet50 takes 3.9 (3.8 to 4.0) times as long as mobilenetv1 at batch 1'.
+        """'resnet50 takes 3.9 (3.8 to 4.0) times as long as mobilenetv1 at batch 1', with its doubts behind."""
+        doubts = [] if self.has_interval else ["measured once"]
+        doubts += [] if self.reliable else ["not reliable"]
+        said = f"{self.architecture} takes {self.shown} times as long as {self.reference} at batch {self.batch_size}"
+        return f"{said} ({', '.join(doubts)})" if doubts else said
 
-        As many decimals as the interval's width supports.
+    @property
+    def shown(self) -> str:
+        """'3.9 (3.8 to 4.0)'; '3.9' without an interval.
+
+        As many decimals as the interval's width supports, two digits at least.
         """
         low, high = self.ci95
-        if low == high:  # one block each: there is no interval
-            return (
-                f"{self.architecture} takes {self.ratio:.2g} times as long as {self.reference} "
-                f"at batch {self.batch_size} (measured once)"
-            )
-        digits = min(max(ceil(-log10(high - low)), 0), 4)
-        shown = [f"{value:.{digits}f}" for value in (self.ratio, low, high)]
+        if not self.has_interval:
+            return f"{self.ratio:.2g}"
+        digits = min(max(ceil(-log10(high - low)), 1 - floor(log10(self.ratio)), 0), 4)
+        return "{} ({} to {})".format(*(f"{value:.{digits}f}" for value in (self.ratio, low, high)))
+
+    @property
+    def has_interval(self) -> bool:
+        """False where each side was measured once."""
+        return self.ci95[0] < self.ci95[1]
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """When measuring was to stop: at a precision (half width of the 95 % intervals, a fraction) or at a time
+    budget, both asked for; and how long it took."""
+
+    precision: float
+    time_budget_s: float
+    took_s: float
+
+    def sentence(self, cells: Sequence[Latency], ratios: Sequence[Ratio]) -> str:
+        """Which of the two ended it, for the run's measurements and ratios."""
+        within = f"within {100 * self.precision:g} %"
+        times = sum(cell.reliable and self._met(cell.ci95_s, cell.p50_s) for cell in cells)
+        known = sum(ratio.reliable and self._met(ratio.ci95, ratio.ratio) for ratio in ratios)
+        if (times, known) == (len(cells), len(ratios)):
+            return f"Measuring stopped after {self.took_s:.3g} s: every 95 % interval is {within}."
+        and_ratios = f" and {known} of {len(ratios)} ratios" if ratios else ""
         return (
-            f"{self.architecture} takes {shown[0]} ({shown[1]} to {shown[2]}) times as long as "
-            f"{self.reference} at batch {self.batch_size}"
+            f"The time budget of {self.time_budget_s:g} s ended measuring: {times} of {len(cells)} times"
+            f"{and_ratios} are {within}; --time-budget allows more."
         )
+
+    def _met(self, interval: tuple[float, float], centre: float) -> bool:
+        return stats.half_width(interval, centre) <= self.precision
 
 
 def ratio_of(above: Latency, below: Latency) -> tuple[float, tuple[float, float]]:
@@ -205,7 +246,13 @@ def ratios_to(reference: str | None, cells: Mapping[str, Sequence[Latency]]) -> 
         return ()
     base = {cell.batch_size: cell for cell in cells[reference] if cell.measured}
     return tuple(
-        Ratio(cell.batch_size, name, reference, *ratio_of(cell, base[cell.batch_size]))
+        Ratio(
+            cell.batch_size,
+            name,
+            reference,
+            *ratio_of(cell, base[cell.batch_size]),
+            reliable=cell.reliable and base[cell.batch_size].reliable,
+        )
         for name, row in cells.items()
         if name != reference
         for cell in row

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from .complex_convolutions import FourProducts
-from .meta import WithoutValues
-from .modules import Owned, Parts, any_real, no_gradients_yet, put_stand_ins, set_training, untouched, walk
+from .meta import WithoutValues, stand_in
+from .modules import Owned, Parts, any_real, duplicate, no_gradients_yet, replace_tensors, set_training, untouched, walk
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
 from .shortcuts import call_of, doors
 
 
 class OpCall(NamedTuple):
-    """One operator call in the innermost module running; `inputs` and `outputs` number storages (None: has none)."""
+    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
 
     op: Op
     module: str
@@ -35,11 +35,11 @@ class OpCall(NamedTuple):
 
 
 class ModuleCall(NamedTuple):
-    """One finished call of a module: the first tensor that it returned, by shape and bytes (() and 0 where none)."""
+    """One finished call of a module: the first tensor that it returned, by size and type (None where it has none)."""
 
     module: str
-    output_shape: tuple[int, ...]
-    nbytes: int
+    output_shape: torch.Size | None
+    dtype: torch.dtype | None
 
 
 class Storage(weakref.ref):
@@ -85,12 +85,12 @@ class _Recorder(WithoutValues):
         self.calls: list[OpCall] = []
         self.storages: list[Storage] = []
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
+        self.module_calls: list[ModuleCall] = []
         self.open = True
         self.paths = {id(part): path for path, part in parts}
         self.parameters = {-1 - place: name for place, name in enumerate(owned.parameters)}
         tensors = [*owned.parameters.values(), *owned.buffers.values()]
         self.owned = {id(tensor): -1 - place for place, tensor in enumerate(tensors)}
-        self.module_calls: list[ModuleCall] = []
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
@@ -178,13 +178,13 @@ class _Recorder(WithoutValues):
     def _gradient_place(self) -> tuple[str, bool]:
         """The module of a call while gradients are followed: a backward call belongs where its forward call ran."""
         assert self.nodes is not None
-        if torch._C._current_graph_task_id() == -1:
+        # inside a module during backward: a checkpoint computes its forward pass again
+        if self.depth or torch._C._current_graph_task_id() == -1:
             # the autograd node of this call, if it has one, has just taken the last sequence number
             self.nodes[torch.autograd._get_sequence_nr() - 1] = self.module
             return self.module, False
         node = torch._C._current_autograd_node()
-        # inside a module during backward: a checkpoint recomputes its forward pass
-        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), not self.depth
+        return (self.nodes.get(node._sequence_nr(), self.module) if node is not None else self.module), True
 
 
 def _first_tensor(value: Any) -> Tensor | None:
@@ -206,27 +206,22 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
     calls' operators do here. Compiled modules run as they are written.
     """
     original, call = nn.Module.__call__, nn.Module._call_impl
-    path_of = recorder.paths.get
+    path_of, done = recorder.paths.get, recorder.module_calls
     door_of = (doors() if recorder.memory is not None and recorder.nodes is None else {}).get
-    note = recorder.module_calls.append
-
-    def at_door(module: nn.Module, args: tuple) -> Any:
-        door = door_of(type(module))
-        asked = call_of(door, module, args) if door is not None else None
-        return recorder.shortcut(*asked) if asked is not None else None
 
     def noting_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         outer = recorder.module
         recorder.module = path_of(id(module), outer)
         recorder.depth += 1
         try:
-            value = at_door(module, args) if not kwargs else None
+            door = door_of(type(module))
+            asked = call_of(door, module, args) if door is not None and not kwargs else None
+            value = recorder.shortcut(*asked) if asked is not None else None
             if value is None:
                 value = call(module, *args, **kwargs)
             returned = value if type(value) is Tensor else _first_tensor(value)
-            # a nested tensor has no one shape
-            note(ModuleCall(recorder.module, (), 0) if returned is None or returned.is_nested else
-                 ModuleCall(recorder.module, tuple(returned.shape), returned.numel() * returned.itemsize))
+            done.append(ModuleCall(recorder.module, None, None) if returned is None or returned.is_nested else
+                        ModuleCall(recorder.module, returned.shape, returned.dtype))
             return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
@@ -240,7 +235,7 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
     try:
         yield
     finally:
-        nn.Module.__call__ = original  # type: ignore[method-assign]
+        nn.Module.__call__ = original
 
 
 @contextmanager
@@ -275,7 +270,7 @@ def trace(
 ) -> Trace:
     """Record one forward pass of `module`, and its backward pass where `backward` makes a scalar of the output.
 
-    `memory` answers on meta; None runs the pass for real, on the tensors as they are. The module comes back
+    `memory` answers on meta; None runs the pass for real, on copies of the weights. The module comes back
     untouched. Raises whatever forward raises, with the path of the module as `error.archprof_module`.
     """
     kwargs = kwargs or {}
@@ -284,8 +279,8 @@ def trace(
         stack.enter_context(untouched(parts))
         set_training(parts, training)
         owned = Owned(parts)
-        if memory is not None and any_real(owned):
-            put_stand_ins(parts)
+        if any_real(owned):
+            replace_tensors(parts, duplicate if memory is None else stand_in)
             owned = Owned(parts)
         recorder = _Recorder(memory, parts, owned, follow_gradients=training)
         inputs: list[Tensor] = []

@@ -179,9 +179,10 @@ def table(runs: dict[str, list[Run]]) -> str:
         ours, theirs = [run.ours for run in seen if run.reliable], [run.theirs for run in seen]
         shown = f"{min(ours):.2f} to {max(ours):.2f} | {spread(ours):.1%}" if ours else "none | none"
         worst = max(abs(ratio / truth - 1) for ratio in theirs)
+        error = "unknown" if math.isnan(worst) else f"{worst:.0%}"
         lines.append(
             f"| {name} | {shown} | {len(seen) - len(ours)} of {len(seen)} | {len(silent(seen, truth))} "
-            f"| {min(theirs):.2f} to {max(theirs):.2f} | {worst:.0%} |"
+            f"| {min(theirs):.2f} to {max(theirs):.2f} | {error} |"
         )
     return "\n".join(lines)
 
@@ -210,7 +211,7 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true", help="a few seconds, no claims")
     args = parser.parse_args()
     if args.smoke:
-        args.runs, args.seconds, args.networks = 1, 1.0, ["resnet18@64", "mobilenetv1(width=0.25)@64"]
+        args.runs, args.seconds, args.networks = 1, 0.4, ["resnet18@64", "mobilenetv1(width=0.25)@64"]
     made = steps(args.networks)
     runs = {}
     for name, times in LOADS.items():

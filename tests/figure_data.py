@@ -46,16 +46,18 @@ ENVIRONMENT = {
 def layers_of(name: str, macs: int) -> tuple[LayerCost, ...]:
     """Twenty made-up layers in five stages, heavy in the middle."""
     weights = [1 + 3 * (i % 4 == 1) + (4 - abs(i - 8) / 4) for i in range(20)]
-    kinds = ("conv 1x1", "conv 3x3", "conv dw 3x3", "conv 1x1")
+    kinds = ("conv 1x1", "conv 3x3", "depthwise conv 3x3", "conv 1x1")
     return tuple(
         LayerCost(
             f"stage{i // 4}.{i % 4}",
             "aten.convolution",
-            "linear" if i == 19 else kinds[i % 4],
+            "fully connected" if i == 19 else kinds[i % 4],
             (1, 8, 8, 8),
             (1, 8, 8, 8),
             round(macs * w / sum(weights)),
             activations=800_000 // (1 + i // 4) ** 2,
+            weights=1,
+            kernel=(3, 3) if "3x3" in kinds[i % 4] and i < 19 else (),
         )
         for i, w in enumerate(weights)
     )
@@ -73,8 +75,8 @@ def profile(name: str) -> StaticProfile:
         TypeCost(
             "conv 3x3", round(parameters * (1 - heavy) * 0.37), round(macs * (0.02 if separable else 0.5)), 20
         ),
-        TypeCost("conv dw 3x3", 900 if separable else 0, round(macs * 0.07) if separable else 0, 17),
-        TypeCost("linear", round(parameters * heavy), round(macs * 0.03), 1),
+        TypeCost("depthwise conv 3x3", 900 if separable else 0, round(macs * 0.07) if separable else 0, 17),
+        TypeCost("fully connected", round(parameters * heavy), round(macs * 0.03), 1),
         TypeCost("batch norm", round(parameters * 0.004), 0, 50),
     )
     return StaticProfile(
@@ -135,6 +137,6 @@ def comparison(*names: str, sizes: tuple[int, ...] = SIZES) -> Comparison:
     return Comparison(
         ENVIRONMENT,
         tuple(result(name, sizes) for name in names or NETWORKS),
-        reference=None,
+        reference=(names or tuple(NETWORKS))[-1] if len(names) != 1 else None,
         archprof="0.1.0",
     )

@@ -9,7 +9,7 @@ from golden_zoo_b import GOLDEN as ZOO_B
 from torch import nn
 
 import archprof
-from archprof import comparison, zoo
+from archprof import comparison, timing, zoo
 from archprof.cli import main
 from archprof.errors import BadFile, BadOption, UnknownModel
 from archprof.records import Comparison
@@ -77,7 +77,7 @@ def test_a_comparison_holds_what_was_counted_and_measured(scripted):
     assert (ratio.architecture, ratio.reference, ratio.ratio) == ("resnet18", "alexnet", pytest.approx(1 / 1.2))
     (keys, options), = scripted
     assert set(keys) == {("resnet18", 1), ("resnet18", 8), ("alexnet", 1), ("alexnet", 8)}
-    assert options["time_budget"] == 20.0
+    assert options["time_budget"] == timing.TIME_BUDGET_S
     assert [entry.batch_size for entry in result.architectures[0].memory] == [1, 8]
 
 
@@ -95,7 +95,8 @@ def test_the_json_has_the_documented_keys_and_is_read_back(scripted):
     assert {"dataset", "metric", "percent", "source", "url"} <= set(row["accuracy"][0])
     assert {"batch_size", "p50_s", "p90_s", "ci95_s", "samples", "throughput", "measured_peak_bytes", "reliable",
             "why", "error"} <= set(row["latency"][0])
-    assert {"batch_size", "architecture", "reference", "ratio", "ci95"} == set(saved["ratios"][0])
+    assert {"batch_size", "architecture", "reference", "ratio", "ci95", "reliable"} == set(saved["ratios"][0])
+    assert {"precision", "time_budget_s", "took_s"} == set(saved["stopping"])
     assert Comparison.from_json(result.to_json()) == result
     assert Comparison.from_json(result.to_json()).to_json() == result.to_json()
 

@@ -64,7 +64,7 @@ SEEN = """
     searchsorted.Tensor _thnn_fused_lstm_cell _thnn_fused_gru_cell mkldnn_rnn_layer mv dot vdot baddbmm
     _trilinear _euclidean_dist _foreach_add_.List _fused_adam_ _pack_padded_sequence view_as_real
     view_as_complex complex polar
-""".split()  # noqa: SIM905
+""".split()
 
 
 @pytest.mark.parametrize("name", SEEN)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,7 +46,7 @@ def test_conditions_that_do_not_exist_are_refused(options, said):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_cuda_where_there_is_none():
     with pytest.raises(BadOption, match=r"device 'cuda': torch .* finds no CUDA device. Accepted here: cpu."):
-        Conditions(device="cuda")
+        device.check_available(Conditions(device="cuda"))
 
 
 def test_a_dtype_that_the_device_cannot_compute_in(monkeypatch):
@@ -53,7 +55,7 @@ def test_a_dtype_that_the_device_cannot_compute_in(monkeypatch):
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", refuse)
     with pytest.raises(BadOption) as caught:
-        Conditions(dtype="float16")
+        device.check_available(Conditions(dtype="float16"))
     assert str(caught.value) == (
         "device 'cpu' cannot compute in float16: \"conv2d\" not implemented for 'Half' Use '--dtype float32'."
     )
@@ -62,7 +64,7 @@ def test_a_dtype_that_the_device_cannot_compute_in(monkeypatch):
 def test_compile_without_a_compiler(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda tool: None)
     with pytest.raises(BadOption, match=r"torch.compile cannot work here: no C\+\+ compiler was found"):
-        Conditions(compile="default")
+        device.check_available(Conditions(compile="default"))
 
 
 def test_the_environment_says_what_shapes_a_time():
@@ -85,6 +87,15 @@ def test_a_fingerprint_changes_with_what_shapes_a_time_and_the_difference_is_nam
         "optimizer: not stated against sgd",
         "threads: 1 against 2",
     )
+
+
+def test_the_rooms_files_import_each_other_at_the_top_only():
+    """A relative import inside a function hides a circle."""
+    for file in Path(device.__file__).parent.glob("*.py"):
+        for function in ast.walk(ast.parse(file.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                hidden = [node for node in ast.walk(function) if isinstance(node, ast.ImportFrom) and node.level]
+                assert not hidden, f"{file.name}: {function.name}"
 
 
 def test_threads_hold_inside_and_are_restored():
@@ -192,3 +203,21 @@ def test_weights_larger_than_the_pool_go_round_it():
     made = weights.fill(nn.Linear(1100, 1000, bias=False))
     flat = made.weight.flatten()
     assert torch.equal(flat[weights.POOL :], flat[: flat.numel() - weights.POOL])
+
+
+def test_variables_that_change_times_are_kept_and_paths_are_not():
+    seen = {
+        "OMP_NUM_THREADS": "2",
+        "KMP_AFFINITY": "granularity=fine,compact,1,0",
+        "MKL_VERBOSE_OUTPUT_FILE": "/home/somebody/mkl.log",
+        "DNNL_JIT_PROFILE": "C:\\Users\\somebody",
+        "TORCHINDUCTOR_CACHE_DIR": "/tmp/cache",
+        "HOME": "/home/somebody",
+        "LD_PRELOAD": "/usr/lib/libjemalloc.so.2 /home/somebody/libiomp5.so",
+    }
+    assert device.library_variables(seen) == {
+        "KMP_AFFINITY": "granularity=fine,compact,1,0",
+        "LD_PRELOAD": "libjemalloc.so.2 libiomp5.so",
+        "OMP_NUM_THREADS": "2",
+    }
+    assert device.library_variables({}) == {}

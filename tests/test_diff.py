@@ -130,7 +130,7 @@ def test_the_command_can_fail_on_slower(files):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("not json", "b.json: not JSON"),
+        ("not json", "b.json': not JSON"),
         ("{}", "it has no 'schema_version'"),
         (json.dumps({"schema_version": 99}), "schema_version is 99"),
         (None, "No such file or directory"),

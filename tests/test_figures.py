@@ -15,17 +15,24 @@ import pytest
 from figure_data import NETWORKS, SIZES, comparison, result
 
 from archprof.errors import BadOption, BadOutput
-from archprof.fits import line
-from archprof.records import Comparison
+from archprof.families import KNOWN
+from archprof.records import Comparison, LayerCost
+from archprof.regression import line
 from archprof.render import figures
-from archprof.render.figures import FigureOptions
-from archprof.render.figures.discs import front_of
+from archprof.render.figures import FigureOptions, front_of
+from archprof.render.figures.breakdown import REST, _gathered
 from archprof.render.figures.labels import spread
-from archprof.render.figures.style import DARK, FAMILIES, LIGHT, family_of, luminance, styles_for
+from archprof.render.figures.page import Page
+from archprof.render.figures.rows import short_labels
+from archprof.render.figures.style import DARK, FAMILIES, LIGHT, luminance, styles_for
+from archprof.units import significant
 
-SIGNPOSTS = ("power", "power-ops", "separable")  # they say where to turn
+SIGNPOSTS = ("power", "power-ops")  # they say where to turn
 DRAWABLE = [name for name in figures.KINDS if name not in SIGNPOSTS]
 WHOLE = comparison()
+swept = replace(
+    WHOLE, architectures=tuple(replace(r, profile=replace(r.profile, layers=())) for r in WHOLE.architectures)
+)
 
 
 def options(kind: str, **more) -> FigureOptions:
@@ -223,7 +230,7 @@ def test_axes_name_their_units_and_conditions_stand_below(kind):
     figure = usual(kind)
     for plot in figure.axes:
         if plot.get_label().startswith("plot"):
-            unit = r"\((.*[%GMB]|ms|images|images/s).*\)"
+            unit = r"\((.*[%GMB]|ms|times|images|images/s).*\)"
             assert re.search(unit, plot.get_xlabel()) or re.search(unit, plot.get_ylabel())
     for said in ("Example CPU", "2 threads", "float32", "torch 2.13.0", "2026-01-31"):
         assert said in small_print(figure)
@@ -296,7 +303,10 @@ def test_labels_are_renamed_and_names_kept_or_dropped():
         ("ops-latency", WHOLE, {"batch_size": 3}, "measured: 1, 2, 4, 8, 16, 32, 64"),
         ("ball", WHOLE, {"dataset": "cifar10"}, "top1 on imagenet-1k"),
         ("power", WHOLE, {}, "NVML"),
-        ("separable", WHOLE, {}, "archprof separable alexnet --plot"),
+        ("separable", swept, {}, "alexnet: no count by layer"),
+        ("relative", comparison(sizes=()), {}, "latency was not measured; run without --no-latency"),
+        ("relative", comparison("alexnet"), {}, "compare at least two networks"),
+        ("relative", WHOLE, {"batch_size": 3}, "--batch-size chooses another"),
         ("layers", WHOLE, {}, "choose with --only"),
         ("pareto", WHOLE, {"x": "mac"}, "Did you mean 'macs'"),
         ("pareto", WHOLE, {"x": "macs", "y": "macs"}, "both 'macs'"),
@@ -328,22 +338,65 @@ def test_other_formats_and_folders_are_refused(tmp_path):
         figures.save(figure, tmp_path / "missing" / "a.svg")
 
 
+def test_savings_are_those_of_the_formula():
+    """One 3x3 convolution from 3 to 16 channels at 32x32 and nothing else: 442,368 mult-adds, 76,800 if separable."""
+    layer = LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 16, 32, 32), 442_368, weights=432,
+                      kernel=(3, 3))
+    made = replace(WHOLE.architectures[0].profile, macs=442_368, parameters=432, layers=(layer,))
+    figure = figures.draw("separable", Comparison({}, (replace(WHOLE.architectures[0], profile=made),)))
+    (now, less), (then, left) = (
+        [mark.get_xdata()[0] for mark in by_gid(figure, gid)] for gid in ("now", "then")
+    )
+    assert (now, then) == pytest.approx((442_368e-9, 76_800e-9)) and (less, left) == pytest.approx((432e-6, 75e-6))
+    assert [text.get_text() for text in by_gid(figure, "label")] == ["17 %", "17 %"]
+
+
+def test_relative_times_are_the_ratios_of_the_record():
+    figure = usual("relative")
+    shown = {text.get_text() for text in by_gid(figure, "label")}
+    wanted = [ratio for ratio in WHOLE.ratios if ratio.batch_size == 16]
+    assert len(wanted) == len(WHOLE.architectures) - 1
+    assert shown == {significant(ratio.ratio) for ratio in wanted}
+    (line,) = by_gid(figure, "reference")
+    assert list(line.get_xdata()) == [1.0, 1.0]
+
+
+def test_one_family_alone_is_told_apart_by_colour_and_marker():
+    page = Page(comparison("resnet18", "resnet50", "resnet152"), FigureOptions())
+    assert len({page.look(row) for row in page.rows}) == 3
+    mixed = Page(WHOLE, FigureOptions())
+    looks = {row.name: mixed.look(row) for row in mixed.rows}
+    assert looks["alexnet"] == FAMILIES["alexnet"] and looks["resnet18"] != looks["resnet50"]
+    assert {look.marker for name, look in looks.items() if name.startswith("resnet")} == {"D"}
+
+
+@pytest.mark.parametrize(
+    "names, labels",
+    [
+        (["mobilenetv1(width=0.5)@160"], ["mobilenetv1(width=0.5)@160"]),
+        (["mobilenetv1_050@160", "resnet50"], ["mobilenetv1_050@160", "resnet50"]),
+        (["m(inplace=false, activation=relu)", "m(inplace=false, activation=gelu)"], ["m(relu)", "m(gelu)"]),
+        (["m(a=1,b=2)@64", "m(a=1,b=3)@64", "m"], ["m(a=1, b=2)@64", "m(a=1, b=3)@64", "m"]),
+        (["m(a=x)@64", "m(b=x)@64"], ["m(a=x)@64", "m(b=x)@64"]),
+        (["m(a=1)@64", "m(a=1)@32"], ["m@64", "m@32"]),
+        (["Two words", "net(1)"], ["Two words", "net(1)"]),
+    ],
+)
+def test_labels_leave_out_what_namesakes_share(names, labels):
+    assert list(short_labels(names).values()) == labels
+
+
+def test_rarer_dense_convolutions_are_one_part_where_there_are_many_types():
+    share = {f"conv {k}x{k}": 0.1 for k in (1, 2, 3, 4, 5, 6, 7)} | {"fully connected": 0.2, "batch norm": 0.1}
+    ((folded,),) = _gathered([share | {"conv 3x3": 0.15, "conv 5x5": 0.12}])
+    assert set(folded) == {"conv 1x1", "conv 3x3", "conv 5x5", "fully connected", "batch norm", REST}
+    assert folded[REST] == pytest.approx(0.4)
+
+
 def test_families_keep_their_colour_whatever_stands_beside_them():
     assert styles_for(["vgg", "mine", "yours"])["vgg"] == styles_for(["vgg"])["vgg"] == FAMILIES["vgg"]
-    assert [
-        family_of(name)
-        for name in (
-            "mobilenetv1@192",
-            "torchvision:resnext50_32x4d",
-            "se_resnet50",
-            "bn_nin",
-            "inception_resnet_v2",
-            "timm:regnety_004",
-            "googlenet",
-            "squeezenet1_0",
-        )
-    ] == ["mobilenet", "resnext", "resnet", "nin", "inception", "regnety", "inception", "squeezenet"]
-    looks = [(look.colour, look.marker) for key, look in FAMILIES.items() if key != "googlenet"]
+    assert set(KNOWN.values()) <= set(FAMILIES)
+    looks = [(look.colour, look.marker) for look in FAMILIES.values()]
     assert len(set(looks)) == len(looks)
 
 

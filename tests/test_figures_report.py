@@ -17,10 +17,11 @@ from archprof.cli import main
 from archprof.errors import BadOutput
 from archprof.records import Comparison, TypeCost
 from archprof.render import report
-from archprof.render.findings import answers, summary
+from archprof.render.claims import answers
+from archprof.render.findings import summary
 from archprof.render.latex import escape, latex
 from archprof.table import static
-from archprof.timing import Block, Latency
+from archprof.timing import Block, Latency, Stopping
 
 STUDY = ("vgg19", "resnet18", "resnet50", "resnet152")
 WHOLE = comparison(*STUDY, sizes=(1, 16))
@@ -88,8 +89,9 @@ def test_every_number_of_the_summary_is_of_the_record():
     low, high = cell.ci95_s
     assert (
         f"fastest is resnet18 with {1e3 * cell.p50_s:.0f} ms (95 % interval {1e3 * low:.0f} to "
-        f"{1e3 * high:.0f})" in told[3]
+        f"{1e3 * high:.0f})" in told[4]
     )
+    assert "best choices by mult-adds are resnet18, resnet50 and resnet152: no other" in told[3]
 
 
 def test_doubtful_times_are_named_and_give_no_winner():
@@ -120,7 +122,7 @@ def test_resnet152_against_vgg19_is_answered_by_the_interval(seconds, verdict):
 
 def test_linearity_is_told_with_its_r2():
     said = answer(WHOLE, "Within a family")
-    assert re.search(r"At batch size 16: resnet R\^2 0\.9\d\d over 3 networks, [0-9.]+ ms for each G", said)
+    assert re.search(r"At batch size 16: resnet R² 0\.9\d\d over 3 networks, [0-9.]+ ms for each G", said)
     assert not any(
         found.claim.startswith("Within") for found in answers(comparison("vgg19", "alexnet", sizes=(16,)))
     )
@@ -137,7 +139,7 @@ def test_the_pointwise_share_is_that_of_the_weights():
     types = (TypeCost("conv 1x1", 80, 90, 1, weights=75), TypeCost("fully connected", 40, 10, 1, weights=25))
     made = Comparison({}, (replace(row, name="mobilenetv1", profile=replace(row.profile, by_type=types)),))
     said = answer(made, "MobileNet")
-    assert "90.00 % of mult-adds and 75.00 % of the weights" in said
+    assert "of mult-adds 90.00 % 1x1, 0.00 % depthwise" in said and "of weights 75.00 % 1x1," in said
 
 
 def test_without_latency_the_report_says_what_it_lacks(tmp_path):
@@ -190,6 +192,47 @@ def test_the_command_to_repeat_it_names_the_conditions():
     ]
     text = report.readme(made, "odd", [], {}, False)
     assert "archprof report 'mobilenetv1(width=0.5)@192' --batch-sizes 1,16" in text
+
+
+def test_the_command_repeats_how_long_and_how_exactly_it_was_measured():
+    here = ENVIRONMENT | {"mode": "train", "optimizer": "adam"}
+    made = replace(comparison("resnet18", "vgg19", "alexnet", sizes=(16,)), environment=here, reference="vgg19",
+                   stopping=Stopping(0.05, 1800.0, 12.3))
+    words = " ".join(report.command(made))
+    assert "--reference vgg19 --batch-sizes 16" in words
+    assert words.endswith("--mode train --optimizer adam --time-budget 1800 --precision 0.05")
+    cifar = tuple(replace(row, accuracy=tuple(replace(a, dataset="cifar10") for a in row.accuracy))
+                  for row in made.architectures)
+    assert "--dataset cifar10" in " ".join(report.command(replace(made, architectures=cifar)))
+    assert "--time-budget" not in " ".join(report.command(replace(made, stopping=None)))
+
+
+def test_a_report_below_reports_is_named_from_there(tmp_path):
+    made = comparison("resnet18", sizes=())
+    report.write(made, tmp_path / "reports" / "residual" / "training")
+    text = (tmp_path / "reports" / "residual" / "training" / "README.md").read_text()
+    assert text.startswith("# residual/training\n") and "-o reports/residual/training\n" in text
+
+
+def test_savings_and_shares_stand_in_the_report(folder):
+    text = (folder / "README.md").read_text()
+    assert "## What depthwise separable convolutions would save" in text and "1/N + 1/K²" in text
+    assert re.search(r"would keep the least of its mult-adds, \d+\.\d %; \w+ the most, \d+\.\d %", text)
+    rows = re.findall(r"^\| (\w+) \| [\d.]+ [MG] \| [\d.]+ [MG] \| [\d.]+ % \|", text, re.MULTILINE)
+    assert rows == list(STUDY)
+
+
+@pytest.mark.parametrize("names, said", [
+    (("resnet20_cifar", "plain20_cifar"), "resnet20_cifar has the same parameters and mult-adds as plain20_cifar."),
+    (("mobilenetv1", "mobilenetv1_conv"), "In mult-adds 1.00 times less (1.81 G against 1.81 G)"),
+    (("resnet10_cifar", "vgg16"), "No: resnet10_cifar has 11,689,512"),
+])
+def test_claims_about_pairs_are_answered_from_the_counts(names, said):
+    row = result("resnet18", ())
+    made = Comparison({}, tuple(replace(row, name=name) for name in names))
+    assert any(said in found.answer for found in answers(made))
+    alone = Comparison({}, (replace(row, name=names[-1]),))
+    assert not any(said in found.answer for found in answers(alone))
 
 
 def test_latex_has_rules_and_escapes():

@@ -193,6 +193,25 @@ def test_costly_batches_get_fewer_rounds_and_no_fewer_than_three():
     assert machine.now <= 20.1
 
 
+def test_a_round_that_does_not_fit_runs_without_its_costliest_cell():
+    """Two passes of each warm it up (5.2 s), three rounds take 7.8 s: in 12 s the third has room for b alone."""
+    machine = Machine()
+    seen = machine.measure([machine.cell("a", 32, 2.0), machine.cell("b", 32, 0.6)], time_budget=12.0)
+    assert (len(seen["a", 32].blocks), len(seen["b", 32].blocks)) == (2, FEWEST_BLOCKS)
+    assert seen["b", 32].reliable and seen["a", 32].why == "the time sufficed for 2 blocks, 3 are needed"
+    assert machine.now <= 12.0
+
+
+def test_a_block_that_a_neighbour_stretches_ends_early():
+    """Passes of 1 ms make blocks of 50; ninety times as long, one would take 4.5 s."""
+    machine = Machine()
+    machine.slowed = lambda now: 90.0 if now > 0.5 else 1.0
+    found = machine.measure([machine.cell("a", 1, 0.001)], time_budget=20.0, precision=1e-9)["a", 1]
+    stretched = [block for block in found.blocks if block.seconds == pytest.approx(0.09)]
+    assert stretched and {block.passes for block in stretched} == {3}  # the first past 0.2 s
+    assert all(block.disturbed for block in stretched) and found.reliable
+
+
 def test_a_failure_keeps_its_place_and_the_others_go_on():
     def broken():
         raise ValueError("no such layer\nsecond line")
@@ -232,6 +251,20 @@ def test_what_does_not_fit_beside_the_others_is_measured_after_them():
     seen = machine.measure([Cell("a", 1, prepare("a")), Cell("b", 1, prepare("b"))])
     assert seen["a", 1].reliable and seen["b", 1].reliable
     assert machine.passes.index("b") > len(machine.passes) - 1 - machine.passes[::-1].index("a")
+
+
+def test_what_did_not_fit_beside_the_others_says_so_when_time_is_up():
+    machine = Machine()
+
+    def full():
+        machine.now += 2.9
+        raise MemoryError("9 bytes")
+
+    seen = machine.measure([machine.cell("a", 1, 0.02), Cell("b", 1, full), Cell("b", 8, full)], time_budget=3.0)
+    assert seen["b", 1].error == (
+        "out of memory: 9 bytes (beside other networks; no time was left to try it alone)"
+    )
+    assert seen["b", 8].error == "not tried: out of memory already at batch 1"
 
 
 def test_a_step_that_fails_while_sampled_becomes_an_entry():
@@ -326,6 +359,19 @@ def test_sync_is_called_at_both_ends_of_every_block():
 
     latency.measure([Cell("a", 1, lambda: step)], clock=machine.clock, sync=lambda: events.append("sync"))
     assert "pass,pass" not in ",".join(events)  # one pass a block here: each stands between two syncs
+
+
+def test_queued_work_is_timed_when_it_is_done():
+    """A device that computes when it is waited for, as a GPU does behind its queue: launching takes no time."""
+    machine = Machine()
+    queued: list[float] = []
+
+    def sync() -> None:
+        machine.now += sum(queued)
+        queued.clear()
+
+    found = machine.measure([Cell("a", 1, lambda: lambda: queued.append(0.004))], sync=sync)["a", 1]
+    assert found.p50_s == pytest.approx(0.004) and {block.passes for block in found.blocks} == {13}
 
 
 @settings(max_examples=20, deadline=None)

@@ -22,7 +22,7 @@ from archprof.records import (
     StaticProfile,
 )
 from archprof.shapes import ShapeMemory
-from archprof.timing import Latency
+from archprof.timing import Block, Latency
 
 ROW = 4 * 100  # bytes of one sample of 100 float32 features
 
@@ -222,18 +222,22 @@ def texts(shown: table.Table) -> list[str]:
 
 def test_the_memory_table_adds_up():
     shown = table.memory(comparison_at_hand(Latency(1)))
-    assert texts(shown) == ["1", "net", "120 B", "1,000 B", "24 B", "1.12 KiB", "2.93 KiB", "100 B", "208 B", "4.23 KiB"]
+    assert texts(shown) == ["1", "net", "120 B", "1000 B", "24 B", "1.12 KiB", "2.93 KiB", "100 B", "208 B",
+                            "4.23 KiB"]
     assert shown.rows[0][5].value == 120 + 1000 + 24
     assert shown.rows[0][9].value == 120 + 208 + 4000 + 6
 
 
 def test_the_measured_peak_stands_beside_the_prediction_with_their_ratio():
-    inference = table.latency(comparison_at_hand(Latency(1, measured_peak_bytes=120 + 1280)))
-    assert [cell.value for cell in inference.rows[0][5:7]] == [1024, 1280]
-    assert texts(inference)[6] == "1.25 KiB, x 1.25"
-    step = table.latency(comparison_at_hand(
-        Latency(1, measured_peak_bytes=120 + 208 + 4006, optimizer_state_bytes=208), "train"))
-    assert [cell.value for cell in step.rows[0][5:7]] == [4006, 4006]
+    def peaks(latency: Latency, mode: str) -> tuple:
+        shown = table.latency(comparison_at_hand(latency, mode))
+        at = [column.key for column in shown.columns].index("measured_activation_bytes")
+        predicted, measured = shown.rows[0][at - 1:at + 1]
+        return predicted.value, measured.value, shown.text(shown.rows[0], at)
+
+    times = tuple(Block(0.01, 1, n, n) for n in range(4))
+    assert peaks(Latency(1, times, 120 + 1280), "eval") == (1024, 1280, "1.25 KiB, x 1.25")
+    assert peaks(Latency(1, times, 120 + 208 + 4006, optimizer_state_bytes=208), "train")[:2] == (4006, 4006)
 
 
 def test_what_does_not_fit_is_explained():

@@ -145,7 +145,7 @@ def test_the_largest_batch_really_fits(limit):
 def test_trainable_parameters_alone_have_gradients():
     module = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 10))
     module[0].requires_grad_(False)
-    assert counts.gradient_sizes(Owned(walk(module))) == [400, 40]
+    assert memory.gradient_sizes(Owned(walk(module))) == [400, 40]
 
 
 @pytest.mark.cuda

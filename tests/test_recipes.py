@@ -11,8 +11,11 @@ import pytest
 from archprof import sources
 from archprof.cli import build_parser
 from archprof.measure.conditions import OPTIMIZERS
+from archprof.records import ArchitectureResult, Comparison, StaticProfile
+from archprof.timing import Block, Latency
 
 PAGE = (Path(__file__).parent.parent / "docs/latency.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"^    archprof (.+)$", PAGE, re.MULTILINE)
 
 
@@ -25,11 +28,11 @@ def test_a_command_of_the_page_is_well_formed(command):
 
 
 def test_the_page_shows_every_command_of_measuring():
-    assert {shlex.split(command)[0] for command in COMMANDS} == {"compare", "diff", "env"}
+    assert {shlex.split(command)[0] for command in COMMANDS} == {"compare", "diff", "env", "show"}
 
 
 def test_the_program_of_the_page_runs(capsys):
-    (program,) = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+    program = next(text for text in PROGRAMS if text.startswith("NETWORK"))
     settings, rest = program.split("\n", 1)
     assert settings.startswith("NETWORK, BATCH, SECONDS = ")
     exec('NETWORK, BATCH, SECONDS = "resnet_tiny", 2, 2.0\n' + rest, {})
@@ -37,3 +40,17 @@ def test_the_program_of_the_page_runs(capsys):
     # how many fit into two seconds is the machine's affair; each of them has its line
     assert [line.split()[0] for line in shown.splitlines()[: len(OPTIMIZERS)]] == list(OPTIMIZERS)
     assert "sgd 0.4 MiB of state" in shown
+
+
+def test_the_program_that_reads_a_limit_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = {1: 0.01, 2: 0.02, 4: 0.04}
+    rows = tuple(
+        ArchitectureResult(f"resnet{n}", "zoo", profile=StaticProfile(f"resnet{n}", "zoo", (3, 8, 8), 1, 0, 0, 0,
+                           n * 10**9, 0, 0, 0, 0, 0), latency=(Latency(1, tuple(Block(seconds, 1, r, r)
+                           for r in range(3))),))
+        for n, seconds in blocks.items()
+    )  # fmt: skip
+    (tmp_path / "results.json").write_text(Comparison({}, rows).to_json())
+    exec(next(text for text in PROGRAMS if "fits" in text), {})
+    assert "may use 2.00 G mult-adds here" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from archprof.errors import BadOption
 from archprof.render import figures
 from archprof.render.figures import separable as picture
 from archprof.render.markdown import markdown
-from archprof.render.separable import shares_table, tables
+from archprof.render.separable import tables
 from archprof.separable import measuring
 from archprof.separable.records import Machine, Timing
 from archprof.timing import Block, Latency
@@ -251,13 +251,6 @@ def test_a_network_as_it_is_shown():
     assert whole.notes[0] == "17 layers rewritten, 36 left alone"
     assert [cell.text for cell in left.rows[0]] == ["conv 1x1", "nothing to separate", "36", "layer1.0.conv1"]
     assert shares_of.title == "resnet50: where its mult-adds are"
-
-
-def test_several_networks_side_by_side():
-    found = [separable.shares(archprof.profile(name)) for name in ("mobilenetv1", "vgg16")]
-    table = shares_table(found)
-    assert table.text(table.rows[0], 1) == "94.86 %" and table.text(table.rows[1], 1) == "0.00 %"
-    assert [len(row) for row in table.rows] == [len(table.columns)] * 2
 
 
 # --- the picture --------------------------------------------------------------------------------------------

@@ -195,6 +195,15 @@ def test_what_is_not_there(write):
     assert "there is no file 'mynts.py'. Did you mean 'mynets.py'" in said(UnknownModel, "mynts.py:Net")
 
 
+def test_a_forward_that_exits(write):
+    write(mynets="import sys\n" + textwrap.dedent(NET) + textwrap.dedent("""
+    class Leaves(Net):
+        def forward(self, x):
+            sys.exit(4)
+    """))
+    assert said(ForwardFailed, "mynets:Leaves") == "mynets:Leaves: its own forward calls sys.exit(4)."
+
+
 def test_forward_that_wants_something_else_says_what(write):
     write(mynets=NET + """
     class Two(Net):
@@ -235,6 +244,13 @@ def test_inputs_of_other_types(write, capsys):
     assert three == 3 * one
 
 
+def test_one_network_is_shown_with_inputs(write, capsys):
+    write(mynets=TEXT.replace("if ids", "print('called')\n            if ids"))
+    assert main(["show", "mynets:Tagger", "--input", "ids=int64[12]<1000", "--by", "type", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) and "called" in err
+
+
 def test_inputs_are_measured_as_described(write):
     write(mynets=TEXT)
     from archprof import input_spec
@@ -261,21 +277,27 @@ def test_input_and_input_shape_exclude_each_other(capsys):
 # --- large ones ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
 def test_two_billion_parameters_are_counted_without_room_for_them(write, tmp_path):
-    pytest.importorskip("resource")
     write(huge="""
     from torch import nn
 
     def net():
         return nn.Sequential(*[nn.Linear(16384, 16384) for _ in range(8)])
     """)
-    script = ("import archprof, resource; p = archprof.profile('huge:net', input_shape=(16384,)); "
-              "print(p.parameters, p.macs, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path,
+    script = """
+    import archprof, re
+
+    counted = archprof.profile("huge:net", input_shape=(16384,))
+    peak, = re.findall(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
+    print(counted.parameters, counted.macs, peak)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, cwd=tmp_path,
                           env={**os.environ, "PYTHONPATH": str(Path(archprof.__file__).parents[1])})
-    parameters, macs, mebibytes = map(int, done.stdout.split())
+    assert done.returncode == 0, done.stderr
+    parameters, macs, kibibytes = map(int, done.stdout.split())
     assert (parameters, macs) == (8 * 16384 * 16385, 8 * 16384**2)
-    assert mebibytes < 1024  # the weights alone would be 8192
+    assert kibibytes < 2**20  # a GiB, torch included; the weights alone would be 8
 
 
 # --- other people's sources, wildcards ------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ def test_pickled_inputs_and_weights_are_not_unpickled(free, tmp_path):
 
 
 def test_other_pickles_and_code_in_an_archive_are_refused(free, tmp_path):
-    for place, what in (("opaque_obj_0", "pickled object"), ("custom_obj_0", "pickled object"),
+    for place, what in (("opaque_obj_0", "pickled object"), ("opaque_obj_config.json", "pickled object"),
+                        ("custom_obj_0", "pickled object"),
                         ("aotinductor/model/m.so", "compiled code")):
         target = tmp_path / "more.pt2"
         rewritten(free, target, lambda name, content: content)

@@ -82,7 +82,7 @@ class Here:
             yield Outcome(task, sweep.count_one(task, self.conditions), None, 0.1)
 
 
-NAMES = ["resnet18", "squeezenet1_1", "no_such_net", "mobilenetv1"]
+NAMES = ["resnet_tiny", "squeezenet1_1", "no_such_net", "plain_tiny"]
 
 
 def lines(path):
@@ -98,7 +98,7 @@ def test_a_line_a_network_in_the_comparisons_form(tmp_path):
     header, *entries = lines(path)
     assert header["schema_version"] == 1 and header["environment"]["device"] == "cpu"
     assert [entry["name"] for entry in entries] == NAMES
-    whole = json.loads(archprof.compare(["resnet18"], latency=False).to_json())["architectures"][0]
+    whole = json.loads(archprof.compare(["resnet_tiny"], latency=False).to_json())["architectures"][0]
     theirs = entries[0]
     assert set(whole) - set(theirs) == {"layers", "modules"}
     for key in ("macs", "parameters", "activations", "peak_activation_bytes", "by_type", "accuracy", "year"):
@@ -110,7 +110,7 @@ def test_a_comparison_is_read_from_it(tmp_path):
     sweep.sweep(NAMES, str(path), executor=Here())
     read = Comparison.from_json(path.read_text())
     assert [row.name for row in read.architectures] == NAMES
-    assert read.architectures[0].profile.macs == archprof.profile("resnet18").macs
+    assert read.architectures[0].profile.macs == archprof.profile("resnet_tiny").macs
     assert read.architectures[2].profile is None and "unknown model" in read.architectures[2].error
 
 
@@ -137,13 +137,25 @@ def test_it_goes_on_where_it_stopped(tmp_path):
 def test_other_conditions_do_not_mix(tmp_path):
     path = tmp_path / "sweep.jsonl"
     small = sweep.Conditions((3, 64, 64))
-    sweep.sweep(NAMES[:1], str(path), small, executor=Here(small))
+    sweep.sweep(NAMES[1:2], str(path), small, executor=Here(small))
     assert lines(path)[1]["input_shape"] == [3, 64, 64]
     with pytest.raises(BadFile, match=r"with input shape 3,64,64; this is .* with each network's own input"):
         sweep.sweep(NAMES, str(path), executor=Here())
     inputs = sweep.Conditions(inputs=(InputSpec("x", "float32", (3, 64, 64)),))
     with pytest.raises(BadFile, match=r"with inputs x=float32\[3,64,64\]"):
         sweep.sweep(NAMES, str(path), inputs, executor=Here(inputs))
+
+
+def test_other_machines_do_not_mix(tmp_path):
+    """Counts are the same everywhere, latencies are not."""
+    path = tmp_path / "sweep.jsonl"
+    sweep.sweep(NAMES[:1], str(path), executor=Here())
+    text = path.read_text()
+    threads = json.loads(text.splitlines()[0])["environment"]["threads"]
+    path.write_text(text.replace(f'"threads": {threads}', '"threads": 77', 1))
+    assert sweep.sweep(NAMES[:1], str(path), executor=Here()).earlier == 1
+    with pytest.raises(BadFile, match=f"made elsewhere or otherwise: threads: 77 against {threads}"):
+        sweep.sweep(NAMES[:1], str(path), sweep.Conditions(measuring={"batch_sizes": (1,)}), executor=Here())
 
 
 @pytest.mark.parametrize("content", ["hello\n", "{}\n", '{"schema_version": 1, "architectures": []}\n', "[1]\n"])
@@ -166,17 +178,20 @@ def test_latency_is_added_one_network_at_a_time(tmp_path, monkeypatch):
 
         def run(self, tasks):
             for task in tasks:
-                yield Outcome(task, self.work(task)) if task != "mobilenetv1" else Outcome(task, error="gone")
+                yield Outcome(task, self.work(task)) if task != "plain_tiny" else Outcome(task, error="gone")
 
     monkeypatch.setattr(sweep, "Processes", Alone)
     path = tmp_path / "sweep.jsonl"
-    conditions = sweep.Conditions((3, 32, 32), measuring={"batch_sizes": (2,), "time_budget": 0.05})
+    conditions = sweep.Conditions((3, 64, 64), measuring={"batch_sizes": (2,), "time_budget": 0.05})
     sweep.sweep(NAMES, str(path), conditions, jobs=8, executor=Here(conditions))
     assert asked == [1]
     read = {row.name: row for row in Comparison.from_json(path.read_text()).architectures}
-    assert read["resnet18"].latency_at(2).p50_s > 0
+    assert read["resnet_tiny"].latency_at(2).p50_s > 0
+    more = sweep.Conditions((3, 64, 64), measuring={"batch_sizes": (1, 2), "time_budget": 0.05})
+    sweep.sweep(NAMES[:1], str(path), more, executor=Here(conditions))
+    assert [cell["batch_size"] for cell in lines(path)[-1]["latency"]] == [1, 2]
     assert read["no_such_net"].latency == ()
-    assert read["mobilenetv1"].error == "mobilenetv1: gone" and read["mobilenetv1"].profile.macs > 0
+    assert read["plain_tiny"].error == "plain_tiny: gone" and read["plain_tiny"].profile.macs > 0
 
 
 # --- the command -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -24,12 +25,13 @@ from archprof.timing import Block, Latency
 
 
 def profile(name, parameters, macs, **more):
-    return StaticProfile(
+    usual = StaticProfile(
         name=name, source="zoo", input_shape=(3, 32, 32), batch_size=1, parameters=parameters,
         trainable_parameters=parameters, buffers=0, macs=macs, activations=macs // 100, parameter_bytes=4 * parameters,
         buffer_bytes=0, peak_activation_bytes=3 * 2**20, training_activation_bytes=5 * 2**20,
         by_type=(TypeCost("conv 3x3", parameters, macs, 1),),
-        layers=(LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 8, 32, 32), macs),), **more)
+        layers=(LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 8, 32, 32), macs),))
+    return replace(usual, **more)
 
 
 def times(seconds, **more):
@@ -73,7 +75,45 @@ Static cost, batch 1, input 3x32x32
 
 * odd: no formula for mylib.fused_act (3 calls); their mult-adds are left out.
 gone: gone cannot be built: no.
-[1] top-1: Doe 2020, table 1, single crop, https://example.org/big""".strip()
+[1] top-1 on imagenet-1k: Doe 2020, table 1, single crop, https://example.org/big""".strip()
+
+
+WORKED = {  # one 3x3 convolution from 3 to 16 channels at 32x32: 442,368 mult-adds, 76,800 if separable
+    "by_type": (TypeCost("conv 3x3", 432, 442_368, 1, 432), TypeCost("fully connected", 568, 57_632, 1, 568)),
+    "layers": (LayerCost("conv", "aten.convolution", "conv 3x3", (1, 3, 32, 32), (1, 16, 32, 32), 442_368, weights=432,
+                         kernel=(3, 3)),)}
+
+
+def test_shares_by_kind_of_layer_and_what_separable_convolutions_would_leave():
+    """57,632 + 76,800 of 500,000 mult-adds and 568 + 75 of 1,000 parameters are left."""
+    rows = (ArchitectureResult("worked", "zoo", profile=profile("worked", 1000, 500_000, **WORKED)),
+            ArchitectureResult("swept", "zoo", profile=profile("swept", 1000, 500_000, **WORKED | {"layers": ()})),
+            ArchitectureResult("gone", "zoo", error="gone cannot be built: no."))
+    assert shown([table.shares(Comparison({}, rows))], 120) == """
+Where the mult-adds are
+
+ Architecture      1x1   Depthwise   Dense KxK   Fully connected   Mult-Adds if separable   Params if separable
+ ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+ worked         0.00 %      0.00 %     88.47 %           11.53 %           134 k (26.9 %)          643 (64.3 %)
+ swept          0.00 %      0.00 %     88.47 %           11.53 %                        —                     —
+
+If separable: every dense KxK convolution as depthwise + pointwise, by the formula; in brackets the rest.
+""".strip()
+
+
+def test_no_table_of_shares_where_nothing_was_counted():
+    gone = ArchitectureResult("gone", "zoo", error="gone cannot be built: no.")
+    assert [found.title for found in table.tables(Comparison({}, (gone,)))] == ["Static cost, nothing was counted"]
+
+
+def test_accuracy_is_that_of_the_dataset_that_most_networks_have(comparison):
+    cifar = Accuracy("odd", "cifar10", "top1", 91.25, "Doe 2021", "https://example.org/odd")
+    first, second, third = comparison.architectures
+    mostly = replace(comparison, architectures=(replace(first, accuracy=(*first.accuracy, cifar)),
+                                                replace(second, accuracy=(cifar,)), third))
+    assert mostly.dataset == "cifar10" and comparison.dataset == "imagenet-1k"
+    assert "[1] top-1 on cifar10: Doe 2021, https://example.org/odd" in shown([table.static(mostly)])
+    assert "91.2 [1]" in shown([table.static(mostly)]) and "71.5" not in shown([table.static(mostly)])
 
 
 def test_the_latency_table_says_what_cannot_be_relied_on(comparison):
@@ -82,6 +122,17 @@ def test_the_latency_table_says_what_cannot_be_relied_on(comparison):
     assert "~ odd, batch 1: other work held 1.2 CPUs" in text
     row = next(line for line in text.splitlines() if " odd " in line)
     assert "100~" in row
+
+
+def test_a_training_step_is_told_as_one(comparison):
+    first, *_ = comparison.architectures
+    trained = replace(first, latency=(Latency(1, times(0.2), optimizer_state_bytes=2**20),))
+    made = replace(comparison, architectures=(trained,), reference=None,
+                   environment={"mode": "train", "optimizer": "adam"})
+    found = table.latency(made)
+    assert found.title.startswith("Latency of one training step (adam)")
+    state = [column.heading for column in found.columns].index("Optimizer state")
+    assert found.text(found.rows[0], state) == "1.00 MiB"
 
 
 def test_markdown_keeps_columns_and_escapes(comparison):
@@ -94,7 +145,7 @@ def test_markdown_keeps_columns_and_escapes(comparison):
 
 def test_html_escapes(comparison):
     text = html(table.tables(comparison))
-    assert text.count("<table>") == 3
+    assert text.count("<table>") == len(table.tables(comparison))
     assert "gone cannot be built" in text
 
 

@@ -86,6 +86,8 @@ def test_ratios_are_taken_batch_by_batch_where_both_were_measured():
         (1.991, (1.97, 2.06), "1.99 (1.97 to 2.06)"),
         (12.2, (11.3, 13.1), "12 (11 to 13)"),
         (0.6912, (0.6901, 0.6923), "0.691 (0.690 to 0.692)"),
+        (2.4, (1.0, 5.2), "2.4 (1.0 to 5.2)"),
+        (0.53, (0.1, 1.2), "0.53 (0.10 to 1.20)"),
     ],
 )
 def test_a_ratio_reads_as_a_sentence(ratio, interval, shown):

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import BadFile
-from . import options
-
-if TYPE_CHECKING:
-    from ..records import Comparison
+from . import options, saved
 
 
 def add(commands: Any) -> None:
@@ -36,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """One line for each network and batch size, then how many of each verdict."""
     from .. import differences
 
-    found = differences.differences(read(args.before), read(args.after), args.factor)
+    found = differences.differences(saved.read(args.before), saved.read(args.after), args.factor)
     for difference in found:
         print(difference.sentence)
     verdicts = Counter(difference.verdict for difference in found)
@@ -47,18 +42,3 @@ def run(args: argparse.Namespace) -> int:
         )
     )
     return 1 if args.fail_on_slower and verdicts[differences.SLOWER] else 0
-
-
-def read(path: str) -> Comparison:
-    """The saved comparison at `path`. Raises BadFile, naming the path."""
-    from ..records import Comparison
-
-    try:
-        return Comparison.from_json(Path(path).read_text(encoding="utf-8"))
-    except BadFile as reason:
-        raise BadFile(f"{path}: {reason.message}", reason.remedy) from None
-    except (OSError, UnicodeDecodeError) as reason:
-        said = reason.strerror if isinstance(reason, OSError) else "not a text file"
-        raise BadFile(
-            f"cannot read '{path}': {said}.", "A file written by 'archprof compare --json' is wanted."
-        ) from None

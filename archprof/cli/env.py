@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ..measure import device, quiet
 
-    facts = device.environment(conditions)
+    facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
     cause, evidence = quiet.watch(device.witness(conditions), args.seconds)
     print(as_json(facts, free, cause, evidence) if args.json else page(facts, free, cause, evidence))

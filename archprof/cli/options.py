@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import input_spec, units
 from ..errors import ArchprofError, BadOption
+from ..timing import TIME_BUDGET_S
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -126,6 +127,11 @@ def add_inputs(parser: Any) -> None:
     """What every network is given."""
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W",
                         help="for every network (default: each its own)")
+    add_input(parser)
+
+
+def add_input(parser: Any) -> None:
+    """--input, beside --input-shape."""
     parser.add_argument("--input", action="append", default=[], type=typed(input_spec.parse), metavar="INPUT",
                         help="an argument of forward, such as 'ids=int64[128]<30522'; once for each")
 
@@ -143,8 +149,8 @@ def add_measuring(parser: Any) -> None:
     group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
     group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
     group.add_argument("--optimizer", default="sgd", metavar="NAME", help="for --mode train (default: sgd)")
-    group.add_argument("--time-budget", type=typed(positive), default=20.0, metavar="SECONDS",
-                       help="for all measuring together (default: 20)")
+    group.add_argument("--time-budget", type=typed(positive), default=TIME_BUDGET_S, metavar="SECONDS",
+                       help=f"for all measuring together (default: {TIME_BUDGET_S:g})")
     group.add_argument("--precision", type=typed(positive), default=0.02, metavar="FRACTION",
                        help="stop when every 95 %% interval is within this (default: 0.02)")
 

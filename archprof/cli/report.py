@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
         "-o", "--output", required=True, metavar="FOLDER", help="new, empty, or an earlier report's"
     )
     parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument(
         "--force", action="store_true", help="write into a folder that holds other things too"
     )

@@ -20,7 +20,7 @@ def add_subjects(parser: Any) -> None:
         "models", nargs="*", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128"
     )
     parser.add_argument(
-        "--from", dest="saved", metavar="FILE", help="a saved comparison (JSON) instead of models"
+        "--from", dest="saved", metavar="FILE", help="a saved comparison (JSON) or sweep (JSON lines) instead of models"
     )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
@@ -43,14 +43,16 @@ def comparison(args: argparse.Namespace, measure: bool) -> Comparison:
 
     for model in args.models:
         spec.parse(model)
+    models = options.expanded(args.models, yes=True)
     from .. import comparison, published
     from .progress import progress
 
     with progress() as tell:
         found = comparison.compare(
-            args.models,
+            models,
             latency=measure,
             dataset=args.dataset,
+            reference=getattr(args, "reference", None),
             progress=tell,
             accuracies=published.read(args.accuracy) if args.accuracy else (),
             **options.measuring(args),

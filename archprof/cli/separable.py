@@ -112,9 +112,12 @@ def _network(args: argparse.Namespace) -> NetworkComparison:
 
 def _conditions(args: argparse.Namespace) -> Conditions | None:
     """Under which conditions to measure; None where nothing is to be measured."""
+    if not args.measure:
+        return None
     from ..measure.conditions import Conditions
+    from ..measure.device import check_available
 
-    return Conditions(device=args.device, dtype=args.dtype, threads=args.threads) if args.measure else None
+    return check_available(Conditions(device=args.device, dtype=args.dtype, threads=args.threads))
 
 
 @contextmanager

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import options
+
+if TYPE_CHECKING:
+    from ..counts import Subject
+    from ..records import StaticProfile
 
 
 def add(commands: Any) -> None:
@@ -19,6 +23,7 @@ def add(commands: Any) -> None:
         "archprof show mobilenetv1 --by type --markdown split.md",
     )
     options.add_one_model(parser)
+    options.add_input(parser)
     parser.add_argument("--by", default="layer", metavar="CUT", help="layer (default), type, op or module")
     parser.add_argument(
         "--depth",
@@ -27,6 +32,14 @@ def add(commands: Any) -> None:
         help="fold what lies deeper in the module tree (default: as deep as stays readable)",
     )
     parser.add_argument("--sort", metavar="COLUMN", help="by this column, largest first, such as macs")
+    group = parser.add_argument_group("time (eager forward passes on the CPU)")
+    group.add_argument("--measure", action="store_true", help="add time, its share and what is achieved")
+    group.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="default: torch's own choice")
+    group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
+    group.add_argument("--time-budget", type=options.typed(options.positive), default=10.0, metavar="SECONDS",
+                       help="for the undisturbed pass (default: 10)")
+    group.add_argument("--precision", type=options.typed(options.positive), default=0.02, metavar="FRACTION",
+                       help="stop when its 95 %% interval is within this (default: 0.02)")
     options.add_exports(parser)
 
 
@@ -36,23 +49,27 @@ def run(args: argparse.Namespace) -> int:
     from ..render import files
 
     spec.parse(args.model)
-    layer_table.check_cut(args.by, args.sort)
+    layer_table.check_cut(args.by, args.sort, args.measure)
+    inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
 
     from .. import counts, receptive
 
-    subject = counts.subject_of(args.model, args.input_shape)
+    subject = counts.subject_of(args.model, args.input_shape, inputs)
     profile, found = counts.recorded(subject, args.batch_size)
     if args.by == "layer":
         profile = receptive.with_fields(profile, found)
+    measured: dict[str, Any] = {}
+    if args.measure:
+        profile, measured = _timed(subject, profile, args)
     how = (args.by, args.depth, args.sort)
     if files.STDOUT not in exports:
         from ..render import terminal
 
         terminal.show([layer_table.layer_table(profile, *how)])
     if args.json:
-        files.write(args.json, json.dumps(layer_table.as_json(profile, *how), indent=2))
+        files.write(args.json, json.dumps(layer_table.as_json(profile, *how) | measured, indent=2))
     if args.csv:
         from ..render.csv import csv_of
 
@@ -62,3 +79,20 @@ def run(args: argparse.Namespace) -> int:
 
         files.write(args.markdown, markdown([layer_table.layer_table(profile, *how, indent=False)]))
     return 0
+
+
+def _timed(
+    subject: Subject, profile: StaticProfile, args: argparse.Namespace
+) -> tuple[StaticProfile, dict[str, Any]]:
+    """The profile with the time of each call, and what the JSON says of the measurement."""
+    from .. import layer_times, layer_timing
+    from ..measure import device
+    from ..measure.conditions import Conditions
+    from .progress import progress
+
+    conditions = Conditions(threads=args.threads, channels_last=args.channels_last)
+    with progress() as tell:
+        times = layer_timing.timed(
+            subject, profile, conditions, time_budget=args.time_budget, precision=args.precision, progress=tell
+        )
+    return layer_times.with_times(profile, times), {"time": times.to_json(device.environment(conditions))}

@@ -1,7 +1,7 @@
 """Under which conditions a network is measured: one frozen value, checked when it is made.
 
-Names are checked without torch; torch is imported only to ask whether a device other than the CPU, or a
-dtype other than float32, can really be had.
+Words are checked here, without torch; whether the device, the dtype or a compiler can really be had is for
+`device.check_available` to say.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class Conditions:
     """Everything the caller chooses that shapes a time.
 
     `threads` None keeps torch's own number; `compile` None is eager, otherwise torch.compile's mode.
-    `optimizer` matters in mode 'train' only. Raises BadOption for a value that is unknown or cannot be had.
+    `optimizer` matters in mode 'train' only. Raises BadOption for a word that is unknown, and for two that
+    do not go together.
     """
 
     device: str = "cpu"
@@ -56,10 +57,6 @@ class Conditions:
                 "a CUDA graph holds the forward pass only, not a training step.",
                 "Leave out '--cuda-graph' or '--mode train'.",
             )
-        if self.kind != "cpu" or self.dtype != "float32" or self.compile is not None:
-            from .device import check_available
-
-            check_available(self)
 
     @property
     def kind(self) -> str:

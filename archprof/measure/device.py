@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,9 @@ LIBRARY_VARIABLES = (
 )
 
 
-def check_available(conditions: Conditions) -> None:
-    """Raise BadOption where the device, the dtype on it, or a compiler for it cannot be had."""
+def check_available(conditions: Conditions) -> Conditions:
+    """The conditions as they are; raises BadOption where the device, the dtype on it, or a compiler for it
+    cannot be had. For whoever makes conditions, before anything is built."""
     device = torch.device(conditions.device)
     if device.type == "cuda":
         if not torch.cuda.is_available():
@@ -80,6 +81,7 @@ def check_available(conditions: Conditions) -> None:
         raise BadOption(
             f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure without it."
         )
+    return conditions
 
 
 def _cannot_compute(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -169,9 +171,7 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         "optimizer": conditions.optimizer if conditions.mode == "train" else None,
         "huge_pages": _huge_pages(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "variables": {
-            name: value for name, value in sorted(os.environ.items()) if name.startswith(LIBRARY_VARIABLES)
-        },
+        "variables": library_variables(os.environ),
         "protocol": PROTOCOL,
     }
     if conditions.kind == "cuda":
@@ -185,6 +185,21 @@ def environment(conditions: Conditions) -> dict[str, Any]:
             found |= gpu.facts(nvml, gpu.uuid_of(conditions.device))
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**found, "fingerprint": fingerprint(found)}
+
+
+def library_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those that change how the libraries compute. Where things lie on a machine is nobody's business.
+
+    Of a preloaded library only the file's name is kept, for another allocator changes times; any other value
+    that is a path is left out.
+    """
+    kept = {}
+    for name, value in sorted(variables.items()):
+        if name == "LD_PRELOAD":
+            value = " ".join(re.split(r"[/\\]", path)[-1] for path in re.split(r"[\s:;]+", value))
+        if name.startswith(LIBRARY_VARIABLES) and not re.search(r"[/\\]", value):
+            kept[name] = value
+    return kept
 
 
 def _device_name(conditions: Conditions) -> str:

@@ -17,17 +17,21 @@ from math import ceil, sqrt
 
 from .. import stats
 from ..errors import BadOption
-from ..timing import FEWEST_BLOCKS, Block, Latency, ratio_of
+from ..timing import FEWEST_BLOCKS, TIME_BUDGET_S, Block, Latency, ratio_of
 from . import quiet
 from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
 from .verdicts import half_width, judged
 
-__all__ = ["Cell", "Interrupted", "Key", "Progress", "forward_step", "measure"]
+__all__ = ["Cell", "Interrupted", "Key", "Progress", "check_sampling", "forward_step", "measure"]
 
 #: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
 #: 10 GB/s: 3 ms) and what a clock takes to step.
 BLOCK_S = 0.05
+
+#: A block that is disturbed ends after so long: where threads wait for one another, a neighbour on one of the
+#: CPUs can make a pass a hundred times as long, and a block of many passes would use up the time budget.
+MOST_BLOCK_S = 4 * BLOCK_S
 
 #: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
 #: the caches. A pass as long as a block does that within itself.
@@ -122,7 +126,7 @@ def measure(
     *,
     clock: Callable[[], float] = time.perf_counter,
     sync: Callable[[], None] = lambda: None,
-    time_budget: float = 20.0,
+    time_budget: float = TIME_BUDGET_S,
     precision: float = 0.02,
     reference: str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -136,14 +140,19 @@ def measure(
     a GPU passes queue up within one. Without a `witness` no block is called disturbed. Raises BadOption for a
     precision or a budget that is not positive, Interrupted on Ctrl-C.
     """
-    if not time_budget > 0:
-        raise BadOption(f"time budget is {time_budget:g} s;", "wanted: more than 0 seconds.")
-    if not 0 < precision < 1:
-        raise BadOption(f"precision is {precision:g};", "wanted: a fraction between 0 and 1, such as 0.02.")
+    check_sampling(time_budget, precision)
     sampling = _Sampling(
         clock, sync, time_budget, precision, reference, progress, witness, shuffle or random.Random(0)
     )
     return sampling.run(list(cells))
+
+
+def check_sampling(time_budget: float, precision: float) -> None:
+    """Raise BadOption for a time budget (seconds) or a precision (a fraction) that makes no sense."""
+    if not time_budget > 0:
+        raise BadOption(f"time budget is {time_budget:g} s;", "wanted: more than 0 seconds.")
+    if not 0 < precision < 1:
+        raise BadOption(f"precision is {precision:g};", "wanted: a fraction between 0 and 1, such as 0.02.")
 
 
 @dataclass
@@ -163,6 +172,7 @@ class _Sampling:
     order: int = 0
     alive: list[_Running] = field(default_factory=list)
     results: dict[Key, Latency] = field(default_factory=dict)
+    lacked: dict[Key, str] = field(default_factory=dict)  # what was said where memory lacked beside others
 
     def run(self, cells: Sequence[Cell]) -> dict[Key, Latency]:
         self.start = self.clock()
@@ -217,7 +227,9 @@ class _Sampling:
                 continue
             except Exception as failure:
                 waits = out_of_memory(failure) and bool(self.alive)
-                if not waits:
+                if waits:
+                    self.lacked[cell.key] = described(failure)
+                else:
                     self.results[cell.key] = Latency(cell.batch_size, error=described(failure))
             if waits:
                 later.append(cell)
@@ -229,6 +241,8 @@ class _Sampling:
         for (name, batch_size), seen in self.results.items():
             if name == cell.name and batch_size < cell.batch_size and (seen.error or "").startswith(MEMORY):
                 return f"not tried: out of memory already at batch {batch_size}"
+        if self.left <= 0 and cell.key in self.lacked:
+            return f"{self.lacked[cell.key]} (beside other networks; no time was left to try it alone)"
         expected = self.expected(cell)
         if self.left <= 0 or 2 * expected > self.left:  # one pass to warm up, one to time
             about = f" (about {expected:.2g} s a pass)" if expected else ""
@@ -258,7 +272,7 @@ class _Sampling:
         cold = best > 2 * self.expected(cell)
         steady, until = 0, self.clock() + self.time_budget * MOST_WARM_UP
         while steady < STEADY_PASSES and (cold or self.clock() + best <= until):
-            seconds = self.timed(step, 1)
+            seconds, _ = self.timed(step, 1)
             if cold:
                 self.start, cold = self.start + max(best - seconds, 0.0), False
             steady = 0 if seconds < best * (1 - FALLING) else steady + 1
@@ -269,16 +283,28 @@ class _Sampling:
         """The unfinished cells of the batch size whose turn it is; empty when all is done or nothing fits.
 
         After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
-        sum of the variances least for a given time (Cochran 1977, section 5.5).
+        sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
+        too little time is left is run without its costliest cells: the others get the blocks that they need.
         """
         turns = []
         for batch_size in sorted({running.cell.batch_size for running in self.alive}):
             unfinished = self.unfinished(self.at(batch_size))
-            cost = sum(running.block_s for running in unfinished)
-            if unfinished and cost <= self.left:
-                rounds = max(len(running.blocks) for running in unfinished)
-                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(cost), rounds, batch_size, unfinished))
+            few = [running for running in unfinished if len(running.blocks) < FEWEST_BLOCKS]
+            chosen = unfinished if _cost(unfinished) <= self.left else self.affordable(few)
+            if chosen:
+                rounds = min(len(running.blocks) for running in chosen)
+                turns.append(
+                    (max(rounds - FEWEST_BLOCKS, 0) * sqrt(_cost(chosen)), rounds, batch_size, chosen)
+                )
         return min(turns, key=lambda turn: turn[:3])[3] if turns else []
+
+    def affordable(self, row: Sequence[_Running]) -> list[_Running]:
+        """The cheapest cells whose blocks fit into the time that is left, together."""
+        chosen: list[_Running] = []
+        for running in sorted(row, key=lambda running: running.block_s):
+            if _cost([*chosen, running]) <= self.left:
+                chosen.append(running)
+        return chosen
 
     def one_round(self, running: Sequence[_Running]) -> None:
         """One block of each cell, in a fresh order."""
@@ -304,11 +330,9 @@ class _Sampling:
         collecting = gc.isenabled()
         gc.disable()
         try:
-            for _ in range(running.lead_in):
-                running.step()
-            self.sync()
+            self.timed(running.step, running.lead_in)
             before = self.witness.look() if self.witness else None
-            seconds = self.timed(running.step, running.passes)
+            seconds, passes = self.timed(running.step, running.passes)
             after = self.witness.look() if self.witness else None
         finally:
             if collecting:
@@ -317,16 +341,18 @@ class _Sampling:
         disturbed, found = None, None
         if self.witness and before and after:
             disturbed, found = self.witness.verdict(before, after)
-        return Block(seconds, running.passes, self.round, self.order, disturbed, found)
+        return Block(seconds, passes, self.round, self.order, disturbed, found)
 
-    def timed(self, step: Step, passes: int) -> float:
-        """Seconds of one pass, from `passes` in a row."""
+    def timed(self, step: Step, passes: int) -> tuple[float, int]:
+        """Seconds of one pass, from so many in a row, and how many it came to: it ends with MOST_BLOCK_S."""
         self.sync()
         start = self.clock()
-        for _ in range(passes):
+        done = 0
+        while done < passes and (not done or self.clock() - start < MOST_BLOCK_S):
             step()
+            done += 1
         self.sync()
-        return (self.clock() - start) / passes
+        return (self.clock() - start) / max(done, 1), done
 
     def at(self, batch_size: int) -> list[_Running]:
         return [running for running in self.alive if running.cell.batch_size == batch_size]
@@ -368,6 +394,11 @@ class _Sampling:
     def tell(self, doing: str) -> None:
         if self.progress:
             self.progress(Progress(doing, self.clock() - self.start, self.time_budget))
+
+
+def _cost(row: Iterable[_Running]) -> float:
+    """Seconds that a block of each is expected to take."""
+    return sum(running.block_s for running in row)
 
 
 def gone() -> object:

@@ -7,10 +7,10 @@ and scaled to the time of an undisturbed pass; how much longer the profiled pass
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -18,14 +18,19 @@ import torch
 from torch import nn
 
 from ..errors import BadOption
+from ..layer_times import LayerTimes
 from ..records import LayerCost
+from ..timing import Latency
 from .conditions import Conditions
 
 #: Marks the span of a module's forward among the profiler's events; the dotted path follows.
 MODULE = "archprof module:"
 
-#: Profiled passes; each call's time is the median of these.
-PASSES = 5
+#: Profiled passes, fewer where they take longer than PROFILING_S (seconds), but KEPT at least. The fastest
+#: KEPT of them count, for a neighbour makes passes slower, never faster; a call's time is their median.
+PASSES = 9
+KEPT = 3
+PROFILING_S = 5.0
 
 
 class Event(NamedTuple):
@@ -36,77 +41,53 @@ class Event(NamedTuple):
     seconds: float
 
 
-@dataclass(frozen=True)
-class Where:
-    """Seconds of one pass by counted call, in the order of `layers`; what no call explains is `elsewhere_s`.
-
-    Everything adds up to the undisturbed total. `overhead` is how much longer the profiled pass took, as a
-    fraction of it.
-    """
-
-    layers: tuple[LayerCost, ...]
-    seconds: tuple[float, ...]
-    elsewhere_s: float
-    overhead: float
-
-    @property
-    def total_s(self) -> float:
-        """Seconds of an undisturbed pass."""
-        return sum(self.seconds) + self.elsewhere_s
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """Each call's fraction of the pass."""
-        return tuple(seconds / self.total_s for seconds in self.seconds)
-
-    def gflops(self, place: int, batch_size: int) -> float | None:
-        """10^9 FLOP/s that a call achieves: two for each mult-add; None where it has none or took no time.
-
-        The layers' shapes and mult-adds include their own batch; `batch_size` is that of the timed pass.
-        """
-        layer = self.layers[place]
-        counted = layer.output_shape[0] if layer.output_shape else 1
-        if not layer.macs or not self.seconds[place]:
-            return None
-        return 2e-9 * layer.macs * batch_size / counted / self.seconds[place]
-
-    def by_type(self) -> dict[str, float]:
-        """Share of the pass by layer type, the largest first."""
-        found: dict[str, float] = defaultdict(float)
-        for layer, share in zip(self.layers, self.shares, strict=True):
-            found[layer.type] += share
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
-
-
 def where_time_goes(
     module: nn.Module,
     inputs: tuple[Any, ...],
     layers: Sequence[LayerCost],
-    total_s: float,
+    latency: Latency,
     conditions: Conditions,
     kwargs: Mapping[str, Any] | None = None,
-) -> Where:
-    """Profile a warm network on the CPU. `layers` are its counted calls, `total_s` an undisturbed pass.
+    clock: Callable[[], float] = time.perf_counter,
+) -> LayerTimes:
+    """Profile a warm network on the CPU. `layers` are its counted calls, `latency` that of undisturbed passes.
 
     Raises BadOption where calls cannot be told apart: on a GPU, compiled, captured, or in training.
     """
+    check_divisible(conditions)
+    passes: list[list[Event]] = []
+    end = clock() + PROFILING_S
+    while len(passes) < KEPT or (len(passes) < PASSES and clock() < end):
+        passes.append(_profiled(module, inputs, kwargs or {}))
+    return combined(passes, layers, latency)
+
+
+def check_divisible(conditions: Conditions) -> None:
+    """Raise BadOption where a pass's calls cannot be told apart: on a GPU, compiled, or in training."""
     if conditions.kind != "cpu" or conditions.compile or conditions.mode == "train":
         raise BadOption(
             "time per layer is measured for eager forward passes on the CPU.",
             "Leave out '--device', '--compile' and '--mode train'.",
         )
-    passes = [_profiled(module, inputs, kwargs or {}) for _ in range(PASSES)]
-    return combined(passes, layers, total_s)
 
 
-def combined(passes: Sequence[Sequence[Event]], layers: Sequence[LayerCost], total_s: float) -> Where:
-    """The median of several profiled passes, scaled to the undisturbed total."""
-    spans = [max(event.seconds for event in events if event.name == MODULE) for events in passes]
-    each = [attributed(events, layers) for events in passes]
+def combined(
+    passes: Sequence[Sequence[Event]], layers: Sequence[LayerCost], latency: Latency
+) -> LayerTimes:
+    """The median of the fastest profiled passes, scaled to the undisturbed total."""
+    total_s = latency.p50_s
+    fastest = sorted(passes, key=_span)[:KEPT]
+    spans = [_span(events) for events in fastest]
+    each = [attributed(events, layers) for events in fastest]
     middle = [median(column) for column in zip(*each, strict=True)]
     scale = total_s / max(median(spans), sum(middle))
     seconds = tuple(value * scale for value in middle)
-    return Where(tuple(layers), seconds, total_s - sum(seconds), median(spans) / total_s - 1)
+    return LayerTimes(seconds, total_s - sum(seconds), median(spans) / total_s - 1, latency)
+
+
+def _span(events: Sequence[Event]) -> float:
+    """Seconds of a profiled pass."""
+    return max(event.seconds for event in events if event.name == MODULE)
 
 
 def attributed(events: Sequence[Event], layers: Sequence[LayerCost]) -> list[float]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from .. import units
 from ..errors import BadOption, BadOutput
 from ..records import Comparison
-from ..table import Cell, Column, Table, latency, static
-from . import figures, files
+from ..table import Table, counted_shares, latency, operations, static
+from . import figures, files, report_tables
+from .claims import answers
 from .csv import csv_text
-from .findings import answers, summary
+from .findings import summary
 from .latex import latex
 from .markdown import markdown
 
@@ -27,7 +28,9 @@ KINDS = (
     "accuracy",
     "density",
     "breakdown",
+    "separable",
     "latency",
+    "relative",
     "ops-latency",
     "throughput",
     "memory",
@@ -79,7 +82,7 @@ def write(
     texts = {"comparison.json": comparison.to_json() + "\n", "comparison.csv": csv_text(comparison)}
     if with_latex:
         texts["table.tex"] = latex(static(comparison))
-    texts["README.md"] = readme(comparison, folder.resolve().name, drawn, missing, with_latex)
+    texts["README.md"] = readme(comparison, _name(folder.resolve()), drawn, missing, with_latex)
     for name, text in texts.items():
         files.write(str(folder / name), text)
     if not with_latex:
@@ -89,13 +92,22 @@ def write(
     ]
 
 
+def _name(folder: Path) -> str:
+    """'mobilenet'; below a folder called reports all of the way from there: 'residual/training'."""
+    above = [parent.name for parent in folder.parents]
+    if "reports" not in above:
+        return folder.name
+    return folder.relative_to(folder.parents[above.index("reports")]).as_posix()
+
+
 def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, str]]:
     """Draw what can be drawn; returns the kinds, and for the others why not."""
     drawn, missing = [], {}
+    options = figures.FigureOptions(dataset=comparison.dataset)
     for kind in KINDS:
         paths = [folder / f"{kind}.{format}" for format in _FORMATS]
         try:
-            figure = figures.draw(kind, comparison)
+            figure = figures.draw(kind, comparison, options)
         except BadOption as reason:
             missing[kind] = str(reason)
             for path in paths:
@@ -111,29 +123,27 @@ def readme(
     comparison: Comparison, name: str, drawn: Sequence[str], missing: dict[str, str], with_latex: bool
 ) -> str:
     """The report's Markdown."""
-    parts = [
-        f"# {name}",
-        _opening(comparison),
-        "## Summary",
-        _bullets(summary(comparison)),
-    ]
+    pictures = _Pictures(drawn)
+    parts = [f"# {name}", _opening(comparison), "## Summary", _bullets(summary(comparison)), *pictures.of("ball")]
     found = answers(comparison)
     if found:
-        parts += [
-            "## Claims, checked",
-            "\n\n".join(f"**{plain(a.claim)}.** {plain(a.answer)}" for a in found),
-        ]
-    parts += [markdown(_tables(comparison)).rstrip("\n")]
-    parts += ["## Figures"]
-    for kind in drawn:
-        told = figures.KINDS[kind]
-        parts += [
-            f"### {_title(told.summary)}",
-            f"![{_title(told.summary)}](figures/{kind}.svg)",
-            f"{plain(told.caption)} ([PNG](figures/{kind}.png))",
-        ]
+        parts += ["## Claims, checked", "\n\n".join(f"**{plain(a.claim)}.** {plain(a.answer)}" for a in found)]
+    parts += [_table(static(comparison)), *pictures.of("accuracy", "density")]
+    where = report_tables.kinds(comparison)
+    if where.rows:
+        parts += ["## Where parameters and mult-adds are", _table(where, 3), *pictures.of("breakdown")]
+        parts += ["## What depthwise separable convolutions would save", *_separable(comparison)]
+        parts += pictures.of("separable")
+    if comparison.batch_sizes:
+        parts += [_table(latency(comparison)), *pictures.of("latency", "relative")]
+        fitted = operations(comparison)
+        parts += [_table(fitted)] if fitted else []
+        parts += pictures.of("ops-latency", "throughput")
+        parts += [_table(report_tables.memory(comparison)), *pictures.of("memory", "memory-params")]
+    elif "memory" in drawn:
+        parts += ["## Peak memory, predicted", *pictures.of("memory", "memory-params")]
     if missing:
-        parts += ["### Not drawn", _bullets(f"{kind}: {why}" for kind, why in missing.items())]
+        parts += ["## Not drawn", _bullets(f"{kind}: {why}" for kind, why in missing.items())]
     parts += ["## How it was counted and measured", _method(comparison)]
     parts += ["## Environment", _environment(comparison)]
     parts += ["## To repeat it", _repeat(comparison, name, with_latex)]
@@ -141,6 +151,31 @@ def readme(
         parts += ["## Warnings", _bullets(comparison.warnings)]
     parts += [MARK]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+class _Pictures:
+    """Figures as Markdown, those that were drawn."""
+
+    def __init__(self, drawn: Sequence[str]) -> None:
+        self.drawn = drawn
+
+    def of(self, *kinds: str) -> list[str]:
+        """Heading, image and caption of each."""
+        parts = []
+        for kind in kinds:
+            if kind in self.drawn:
+                told = figures.KINDS[kind]
+                title = _title(told.summary)
+                parts += [
+                    f"### {title}",
+                    f"![{title}](figures/{kind}.svg)",
+                    f"{plain(told.caption)} ([PNG](figures/{kind}.png))",
+                ]
+        return parts
+
+
+def _table(table: Table, level: int = 2) -> str:
+    return markdown([table], level).rstrip("\n")
 
 
 def _opening(comparison: Comparison) -> str:
@@ -153,85 +188,27 @@ def _opening(comparison: Comparison) -> str:
     return f"{told}{by}{f' on {when}' if by and when else ''}{'.' if by else ''} {data}"
 
 
-def _tables(comparison: Comparison) -> list[Table]:
-    tables = [static(comparison)]
-    if comparison.batch_sizes:
-        tables += [latency(comparison), memory(comparison)]
-    return [*tables, *(table for table in (shares(comparison),) if table.rows)]
-
-
-def memory(comparison: Comparison) -> Table:
-    """Peak memory of a forward pass by batch size: predicted by counting, and measured."""
-    columns = (
-        Column("batch_size", "Batch", "number"),
-        Column("name", "Architecture"),
-        Column("predicted", "Predicted", "bytes", "less"),
-        Column("measured", "Measured", "bytes", "less"),
+def _separable(comparison: Comparison) -> list[str]:
+    """The formula, who would gain most and least, and the table."""
+    formula = (
+        "A dense K x K convolution from M to N channels multiplies K² · M · N times at each position of its output. As "
+        "a depthwise K x K convolution and a 1x1 one after it, it does so K² · M + M · N times: 1/N + 1/K² of that, "
+        "and the same part of the weights (Howard et al., arXiv 1704.04861, section 3.1). The table rewrites every "
+        "dense KxK convolution of each network so, on paper; what it would do to accuracy only training can tell, and "
+        "to time only the clock (`archprof separable MODEL --measure`)."
     )
-    rows = []
-    for size in comparison.batch_sizes:
-        for row in comparison.architectures:
-            cell = row.latency_at(size)
-            rows.append(
-                (
-                    Cell(size),
-                    Cell(row.name),
-                    Cell(figures.predicted_peak_bytes(row, size) or None),
-                    Cell(cell.measured_peak_bytes if cell else None),
-                )
-            )
-    return Table(
-        "Peak memory of one forward pass",
-        columns,
-        tuple(rows),
-        (
-            "Predicted: parameters, buffers, and the activations alive together.",
-            "Measured: the allocator's own account, with inputs and the workspaces of kernels.",
-        ),
-    )
-
-
-def shares(comparison: Comparison) -> Table:
-    """Share of mult-adds (and of parameters) by layer type, one row per network."""
-    counted = [row.profile for row in comparison.architectures if row.profile and row.profile.by_type]
-    weight: dict[str, float] = {}
-    for profile in counted:
-        for cost in profile.by_type:
-            part = max(
-                cost.macs / profile.macs if profile.macs else 0,
-                cost.parameters / profile.parameters if profile.parameters else 0,
-            )
-            weight[cost.type] = max(weight.get(cost.type, 0.0), part)
-    types = sorted(
-        (type for type, part in weight.items() if part >= 0.01), key=lambda type: (-weight[type], type)
-    )
-    columns = (Column("name", "Architecture"), *(Column(type, type) for type in types))
-    rows = []
-    for profile in counted:
-        cells = [Cell(profile.name)]
-        for type in types:
-            own = [cost for cost in profile.by_type if cost.type == type]
-            macs, parameters = sum(c.macs for c in own), sum(c.parameters for c in own)
-            cells.append(
-                Cell(text=f"{_part(macs, profile.macs)} / {_part(parameters, profile.parameters)}")
-                if own
-                else Cell()
-            )
-        rows.append(tuple(cells))
-    return Table(
-        "Shares by layer type: mult-adds / parameters",
-        columns,
-        tuple(rows),
-        ("Types below 1 % of both in every network are left out.",),
-    )
-
-
-def _part(value: int, total: int) -> str:
-    return units.percent(value / total, 1) if total else units.DASH
+    known = [(s.ratio, s.name) for s, known in counted_shares(comparison) if known and s.ratio is not None]
+    said = ""
+    if len(known) > 1:
+        (least, gains), (most, keeps) = min(known), max(known)
+        said = (
+            f"{plain(gains)} would keep the least of its mult-adds, {units.percent(least, 1)}; {plain(keeps)} the "
+            f"most, {units.percent(most, 1)}."
+        )
+    return [formula, said, _table(report_tables.savings(comparison), 3)]
 
 
 def _method(comparison: Comparison) -> str:
-    size = figures.usual_batch_size(comparison)
     said = [
         "Mult-Adds count one for each multiply-accumulate of convolutions, linear layers, matrix "
         "products, attention and recurrent cells, from the shapes of one forward pass; bias, "
@@ -240,7 +217,7 @@ def _method(comparison: Comparison) -> str:
         "Accuracies are published claims about certain weights under a certain protocol; nothing was "
         "trained or evaluated here.",
     ]
-    if size is not None:
+    if comparison.batch_sizes:
         said += [
             "Times are medians over blocks of passes, networks interleaved in rounds; intervals are 95 % "
             "intervals of the median. Blocks during which other work was seen are left out; a reading "
@@ -279,7 +256,12 @@ def _repeat(comparison: Comparison, name: str, with_latex: bool) -> str:
 def command(comparison: Comparison) -> list[str]:
     """The words of the command that compares the same networks under the same conditions."""
     known = comparison.environment
-    words = ["archprof", "report", *(row.name for row in comparison.architectures)]
+    names = [row.name for row in comparison.architectures]
+    words = ["archprof", "report", *names]
+    if comparison.dataset != "imagenet-1k":
+        words += ["--dataset", comparison.dataset]
+    if len(names) > 1 and comparison.reference not in (None, names[-1]):
+        words += ["--reference", str(comparison.reference)]
     if not comparison.batch_sizes:
         return [*words, "--no-latency"]
     words += ["--batch-sizes", ",".join(map(str, comparison.batch_sizes))]
@@ -289,10 +271,12 @@ def command(comparison: Comparison) -> list[str]:
         ("threads", None),
         ("compile", None),
         ("mode", "eval"),
-        ("optimizer", None),
+        ("optimizer", "sgd"),
     ):
         if known.get(key) not in (None, usual):
             words += [f"--{key}", str(known[key])]
+    if (stopping := comparison.stopping) is not None:
+        words += ["--time-budget", f"{stopping.time_budget_s:g}", "--precision", f"{stopping.precision:g}"]
     words += [
         flag
         for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph"))

@@ -8,7 +8,7 @@ from math import prod
 
 from .. import units
 from ..separable.formula import Convolution, Cost, by
-from ..separable.records import KINDS, LayerComparison, Machine, NetworkComparison, Shares, Timing, shares
+from ..separable.records import LayerComparison, Machine, NetworkComparison, Shares, Timing, shares
 from ..table import UNRELIABLE, Cell, Column, Table
 from ..timing import Latency
 
@@ -266,19 +266,6 @@ def _shares(record: Shares) -> Table:
     return _table(f"{record.name}: where its mult-adds are",
                   ("Layers", "Mult-Adds", "of all", "Weights", "of all"), rows,
                   notes)
-
-
-def shares_table(records: Sequence[Shares]) -> Table:
-    """Several networks: the share of mult-adds in each kind of layer, and what rewriting would leave."""
-    kinds = [kind for kind, _ in KINDS]
-    columns = (Column("name", "Architecture"), *(Column(kind, kind, "share") for kind in kinds),
-               Column("macs", "Mult-Adds", "count", "less"),
-               Column("separable_macs", "if separable", "count", "less"),
-               Column("ratio", "ratio", "ratio", "less"))
-    rows = tuple((Cell(record.name), *(Cell(record.fraction(kind)) for kind in kinds), Cell(record.macs),
-                  Cell(record.separable_macs), Cell(record.ratio)) for record in records)
-    return Table("Where the mult-adds are", columns, rows, (
-        "if separable: every dense KxK convolution made depthwise + pointwise, by the formula",))
 
 
 def saving(record: Shares) -> str:

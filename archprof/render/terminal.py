@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..table import Table
@@ -22,7 +23,28 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
     for place, table in enumerate(tables):
         if place:
             console.print()
-        _show(table, console)
+        _show(fitting(table, console.width), console)
+
+
+def fitting(table: Table, width: int) -> Table:
+    """The table without as many details as make it wider than so many characters, and a note of what is missing."""
+    places, left_out = list(range(len(table.columns))), []
+    details = [place for place in places if table.columns[place].detail]
+    while details and sum(_width(table, place) for place in places) > width:
+        left_out.append(details.pop(0))
+        places.remove(left_out[-1])
+    if not left_out:
+        return table
+    named = ", ".join(table.columns[place].heading for place in left_out)
+    note = f"No room here for {named}: a wider terminal or --markdown shows more."
+    return replace(table, columns=tuple(table.columns[place] for place in places),
+                   rows=tuple(tuple(row[place] for place in places) for row in table.rows), notes=(*table.notes, note))
+
+
+def _width(table: Table, place: int) -> int:
+    """Characters that a column needs with its margin: its headings may break between words, its cells not."""
+    texts = [*table.columns[place].heading.split(), *(table.text(row, place) for row in table.rows)]
+    return max(map(len, texts)) + 3
 
 
 def _show(table: Table, console: Console) -> None:
@@ -32,9 +54,10 @@ def _show(table: Table, console: Console) -> None:
 
     drawn = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
                       title_style="bold", header_style="bold")
-    for column in table.columns:
+    for place, column in enumerate(table.columns):
         text = column.kind == "text" and column.key != "ci95_s"
-        drawn.add_column(column.heading, justify="left" if text else "right", overflow="fold")
+        drawn.add_column(column.heading, justify="left" if text else "right", overflow="fold",
+                         min_width=min(_width(table, place) - 3, console.width // 3))
     for row in table.rows:
         drawn.add_row(*(Text(table.text(row, place)) for place in range(len(row))))
     console.print(drawn)

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..measure import latency
 from ..measure.conditions import Conditions
-from ..measure.device import applied, environment, inputs, materialise, sync_for
+from ..measure.device import applied, check_available, environment, inputs, materialise, sync_for
 from ..measure.quiet import Witness
 from ..timing import Latency
 from .counting import Pair, layer_modules
@@ -46,7 +46,7 @@ def measure_layer(
 
     Also with the machine's limits, which say what the times are bound by.
     """
-    conditions, sampling = conditions or Conditions(), sampling or Sampling()
+    conditions, sampling = check_available(conditions or Conditions()), sampling or Sampling()
     machine = measure_machine(conditions, sampling._replace(time_budget=sampling.time_budget / 5))
     forms = _forms(record.convolution)
     seen = _in_turns(forms, record.convolution.batch_size, conditions,
@@ -62,7 +62,7 @@ def measure_network(
     The layers' times are those of the bare convolutions, nothing between the halves; all of them are measured
     in turns. They have half of the time, the networks 3/8, the machine the rest.
     """
-    conditions, sampling = conditions or Conditions(), sampling or Sampling()
+    conditions, sampling = check_available(conditions or Conditions()), sampling or Sampling()
     record, batch_size = pair.record, pair.record.before.batch_size
 
     def share(eighths: int) -> Sampling:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WAY_OUT = "Save it with torch.export.save(torch.export.export(model, (example,)), 'model.pt2')."
 
 #: Parts of an archive that are more than a graph and tensors: what they are, by a piece of their path.
-_REFUSED = {"/aotinductor/": "compiled code", "custom_obj": "a pickled object", "opaque_obj": "a pickled object"}
+_REFUSED = {"data/aotinductor/": "compiled code", "custom_obj": "a pickled object", "opaque_obj": "a pickled object"}
 
 #: What the graph may call: operators, Python's arithmetic, sizes.
 _TARGET = re.compile(r"torch\.ops(\.\w+)+|_operator\.\w+|math\.\w+|torch\.sym_\w+|torch\._sym_\w+|"
@@ -135,7 +135,7 @@ def _check(path: Path) -> None:
         raise BadFile(f"'{path}' is no archive of torch.export: {error}.", _WAY_OUT) from None
     for name in names:
         for piece, what in _REFUSED.items():
-            if piece in name and not name.endswith("_config.json"):
+            if piece in name.partition("/")[2]:  # the first part is the archive's own name
                 raise BadFile(f"'{path}' holds {what} ('{name}'), which is not opened here.", _WAY_OUT)
     if not graphs:
         raise BadFile(f"'{path}' holds no exported graph.", _WAY_OUT)

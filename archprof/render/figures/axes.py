@@ -46,6 +46,11 @@ def batch_sizes(plot: Axes, sizes: Sequence[int]) -> None:
     plot.set_xlabel("Batch size (images)")
 
 
+def far_apart(values: Sequence[float], factor: float) -> bool:
+    """Whether a linear axis would crowd most of the values into a corner: the largest is that many times the least."""
+    return min(values) > 0 and max(values) > factor * min(values)
+
+
 def plain(value: float) -> str:
     """A tick's number: 0.05, 2, 500, 10,000."""
     return f"{value:,.0f}" if value >= 1 else units.significant(value, 1)

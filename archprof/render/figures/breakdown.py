@@ -8,12 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from ...errors import BadOption
+from ...separable.records import kind_of
 from . import axes, style
 from .page import Page
 from .registry import draws
 from .rows import Row
 
 OTHER = "other"
+
+#: Dense convolutions that have no colour of their own.
+REST = "other dense conv"
+
+#: As many types as there are colours to tell them apart.
+_MOST = 6
 
 #: Share below which a type, in every network shown, is folded into "other".
 _SMALL = 0.02
@@ -23,6 +30,7 @@ _COLOURS = (
     ("depthwise", style.ORANGE),
     ("dw", style.ORANGE),
     ("1x1", style.BLUE),
+    ("other dense", style.PURPLE),
     ("3x3", style.SKY),
     ("linear", style.VERMILLION),
     ("fully", style.VERMILLION),
@@ -57,8 +65,9 @@ def type_colours(types: Sequence[str]) -> dict[str, str]:
 
 @draws(
     "breakdown",
-    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. "
-    "Types below 2 % everywhere are one part, 'other'. Shares of mult-adds are not shares of time.",
+    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. Types below "
+    "2 % everywhere are one part, 'other'; where there are many, the rarer dense convolutions are one part too. Shares "
+    "of mult-adds are not shares of time, which a comparison does not hold layer by layer.",
 )
 def breakdown(page: Page) -> None:
     rows = [row for row in page.rows if row.result.profile is not None and row.result.profile.by_type]
@@ -72,11 +81,11 @@ def breakdown(page: Page) -> None:
             "no network was counted by layer type:",
             "; ".join(f"{label}: {why}" for label, why in dropped) + ".",
         )
-    wanted = [
-        ("Params", [shares(row, "parameters") for row in rows]),
-        ("Mult-Adds", [shares(row, "macs") for row in rows]),
-    ]
-    types = _types([share for _, all_shares in wanted for share in all_shares])
+    params, macs = ([shares(row, field) for row in rows] for field in ("parameters", "macs"))
+    if len(_weighty([*params, *macs])) > _MOST:
+        params, macs = _gathered(params, macs)
+    wanted = [("Params", params), ("Mult-Adds", macs)]
+    types = _types([*params, *macs])
     colours = type_colours(types)
     page.title("Shares by layer type" if len(rows) > 1 else f"{rows[0].label}: shares by layer type")
     page.legend(
@@ -106,17 +115,40 @@ def shares(row: Row, field: str) -> dict[str, float]:
 
 def _types(all_shares: Sequence[Mapping[str, float]]) -> list[str]:
     """Types worth a colour, the weightiest first, then 'other' if something is left."""
+    kept = _weighty(all_shares)[:_MOST]
+    left = any(part > 0 and type not in kept for share in all_shares for type, part in share.items())
+    return kept + ([OTHER] if left else [])
+
+
+def _weighty(all_shares: Sequence[Mapping[str, float]]) -> list[str]:
+    """Types that are not small everywhere, the weightiest first."""
     largest: dict[str, float] = {}
     weight: dict[str, float] = {}
     for share in all_shares:
         for type, part in share.items():
             largest[type] = max(largest.get(type, 0.0), part)
             weight[type] = weight.get(type, 0.0) + part
-    kept = sorted(
-        (type for type in largest if largest[type] >= _SMALL and type != OTHER),
-        key=lambda type: (-weight[type], type),
-    )[:8]
-    return kept + ([OTHER] if any(part > 0 and type not in kept for type, part in largest.items()) else [])
+    found = [type for type in largest if largest[type] >= _SMALL and type != OTHER]
+    return sorted(found, key=lambda type: (-weight[type], type))
+
+
+def _gathered(*measures: list[dict[str, float]]) -> list[list[dict[str, float]]]:
+    """The same shares, the dense convolutions but the two weightiest KxK types and 1x1 as one part."""
+    dense: dict[str, float] = {}
+    for share in (share for measure in measures for share in measure):
+        for type, part in share.items():
+            if kind_of(type) == "dense KxK":
+                dense[type] = dense.get(type, 0.0) + part
+    rare = set(sorted(dense, key=lambda type: (-dense[type], type))[2:])
+    out: list[list[dict[str, float]]] = []
+    for measure in measures:
+        out.append([])
+        for share in measure:
+            folded = {type: part for type, part in share.items() if type not in rare}
+            if gathered := sum(part for type, part in share.items() if type in rare):
+                folded[REST] = gathered
+            out[-1].append(folded)
+    return out
 
 
 def _folded(share: Mapping[str, float], types: Sequence[str]) -> dict[str, float]:

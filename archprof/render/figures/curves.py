@@ -26,13 +26,16 @@ STUDY_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 @draws(
     "latency",
-    "Median time of a forward pass divided by its batch size; the band is the 95 % interval of the "
-    "median. Falling lines gain from batching. A line ends or breaks where memory ran out or the reading "
-    "could not be relied on (hollow marks). Loading and pre-processing images is not included.",
+    "Median time of a forward pass (in training mode of the whole step) divided by its batch size; the band is the "
+    "95 % interval of the median. Falling lines gain from batching. A line ends or breaks where memory ran out or the "
+    "reading could not be relied on (hollow marks). Loading and pre-processing images is not included.",
 )
 def latency(page: Page) -> None:
     sizes = _sizes(page)
-    page.title("Time per image against batch size", "Median; band: its 95 % interval; both axes logarithmic")
+    page.title(
+        f"{'Training' if _mode(page) == 'train' else 'Inference'} time per image against batch size",
+        "Median; band: its 95 % interval; both axes logarithmic",
+    )
     plot = page.plot()
     drawn, dropped, values = [], [], []
     for row in page.rows:
@@ -64,8 +67,8 @@ def latency(page: Page) -> None:
 
 @draws(
     "memory",
-    "Peak memory of a forward pass: parameters, buffers, input, and what the pass allocates at most at "
-    "one moment. Full lines are measured by the allocator's own account; dashed lines are predicted by "
+    "Peak memory of a forward pass, or of a training step: parameters, buffers, input, and what it allocates at most "
+    "at one moment. Full lines are measured by the allocator's own account; dashed lines are predicted by "
     "counting parameters and buffers once and the largest sum of activations alive together, which grows "
     "with the batch. Workspaces of a library's kernels are measured but not predicted; the memory of the "
     "program itself is in neither.",
@@ -80,11 +83,11 @@ def memory(page: Page) -> None:
             dropped.append((row.label, _why_nothing(row, cells)))
             continue
         drawn.append(row)
-        predicted = [predicted_peak_bytes(row.result, size) / MIB for size in sizes]
+        predicted = [predicted_peak_bytes(row.result, size, page.comparison.environment) / MIB for size in sizes]
         plot.plot(
             sizes,
             predicted,
-            color=page.colour(row),
+            color=page.look(row).colour,
             linewidth=1.0,
             linestyle=(0, (3, 2)),
             alpha=0.85,
@@ -100,7 +103,7 @@ def memory(page: Page) -> None:
             "no network could be counted:", "; ".join(f"{label}: {why}" for label, why in dropped) + "."
         )
     page.title(
-        "Peak memory of inference against batch size",
+        f"Peak memory of {_what(page)} against batch size",
         "Both axes logarithmic" if measured else "Predicted by counting; both axes logarithmic",
     )
     if measured:
@@ -123,7 +126,7 @@ def memory(page: Page) -> None:
 
 @draws(
     "memory-params",
-    "Peak memory of inference against the memory of the parameters alone (Canziani, Paszke and "
+    "Peak memory against the memory of the parameters alone (Canziani, Paszke and "
     "Culurciello, arXiv 1605.07678, figure 6). On the line, parameters are all there is; the distance "
     "above it is activations, buffers and what the library keeps for itself.",
 )
@@ -137,7 +140,7 @@ def memory_params(page: Page) -> None:
     ys = [
         (peak.read(row.result, page.options) or 0.0)
         if measured
-        else predicted_peak_bytes(row.result, size) / MIB
+        else predicted_peak_bytes(row.result, size, page.comparison.environment) / MIB
         for row in rows
     ]
     page.title(
@@ -191,6 +194,14 @@ def memory_params(page: Page) -> None:
     )
 
 
+def _mode(page: Page) -> str:
+    return str(page.comparison.environment.get("mode", "eval"))
+
+
+def _what(page: Page) -> str:
+    return "a training step" if _mode(page) == "train" else "inference"
+
+
 def _along_diagonal(x: tuple[float, float], y: tuple[float, float]) -> list[tuple[list[float], list[float]]]:
     low, high = max(x[0], y[0]), min(x[1], y[1])
     return [([low, high], [low, high])] if low < high else []
@@ -227,7 +238,7 @@ def _curve(
 
     What disturbs a time does not disturb memory: without `interval` every value is taken.
     """
-    look = page.styles[row.family]
+    look = page.look(row)
     edge = page.edge(look.colour)
     sure, doubtful, low, high = [], [], [], []
     for size, cell in zip(sizes, cells, strict=True):

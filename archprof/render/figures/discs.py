@@ -20,6 +20,7 @@ from .measures import (
     accuracy_title,
     claims,
     complete,
+    front_of,
     measure,
     reliable,
     usual_batch_size,
@@ -41,16 +42,20 @@ def ball(page: Page) -> None:
     options = page.options
     cost, percent, weight = MEASURES[options.ops], MEASURES["top1"], MEASURES["parameters"]
     rows, dropped = complete(page.rows, [cost, percent, weight], options, page.comparison)
+    xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
+    wide = axes.far_apart(xs, 100)
     page.title(
         f"{accuracy_title(options)} against operations",
-        "Disc area is proportional to the number of parameters",
+        f"Disc area is proportional to the number of parameters{'; operations on a logarithmic axis' if wide else ''}",
     )
     plot = page.plot()
-    xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
     scale = _area_scale(page, sizes)
     _discs(page, plot, rows, xs, ys, [size * scale for size in sizes])
     _size_key(page, sizes, scale, "Params", "M")
-    axes.linear(plot.xaxis, *_padded(xs, 0.11, floor=-0.04 * max(xs)))
+    if wide:
+        axes.logarithmic(plot.xaxis, xs, 1.6, 1.8)
+    else:
+        axes.linear(plot.xaxis, *_padded(xs, 0.11, floor=-0.04 * max(xs)))
     axes.linear(plot.yaxis, *_padded(ys, 0.13))
     plot.set_xlabel(cost.label(options))
     plot.set_ylabel(percent_label(page))
@@ -151,17 +156,6 @@ def pareto(page: Page) -> None:
     page.finish(
         _height(page), lambda: _label(page, plot, rows, xs, ys, [math.sqrt(size) / 2] * len(rows), steps)
     )
-
-
-def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
-    """Indices of the points that no other point matches on both measures and beats on one, by rising x."""
-    a = [x if x_better == "high" else -x for x in xs]
-    b = [y if y_better == "high" else -y for y in ys]
-
-    def beaten(i: int) -> bool:
-        return any(a[j] >= a[i] and b[j] >= b[i] and (a[j] > a[i] or b[j] > b[i]) for j in range(len(a)))
-
-    return sorted((i for i in range(len(a)) if not beaten(i)), key=lambda i: (xs[i], ys[i]))
 
 
 def percent_label(page: Page) -> str:

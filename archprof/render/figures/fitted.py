@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ... import fits, units
+from ... import regression, units
 from . import axes
 from .labels import beside_points
 from .measures import MEASURES, complete, reliable, usual_batch_size
@@ -29,8 +29,11 @@ def ops_latency(page: Page) -> None:
     xs = [work.read(row.result, page.options) or 0.0 for row in rows]
     ys = [time.read(row.result, page.options) or 0.0 for row in rows]
     trusted = [reliable(row, size) for row in rows]
+    wide = axes.far_apart(xs, 30)
     page.title(
-        "Time per image against operations", f"At batch size {size}; lines: least squares within a family"
+        "Time per image against operations",
+        f"At batch size {size}; lines: least squares within a family"
+        f"{'; both axes logarithmic' if wide else ''}",
     )
     plot = page.plot()
     diameter = 5.0 if page.narrow else 6.5
@@ -54,17 +57,24 @@ def ops_latency(page: Page) -> None:
                     gid=f"points {family}",
                 )
         fitted = [i for i in members if trusted[i]]
-        fit = fits.line([xs[i] for i in fitted], [ys[i] for i in fitted])
+        fit = regression.line([xs[i] for i in fitted], [ys[i] for i in fitted])
         if fit:
-            ends = [min(xs[i] for i in fitted), max(xs[i] for i in fitted)]
+            low, high = min(xs[i] for i in fitted), max(xs[i] for i in fitted)
+            # a line with an intercept bends on logarithmic axes, and stops where it would fall below 0
+            places = [low * (high / low) ** (step / 40) for step in range(41)] if wide else [low, high]
+            ends = [x for x in places if fit.intercept + fit.slope * x > 0]
             heights = [fit.intercept + fit.slope * x for x in ends]
             plot.plot(ends, heights, color=look.colour, linewidth=1.3, zorder=3, gid=f"fit {family}")
             lines.append((ends, heights))
         handles.append(mark)
         keys.append(f"{family}{_fit_words(fit)}")
     page.legend(handles, keys)
-    axes.linear(plot.xaxis, -0.03 * max(xs), max(xs) * 1.13)
-    axes.linear(plot.yaxis, -0.03 * max(ys), max(ys) * 1.1)
+    if wide:
+        axes.logarithmic(plot.xaxis, xs, 1.5, 1.7)
+        axes.logarithmic(plot.yaxis, ys, 1.5, 1.5)
+    else:
+        axes.linear(plot.xaxis, -0.03 * max(xs), max(xs) * 1.13)
+        axes.linear(plot.yaxis, -0.03 * max(ys), max(ys) * 1.1)
     plot.set_xlabel(work.label(page.options))
     plot.set_ylabel(time.label(page.options))
     unsure = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
@@ -84,7 +94,7 @@ def ops_latency(page: Page) -> None:
     )
 
 
-def _fit_words(fit: fits.Line | None) -> str:
+def _fit_words(fit: regression.Line | None) -> str:
     if fit is None:
         return ""
     slope = f": {units.significant(fit.slope, 3)} ms/G"

@@ -58,7 +58,7 @@ def beside_points(
             margin=0.003,
             min_distance=0.005,
             max_distance=0.25,
-            nbr_candidates=300,
+            nbr_candidates=80,
             zorder=6,
             x_lines=[list(x) for x, _ in lines] or None,
             y_lines=[list(y) for _, y in lines] or None,

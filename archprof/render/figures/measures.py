@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import BadOption, did_you_mean
 from ...records import Accuracy, ArchitectureResult, Comparison
@@ -252,14 +253,33 @@ def reliable(row: Row, batch_size: int | None) -> bool:
     return cell is not None and cell.reliable
 
 
-def predicted_peak_bytes(row: ArchitectureResult, batch_size: int) -> float:
-    """Bytes of parameters, buffers, and of the activations alive together: as counted at that batch size,
-    else in
-    proportion. 0 for a network that could not be counted."""
+def predicted_peak_bytes(row: ArchitectureResult, batch_size: int, environment: Mapping[str, Any]) -> float:
+    """Bytes held at the highest point of a forward pass (in training mode of a step), as counted.
+
+    At a batch size that was not counted: parameters, buffers, and activations in proportion. 0 for a network that
+    could not be counted.
+    """
     if row.profile is None:
         return 0.0
-    alive = next(
-        (float(m.peak_activation_bytes) for m in row.memory if m.batch_size == batch_size),
-        row.profile.peak_activation_bytes * batch_size / row.profile.batch_size,
-    )
-    return row.profile.parameter_bytes + row.profile.buffer_bytes + alive
+    training, entry = environment.get("mode") == "train", row.memory_at(batch_size)
+    if entry is not None:
+        optimizer = str(environment.get("optimizer") or "sgd")
+        whole = row.training_bytes(entry, optimizer) if training else row.inference_bytes(entry)
+        if whole is not None:
+            return float(whole)
+    share = batch_size / row.profile.batch_size
+    held, kept = row.profile.parameter_bytes + row.profile.buffer_bytes, row.profile.training_activation_bytes
+    if training and kept is not None:
+        return held + row.profile.parameter_bytes + kept * share
+    return held + row.profile.peak_activation_bytes * share
+
+
+def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
+    """Indices of the points that no other point matches on both measures and beats on one, by rising x."""
+    a = [x if x_better == "high" else -x for x in xs]
+    b = [y if y_better == "high" else -y for y in ys]
+
+    def beaten(i: int) -> bool:
+        return any(a[j] >= a[i] and b[j] >= b[i] and (a[j] > a[i] or b[j] > b[i]) for j in range(len(a)))
+
+    return sorted((i for i in range(len(a)) if not beaten(i)), key=lambda i: (xs[i], ys[i]))

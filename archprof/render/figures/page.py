@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
 from ...errors import BadOption
+from ...families import family_of
 from ...records import Comparison
 from . import style
 from .conditions import conditions
@@ -101,7 +102,8 @@ class Page:
         self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any
     ) -> Legend:
         """A row of keys between title and plots, in as many columns as fit."""
-        for columns in range(len(handles), 0, -1):
+        room = self.options.width - 2 * _EDGE
+        for columns in range(self._columns_that_may_fit(labels, room), 0, -1):
             legend = Legend(
                 self.figure,
                 list(handles),
@@ -120,11 +122,20 @@ class Page:
                 legend.get_title().set_color(self.theme.muted)
                 legend._legend_box.align = "left"  # type: ignore[attr-defined]
             legend.set_figure(self.figure)
-            if self._width_of(legend) <= self.options.width - 2 * _EDGE:
+            if self._width_of(legend) <= room:
                 break
         self.figure.legends.append(legend)
         self._legends.append(legend)
         return legend
+
+    def _columns_that_may_fit(self, labels: Sequence[str], room: float) -> int:
+        """At most this many columns of keys: their texts alone take the room. Building a legend to see is slow."""
+        widths = [self.text_width(label, self.small) for label in labels]
+        for columns in range(len(labels), 1, -1):
+            tall = -(-len(labels) // columns)
+            if sum(max(widths[at : at + tall]) for at in range(0, len(labels), tall)) <= room:
+                return columns
+        return 1
 
     def strip(self, width: float, height: float) -> Axes:
         """An empty strip for a key, its coordinates in inches; beside the title where there is room, else
@@ -142,10 +153,30 @@ class Page:
     @cached_property
     def styles(self) -> dict[str, style.FamilyStyle]:
         """Style by family. Judged over the whole comparison, so that --only recolours nothing."""
-        return style.styles_for([style.family_of(r.name, r.family) for r in self.comparison.architectures])
+        return style.styles_for([family_of(r.name, r.family) for r in self.comparison.architectures])
 
     def colour(self, row: Row) -> str:
         return self.styles[row.family].colour
+
+    @cached_property
+    def looks(self) -> dict[str, style.FamilyStyle]:
+        """Style by name, for figures that must tell the members of a family apart: shades of its colour.
+
+        Where there is one family alone, colours of their own. Judged over the whole comparison too.
+        """
+        families: dict[str, list[str]] = {}
+        for row in self.comparison.architectures:
+            families.setdefault(family_of(row.name, row.family), []).append(row.name)
+        if len(families) == 1:
+            return style.styles_apart([row.name for row in self.comparison.architectures])
+        return {
+            name: style.shaded(self.styles[family], place, len(names))
+            for family, names in families.items()
+            for place, name in enumerate(names)
+        }
+
+    def look(self, row: Row) -> style.FamilyStyle:
+        return self.looks[row.name]
 
     def edge(self, colour: str) -> str:
         """An outline for `colour` that stands out from the paper."""
@@ -278,17 +309,22 @@ class Page:
 
     def text_width(self, text: str, size: float, weight: str = "normal") -> float:
         """Inches that one line of text takes."""
-        font = FontProperties(family=style.FONT, size=size, weight=weight)
-        return self.renderer.get_text_width_height_descent(text, font, False)[0] / self.figure.dpi
+        words = text.split(" ")
+        widths = [_word_inches(word, size, weight, self.figure.dpi) for word in words]
+        return sum(widths) + (len(words) - 1) * _space_inches(size, weight, self.figure.dpi)
 
     def _wrapped(self, text: str, size: float, room: float, weight: str = "normal") -> str:
         lines: list[str] = []
+        space, left = _space_inches(size, weight, self.figure.dpi), 0.0
+        room *= 0.99  # glyphs sit on whole pixels, so that a line is a little longer than its words
         for word in text.split():
-            longer = f"{lines[-1]} {word}" if lines else word
-            if lines and self.text_width(longer, size, weight) <= room:
-                lines[-1] = longer
+            width = _word_inches(word, size, weight, self.figure.dpi)
+            if lines and space + width <= left:
+                lines[-1] += f" {word}"
+                left -= space + width
             else:
                 lines.append(word)
+                left = room - width
         return "\n".join(lines)
 
     def _width_of(self, artist: Any) -> float:
@@ -319,3 +355,14 @@ class Page:
             axis.label.set_fontsize(self.text)
             axis.label.set_color(theme.ink)
             axis.labelpad = 3
+
+
+@lru_cache(maxsize=4096)
+def _word_inches(word: str, size: float, weight: str, dpi: float) -> float:
+    """Laying out text is slow, and figures of one comparison share most of their words."""
+    font = FontProperties(family=style.FONT, size=size, weight=weight)
+    return float(RendererAgg(1, 1, dpi).get_text_width_height_descent(word, font, False)[0]) / dpi
+
+
+def _space_inches(size: float, weight: str, dpi: float) -> float:
+    return _word_inches("n n", size, weight, dpi) - 2 * _word_inches("n", size, weight, dpi)

@@ -11,14 +11,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+#: Rows of four numbers: x0, y0, x1, y1 of a rectangle, or of a segment's two ends.
+Rows = NDArray[np.float64]
+
 Point = tuple[float, float]
 Segment = tuple[Point, Point]
 
 #: Points between mark and label from which on a hairline ties them.
 TIED = 5.0
 
-_DISTANCES = (1.5, 4.0, 9.0, 15.0, 22.0, 31.0, 42.0, 56.0)
-_ANGLES = tuple(2 * math.pi * step / 24 for step in range(24))
+_DISTANCES = np.array([1.5, 4.0, 9.0, 15.0, 22.0, 31.0, 42.0, 56.0])
+_ANGLES = 2 * math.pi / 24 * np.arange(24)
 _KEPT = 60  # places of each label that take part, the cheapest ones
 
 # Costs, in points of distance that a label would go to avoid each.
@@ -41,25 +47,6 @@ class Box:
     x1: float
     y1: float
 
-    def meets(self, other: Box, room: float = 0.0) -> bool:
-        return (
-            self.x0 < other.x1 + room
-            and other.x0 < self.x1 + room
-            and self.y0 < other.y1 + room
-            and other.y0 < self.y1 + room
-        )
-
-    def within(self, other: Box) -> bool:
-        return self.x0 >= other.x0 and self.x1 <= other.x1 and self.y0 >= other.y0 and self.y1 <= other.y1
-
-    def nearest(self, point: Point) -> Point:
-        return min(max(point[0], self.x0), self.x1), min(max(point[1], self.y0), self.y1)
-
-    @property
-    def sides(self) -> tuple[Segment, ...]:
-        a, b, c, d = (self.x0, self.y0), (self.x1, self.y0), (self.x1, self.y1), (self.x0, self.y1)
-        return (a, b), (b, c), (c, d), (d, a)
-
 
 @dataclass(frozen=True)
 class Mark:
@@ -68,121 +55,158 @@ class Mark:
     centre: Point
     radius: float
 
-    def gap(self, box: Box) -> float:
-        """Distance between the disc's edge and the box; negative where they overlap."""
-        return math.dist(self.centre, box.nearest(self.centre)) - self.radius
-
 
 @dataclass(frozen=True)
 class Place:
-    """Somewhere for a label to be: its box, the hairline if it needs one, and what it costs on its own."""
+    """Somewhere for a label to be: its box, and the hairline if it needs one."""
 
     box: Box
     tie: Segment | None
-    cost: float
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """Where one label may go: its boxes, their hairlines (not a number where none is needed), their costs alone."""
+
+    boxes: Rows
+    ties: Rows
+    costs: NDArray[np.float64]
+
+    def at(self, chosen: int) -> tuple[Rows, Rows]:
+        return self.boxes[chosen : chosen + 1], self.ties[chosen : chosen + 1]
 
 
 def refine(
     marks: Sequence[Mark], starts: Sequence[Box], inside: Box, lines: Sequence[Segment]
 ) -> list[Place]:
     """A place for each label, near its mark and clear of everything, `starts` being where they are now."""
-    choices = [_places(i, marks, start, inside, lines) for i, start in enumerate(starts)]
-    chosen = [places[0] for places in choices]
+    centres = np.array([mark.centre for mark in marks]).reshape(-1, 2)
+    radii = np.array([mark.radius for mark in marks])
+    drawn = np.array([[*a, *b] for a, b in lines]).reshape(-1, 4)
+    labels = [_choices(i, centres, radii, start, inside, drawn) for i, start in enumerate(starts)]
+    chosen = [0] * len(labels)
     for _ in range(30):
         moved = False
-        for i, places in enumerate(choices):
-            others = chosen[:i] + chosen[i + 1 :]
-            best = min(places, key=lambda place: place.cost + _crowding(place, others))
-            if best.cost + _crowding(best, others) < chosen[i].cost + _crowding(chosen[i], others) - 1e-9:
+        for i, label in enumerate(labels):
+            others = [labels[j].at(chosen[j]) for j in range(len(labels)) if j != i]
+            costs = label.costs + _crowding(label, others)
+            best = int(np.argmin(costs))
+            if costs[best] < costs[chosen[i]] - 1e-9:
                 chosen[i], moved = best, True
         if not moved:
             break
-    return chosen
+    return [_place(label, at) for label, at in zip(labels, chosen, strict=True)]
 
 
-def _places(i: int, marks: Sequence[Mark], start: Box, inside: Box, lines: Sequence[Segment]) -> list[Place]:
+def _place(label: _Choices, at: int) -> Place:
+    x0, y0, x1, y1 = (float(value) for value in label.ties[at])
+    return Place(Box(*map(float, label.boxes[at])), None if math.isnan(x0) else ((x0, y0), (x1, y1)))
+
+
+def _choices(
+    i: int, centres: Rows, radii: NDArray[np.float64], start: Box, inside: Box, lines: Rows
+) -> _Choices:
     """Where label `i` may go: where it is now first, then around its mark, the cheapest first."""
-    mark, wide, tall = marks[i], start.x1 - start.x0, start.y1 - start.y0
-    boxes = []
-    for distance in _DISTANCES:
-        for angle in _ANGLES:
-            across, up = math.cos(angle), math.sin(angle)
-            x = mark.centre[0] + (mark.radius + distance) * across + wide / 2 * min(max(1.5 * across, -1), 1)
-            y = mark.centre[1] + (mark.radius + distance) * up + tall / 2 * min(max(1.5 * up, -1), 1)
-            boxes.append(Box(x - wide / 2, y - tall / 2, x + wide / 2, y + tall / 2))
+    half = np.array([start.x1 - start.x0, start.y1 - start.y0]) / 2
+    away, angle = (grid.ravel() for grid in np.meshgrid(radii[i] + _DISTANCES, _ANGLES, indexing="ij"))
+    towards = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    middle = centres[i] + away[:, None] * towards + half * np.clip(1.5 * towards, -1, 1)
+    boxes = np.concatenate([middle - half, middle + half], axis=1)
     # a place outside, or on its own mark, is never worth pricing
-    open_boxes = [box for box in boxes if box.within(inside) and mark.gap(box) > 0.5]
-    around = sorted(
-        (_place(i, marks, box, inside, lines) for box in open_boxes), key=lambda place: place.cost
+    boxes = boxes[_within(boxes, inside) & (_gaps(boxes, centres[i : i + 1], radii[i : i + 1])[:, 0] > 0.5)]
+    boxes = np.concatenate([[[start.x0, start.y0, start.x1, start.y1]], boxes])
+    ties, costs = _priced(i, boxes, centres, radii, inside, lines)
+    kept = [0, *(1 + np.argsort(costs[1:], kind="stable")[:_KEPT])]
+    return _Choices(boxes[kept], ties[kept], costs[kept])
+
+
+def _priced(
+    i: int, boxes: Rows, centres: Rows, radii: NDArray[np.float64], inside: Box, lines: Rows
+) -> tuple[Rows, NDArray[np.float64]]:
+    """The hairline of each box of label `i`, and what the box costs, other labels apart."""
+    gaps = _gaps(boxes, centres, radii)
+    own, strangers = gaps[:, i], np.delete(gaps, i, axis=1)
+    ties = np.where(own[:, None] >= TIED, _ties(centres[i], radii[i], boxes), np.nan)
+    tied = ~np.isnan(ties[:, 0])
+    costs = np.abs(own - 1.5) + _COLLISION * (gaps < 0.5).sum(1) + _OUTSIDE * ~_within(boxes, inside)
+    costs += _ON_LINE * _crosses(lines, boxes).sum(0)
+    if strangers.size:
+        lead = strangers.min(1) - own  # how much nearer the own mark is than a stranger's
+        costs += (lead < 3) * np.where(tied, _TIE, _AMBIGUOUS)
+        costs += _CLOSE * np.maximum(0.0, 1 - lead / 20)
+        met = _distances(np.delete(centres, i, axis=0), ties) < np.delete(radii, i) + 0.5
+        costs += _TIE_ON_MARK * met.sum(1)
+    costs += tied * _TIE + _TIE_ON_LINE * _intersect(ties, lines).sum(1)
+    return ties, costs
+
+
+def _crowding(label: _Choices, others: Sequence[tuple[Rows, Rows]]) -> NDArray[np.float64]:
+    """What each place of a label costs because of where the other labels are."""
+    if not others:
+        return np.zeros(len(label.costs))
+    boxes, ties = (np.concatenate(part) for part in zip(*others, strict=True))
+    cost: NDArray[np.float64] = _COLLISION * _meet(label.boxes, boxes, room=1.0).sum(1)
+    cost += _ON_LINE * (_crosses(label.ties, boxes).sum(1) + _crosses(ties, label.boxes).sum(0))
+    return cost + _TIE_ON_MARK * _intersect(label.ties, ties).sum(1)
+
+
+# -- geometry of many at once: one row a box, segment or point; what is not a number meets nothing ---------------
+
+
+def _within(boxes: Rows, inside: Box) -> NDArray[np.bool_]:
+    low, high = np.array([inside.x0, inside.y0]), np.array([inside.x1, inside.y1])
+    return np.asarray(((boxes[:, :2] >= low) & (boxes[:, 2:] <= high)).all(1))
+
+
+def _meet(one: Rows, other: Rows, room: float) -> NDArray[np.bool_]:
+    """(a, b) whether boxes overlap, or come nearer than `room`."""
+    a, b = one[:, None], other[None]
+    return np.asarray(((a[..., :2] < b[..., 2:] + room) & (b[..., :2] < a[..., 2:] + room)).all(-1))
+
+
+def _gaps(boxes: Rows, centres: Rows, radii: NDArray[np.float64]) -> Rows:
+    """(box, disc) distance between the disc's edge and the box; negative where they overlap."""
+    nearest = np.clip(centres[None], boxes[:, None, :2], boxes[:, None, 2:])
+    return np.asarray(np.hypot(*np.moveaxis(nearest - centres[None], -1, 0)) - radii)
+
+
+def _ties(centre: Rows, radius: float, boxes: Rows) -> Rows:
+    """From the edge of the disc to the nearest point of each box."""
+    ends = np.clip(centre, boxes[:, :2], boxes[:, 2:])
+    away = np.hypot(*(ends - centre).T)[:, None]
+    starts = centre + (ends - centre) * radius / np.maximum(away, 1e-9)
+    return np.concatenate([starts, ends], axis=1)
+
+
+def _crosses(segments: Rows, boxes: Rows) -> NDArray[np.bool_]:
+    """(segment, box) whether they meet: no axis separates them (Ericson 2005, section 5.3.3)."""
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) / 2
+    along = (segments[:, None, 2:] - segments[:, None, :2]) / 2
+    offset = segments[:, None, :2] + along - middle[None]
+    reach = np.abs(along)
+    across = np.abs(offset[..., 0] * along[..., 1] - offset[..., 1] * along[..., 0])
+    return np.asarray(
+        (np.abs(offset) <= half[None] + reach).all(-1)
+        & (across <= half[None, :, 0] * reach[..., 1] + half[None, :, 1] * reach[..., 0])
     )
-    return [_place(i, marks, start, inside, lines), *around[:_KEPT]]
 
 
-def _place(i: int, marks: Sequence[Mark], box: Box, inside: Box, lines: Sequence[Segment]) -> Place:
-    gaps = [mark.gap(box) for mark in marks]
-    own, others = gaps[i], gaps[:i] + gaps[i + 1 :]
-    tie = _tie(marks[i], box) if own >= TIED else None
-    cost = abs(own - 1.5) + _COLLISION * sum(gap < 0.5 for gap in gaps) + _OUTSIDE * (not box.within(inside))
-    cost += _ON_LINE * sum(crosses(line, box) for line in lines)
-    if others:
-        lead = min(others) - own  # how much nearer the own mark is than a stranger's
-        if lead < 3:
-            cost += _AMBIGUOUS if tie is None else _TIE
-        cost += _CLOSE * max(0.0, 1 - lead / 20)
-    if tie is not None:
-        cost += _TIE + _TIE_ON_LINE * sum(_intersect(tie, line) for line in lines)
-        cost += _TIE_ON_MARK * sum(
-            _distance(mark.centre, tie) < mark.radius + 0.5 for j, mark in enumerate(marks) if j != i
-        )
-    return Place(box, tie, cost)
+def _intersect(one: Rows, other: Rows) -> NDArray[np.bool_]:
+    """(a, b) whether segments cross: each one's ends lie on different sides of the other."""
+    a, b = one[:, None], other[None]
+    return np.asarray(
+        (_side(a, b[..., :2]) * _side(a, b[..., 2:]) < 0) & (_side(b, a[..., :2]) * _side(b, a[..., 2:]) < 0)
+    )
 
 
-def _crowding(place: Place, others: Sequence[Place]) -> float:
-    """What a place costs because of where the other labels are."""
-    cost = 0.0
-    for other in others:
-        if place.box.meets(other.box, room=1.0):
-            cost += _COLLISION
-        if place.tie is not None and crosses(place.tie, other.box):
-            cost += _ON_LINE
-        if other.tie is not None:
-            cost += _ON_LINE * crosses(other.tie, place.box)
-            cost += _TIE_ON_MARK * (place.tie is not None and _intersect(place.tie, other.tie))
-    return cost
+def _side(line: Rows, point: Rows) -> Rows:
+    along, off = line[..., 2:] - line[..., :2], point - line[..., :2]
+    return np.asarray(along[..., 0] * off[..., 1] - along[..., 1] * off[..., 0])
 
 
-def _tie(mark: Mark, box: Box) -> Segment:
-    """From the edge of the disc to the nearest point of the box."""
-    end = box.nearest(mark.centre)
-    away = math.dist(mark.centre, end)
-    share = mark.radius / away
-    start = tuple(c + (e - c) * share for c, e in zip(mark.centre, end, strict=True))
-    return (start[0], start[1]), end
-
-
-def crosses(line: Segment, box: Box) -> bool:
-    """Whether a segment meets a box."""
-    (x0, y0), (x1, y1) = line
-    if max(x0, x1) < box.x0 or min(x0, x1) > box.x1 or max(y0, y1) < box.y0 or min(y0, y1) > box.y1:
-        return False
-    if box.x0 <= x0 <= box.x1 and box.y0 <= y0 <= box.y1:
-        return True
-    return any(_intersect(line, side) for side in box.sides)
-
-
-def _intersect(a: Segment, b: Segment) -> bool:
-    """Whether two segments cross: each one's ends lie on different sides of the other."""
-    return (_side(a, b[0]) * _side(a, b[1]) < 0) and (_side(b, a[0]) * _side(b, a[1]) < 0)
-
-
-def _side(line: Segment, point: Point) -> float:
-    (x0, y0), (x1, y1) = line
-    return (x1 - x0) * (point[1] - y0) - (y1 - y0) * (point[0] - x0)
-
-
-def _distance(point: Point, line: Segment) -> float:
-    (x0, y0), (x1, y1) = line
-    length = (x1 - x0) ** 2 + (y1 - y0) ** 2
-    share = 0.0 if length == 0 else ((point[0] - x0) * (x1 - x0) + (point[1] - y0) * (y1 - y0)) / length
-    share = min(max(share, 0.0), 1.0)
-    return math.dist(point, (x0 + share * (x1 - x0), y0 + share * (y1 - y0)))
+def _distances(points: Rows, segments: Rows) -> Rows:
+    """(segment, point) how far apart they are."""
+    start, along = segments[:, None, :2], (segments[:, 2:] - segments[:, :2])[:, None]
+    length = np.maximum((along**2).sum(-1), 1e-12)
+    share = np.clip(((points[None] - start) * along).sum(-1) / length, 0, 1)
+    return np.asarray(np.hypot(*np.moveaxis(start + share[..., None] * along - points[None], -1, 0)))

@@ -64,11 +64,12 @@ KINDS = {
             "accuracy against images per second, disc area proportional to operations",
             True,
         ),
+        ("relative", "relative", "time relative to the reference network, with intervals", True),
         ("density", "bars", "accuracy for each million parameters, sorted"),
         ("breakdown", "breakdown", "shares of parameters and mult-adds by layer type, stacked"),
         ("layers", "layers", "one network's mult-adds and activations along its depth"),
         ("pareto", "discs", "the front over any two measures (--x, --y)"),
-        ("separable", "elsewhere", "standard against depthwise separable (drawn by 'archprof separable')"),
+        ("separable", "savings", "what depthwise separable convolutions would leave of each network"),
         ("power", "power", "power against batch size, where the device has a meter", True),
         ("power-ops", "power", "power against operations, where the device has a meter", True),
     )

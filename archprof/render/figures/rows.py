@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ...errors import BadOption, did_you_mean
+from ...errors import BadOption, BadSpec, did_you_mean
+from ...families import family_of
 from ...records import ArchitectureResult, Comparison
+from ...spec import ModelSpec, parse
 from .options import FigureOptions
-from .style import family_of
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,46 @@ def rows_of(comparison: Comparison, options: FigureOptions) -> list[Row]:
                 f"--label names '{name}', which is not among the networks.{did_you_mean(name, names)}",
                 f"There are: {', '.join(names)}.",
             )
+    short = short_labels(names)
     return [
-        Row(result, options.labels.get(result.name, result.name), family_of(result.name, result.family))
+        Row(result, options.labels.get(result.name, short[result.name]), family_of(result.name, result.family))
         for result in comparison.architectures
         if not options.only or any(_matches(result.name, pattern) for pattern in options.only)
     ]
+
+
+def short_labels(names: Sequence[str]) -> dict[str, str]:
+    """Names with fewer words: options that all namesakes share are left out, and the key of an option that is a word.
+
+    'mobilenetv1(inplace=false, activation=gelu)' beside its likes becomes 'mobilenetv1(gelu)'. A name that would
+    no longer be one of a kind stays whole.
+    """
+    specs = {name: parsed for name in names if (parsed := _parsed(name)) is not None}
+    out = {}
+    for name in names:
+        out[name] = name
+        if name not in specs or not specs[name].options:
+            continue
+        spec = specs[name]
+        likes = [other for other in specs.values() if (other.source, other.target) == (spec.source, spec.target)]
+        alike = len(likes) > 1
+        told = [
+            value if isinstance(value, str) else f"{key}={value}"
+            for key, value in spec.options
+            if not alike or any(other.keywords.get(key, other) != value for other in likes)
+        ]
+        bare = spec.text.partition("(")[0].strip()
+        at = f"@{spec.resolution}" if spec.resolution else ""
+        out[name] = f"{bare}({', '.join(told)}){at}" if told else f"{bare}{at}"
+    labels = list(out.values())
+    return {name: label if labels.count(label) == 1 else name for name, label in out.items()}
+
+
+def _parsed(name: str) -> ModelSpec | None:
+    try:
+        return parse(name)
+    except BadSpec:  # a module handed over goes by its class
+        return None
 
 
 def _matches(name: str, pattern: str) -> bool:

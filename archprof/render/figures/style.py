@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -43,17 +42,18 @@ class FamilyStyle:
     marker: str
 
 
-#: Fixed, so that a family looks the same in every figure. The first key found in a family's name decides.
+#: Fixed, so that a family (`families.family_of`) looks the same in every figure.
 FAMILIES = {
     "alexnet": FamilyStyle(GREY, "s"),
     "vgg": FamilyStyle(VERMILLION, "o"),
-    "googlenet": FamilyStyle(BLUE, "^"),
     "inception": FamilyStyle(BLUE, "^"),
     "resnext": FamilyStyle(GREEN, "P"),
     "resnet": FamilyStyle(GREEN, "D"),
     "densenet": FamilyStyle(PURPLE, "v"),
     "squeezenet": FamilyStyle(ORANGE, "h"),
     "mobilenet": FamilyStyle(SKY, "X"),
+    "mobilenet (standard)": FamilyStyle(ORANGE, "p"),
+    "plain": FamilyStyle(VERMILLION, "s"),
     "nin": FamilyStyle(GREY, "<"),
     "enet": FamilyStyle(GREY, ">"),
 }
@@ -64,24 +64,6 @@ _SPARE = [
 ]
 
 
-def family_of(name: str, family: str = "") -> str:
-    """The family that colours and fits go by: a known one in `name` or in `family`, else `family` or the
-    name's stem.
-
-    'mobilenetv1' and 'mobilenetv2' are one family; 'torchvision:regnet_y_400mf' is of the family 'regnet'.
-    """
-    for text in (name, family):
-        words = [word for word in re.split("[^a-z]+", text.rpartition(":")[2].lower()) if word]
-        for candidates in (words[:1], words):
-            known = next((key for key in FAMILIES for word in candidates if word.startswith(key)), None)
-            if known:
-                return "inception" if known == "googlenet" else known
-    if family:
-        return family
-    stem = re.match(r"[A-Za-z]+", name.rpartition(":")[2])
-    return stem[0].lower() if stem else name
-
-
 def styles_for(families: Iterable[str]) -> dict[str, FamilyStyle]:
     """Each family's style: the fixed one, or for strangers the spare ones in alphabetical order."""
     out = {}
@@ -89,6 +71,23 @@ def styles_for(families: Iterable[str]) -> dict[str, FamilyStyle]:
     for family in families:
         out[family] = FAMILIES.get(family) or _SPARE[strangers.index(family) % len(_SPARE)]
     return out
+
+
+def styles_apart(names: Sequence[str]) -> dict[str, FamilyStyle]:
+    """Colours and markers that tell up to 49 networks of one family apart, in their order."""
+    colours = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY)
+    return {
+        name: FamilyStyle(colours[place % 7], "osD^vPX"[(place + place // 7) % 7]) for place, name in enumerate(names)
+    }
+
+
+def shaded(look: FamilyStyle, place: int, members: int) -> FamilyStyle:
+    """A shade of a family's colour for one of its members, from dark to pale in their order."""
+    if members == 1:
+        return look
+    share = 1 - 2 * place / (members - 1)  # 1 for the first, -1 for the last
+    towards = "#000000" if share > 0 else "#ffffff"
+    return FamilyStyle(mixed(look.colour, towards, 0.3 * abs(share)), look.marker)
 
 
 def mixed(colour: str, other: str, share: float) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum
+from math import floor, fsum, log10
+from statistics import median
 
 from . import units
+from .families import family_of
 from .records import ArchitectureResult, Comparison
 
 
@@ -72,6 +74,17 @@ def line(x: Sequence[float], y: Sequence[float]) -> Line | None:
     return Line(mean_y - slope * mean_x, slope, xy * xy / (xx * yy) if yy > 0 and len(x) > 2 else None)
 
 
+def round_limit(seconds: Sequence[float]) -> float:
+    """A round limit (1, 2 or 5 times a power of ten) amid times, to read a line at: inside what was measured.
+
+    The middle one of those between the least and the greatest; where there is none, two digits of the median.
+    """
+    least, most = min(seconds), max(seconds)
+    powers = range(floor(log10(least)), floor(log10(most)) + 1)
+    between = [limit for n in powers for limit in (1 * 10**n, 2 * 10**n, 5 * 10**n) if least <= limit <= most]
+    return between[len(between) // 2] if between else float(f"{median(seconds):.1e}")
+
+
 def fits(comparison: Comparison) -> tuple[Fit, ...]:
     """One fit per family and batch size where at least two networks of different cost were measured reliably.
 
@@ -79,10 +92,11 @@ def fits(comparison: Comparison) -> tuple[Fit, ...]:
     """
     found = []
     for batch_size in comparison.batch_sizes:
-        for family in dict.fromkeys(row.family for row in comparison.architectures):
-            rows = [
-                row for row in comparison.architectures if row.family == family and _usable(row, batch_size)
-            ]
+        families: dict[str, list[ArchitectureResult]] = {}
+        for row in comparison.architectures:
+            if _usable(row, batch_size):
+                families.setdefault(family_of(row.name, row.family), []).append(row)
+        for family, rows in families.items():
             fitted = line(
                 [macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows]
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archprof import fits
+from archprof import regression
 from archprof.records import ArchitectureResult, Comparison, StaticProfile
 from archprof.timing import Block, Latency
 
@@ -19,15 +19,15 @@ def row(name: str, macs: int, seconds: float, batch_size: int = 1, family: str =
 
 def test_a_line_through_three_points_worked_out_by_hand():
     """x 1, 2, 3 and y 1, 2, 4: slope 3/2, intercept 7/3 - 3, R^2 = (3)^2 / (2 * 14/3) = 27/28."""
-    found = fits.line([1, 2, 3], [1, 2, 4])
+    found = regression.line([1, 2, 3], [1, 2, 4])
     assert found.slope == pytest.approx(1.5) and found.intercept == pytest.approx(-2 / 3)
     assert found.r2 == pytest.approx(27 / 28)
 
 
 def test_what_no_line_goes_through():
-    assert fits.line([2, 2], [1, 5]) is None and fits.line([2], [1]) is None and fits.line([], []) is None
-    assert fits.line([1, 2], [1, 2]).r2 is None  # two points always lie on a line
-    assert fits.line([1, 2, 3], [5, 5, 5]).r2 is None
+    assert regression.line([2, 2], [1, 5]) is None and regression.line([2], [1]) is None and regression.line([], []) is None
+    assert regression.line([1, 2], [1, 2]).r2 is None  # two points always lie on a line
+    assert regression.line([1, 2, 3], [5, 5, 5]).r2 is None
 
 
 def test_a_family_is_read_both_ways():
@@ -35,7 +35,7 @@ def test_a_family_is_read_both_ways():
     seen = Comparison(
         {}, tuple(row(f"r{place}", place * 10**9, 0.005 + 0.010 * place) for place in (1, 2, 4))
     )
-    (fit,) = fits.fits(seen)
+    (fit,) = regression.fits(seen)
     assert fit.family == "resnet" and fit.names == ("r1", "r2", "r4") and fit.r2 == pytest.approx(1)
     assert fit.gflops == pytest.approx(200)
     assert fit.macs_within(0.020) == pytest.approx(1.5e9) and fit.macs_within(0.004) is None
@@ -50,10 +50,10 @@ def test_a_family_is_read_both_ways():
 
 def test_macs_are_those_of_the_batch_and_limits_those_of_a_sample():
     seen = Comparison({}, (row("a", 10**9, 0.08, 8), row("b", 2 * 10**9, 0.16, 8)))
-    (fit,) = fits.fits(seen)
+    (fit,) = regression.fits(seen)
     assert fit.macs_within(0.16) == pytest.approx(2e9)  # of one of the 8 samples
-    assert fits.achieved_gflops(seen.architectures[0], 8) == pytest.approx(2 * 8 / 0.08)
-    assert fits.achieved_gflops(seen.architectures[0], 1) is None
+    assert regression.achieved_gflops(seen.architectures[0], 8) == pytest.approx(2 * 8 / 0.08)
+    assert regression.achieved_gflops(seen.architectures[0], 1) is None
 
 
 def test_families_and_batches_stay_apart_and_the_unreliable_stays_out():
@@ -68,4 +68,20 @@ def test_families_and_batches_stay_apart_and_the_unreliable_stays_out():
             row("f", 2 * 10**9, 0.6, 8),
         ),
     )
-    assert [(fit.family, fit.batch_size, fit.names) for fit in fits.fits(seen)] == [("resnet", 1, ("a", "b"))]
+    assert [(fit.family, fit.batch_size, fit.names) for fit in regression.fits(seen)] == [("resnet", 1, ("a", "b"))]
+
+
+def test_the_name_tells_the_family_whatever_the_source_files_it_under():
+    seen = Comparison(
+        {},
+        (
+            row("resnet20_cifar", 10**9, 0.01, family="resnet_cifar"),
+            row("plain20_cifar", 10**9, 0.02, family="resnet_cifar"),
+            row("resnet50", 2 * 10**9, 0.02, family="resnet"),
+            row("plain32_cifar", 2 * 10**9, 0.05, family="resnet_cifar"),
+        ),
+    )
+    assert [(fit.family, fit.names) for fit in regression.fits(seen)] == [
+        ("resnet", ("resnet20_cifar", "resnet50")),
+        ("plain", ("plain20_cifar", "plain32_cifar")),
+    ]

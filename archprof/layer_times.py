@@ -1,0 +1,103 @@
+"""Where the time of a pass goes, call by call, and the columns that show it. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from . import units
+from .records import LayerCost, StaticProfile, TypeCost
+from .table import Column
+from .timing import Latency
+
+#: The type, and the operator, of what no counted call explains: views, calling from Python, waiting.
+BETWEEN = "between the calls"
+
+#: The profiler adds a few microseconds a call: half of a pass in the smallest networks. Profiled passes that take
+#: more than twice as long were disturbed, and nothing tells which calls were.
+MOST_OVERHEAD = 1.0
+
+COLUMNS = {
+    "bytes_moved": Column("bytes_moved", "Moved", "bytes", "less"),
+    "arithmetic_intensity": Column("arithmetic_intensity", "FLOP/B", "rate"),
+    "seconds": Column("seconds", "ms", "seconds", "less"),
+    "time_share": Column("time_share", "% time", "share"),
+    "gflops": Column("gflops", "GFLOP/s", "rate", "more"),
+}
+
+_COSTS = ("parameters", "macs", "mac_share", *COLUMNS)
+
+#: The columns of each way to cut a network, where it was measured.
+SHOWN = {
+    "layer": ("path", "type", "output_shape", *_COSTS),
+    "type": ("type", "calls", *_COSTS),
+    "op": ("op", "calls", "macs", "mac_share", *COLUMNS),
+    "module": ("path", "type", "output_shape", *_COSTS),
+}
+
+
+class Timed(Protocol):
+    """What a row has of its calls, summed."""
+
+    macs: int
+    bytes_moved: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Seconds of one pass by counted call, in their order; what no call explains is `elsewhere_s`.
+
+    They add up to the median of `latency`, the undisturbed pass. `overhead` is how much longer the profiled pass
+    took, as a fraction of it.
+    """
+
+    seconds: tuple[float, ...]
+    elsewhere_s: float
+    overhead: float
+    latency: Latency
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The total with its interval, how it was divided, and why it cannot be relied on where it cannot."""
+        low, high = (units.milliseconds(end) for end in self.latency.ci95_s)
+        said = [
+            f"one pass takes {units.milliseconds(self.latency.p50_s)} ms ({low} to {high}), undisturbed by a profiler; "
+            f"the profiled passes that divide it took {1 + self.overhead:.2f} times as long and are scaled to it"
+        ]
+        if not self.latency.reliable:
+            said.append(f"the time is not reliable: {self.latency.why}")
+        if self.overhead > MOST_OVERHEAD:
+            said.append("its division is not reliable: passes that long were disturbed")
+        return tuple(said)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether total and division can be relied on."""
+        return self.latency.reliable and self.overhead <= MOST_OVERHEAD
+
+    def to_json(self, environment: Mapping[str, Any]) -> dict[str, Any]:
+        """The undisturbed pass with its raw blocks, and how it was divided."""
+        return {"latency": self.latency.to_json(), "between_calls_s": self.elsewhere_s,
+                "profiler_overhead": self.overhead, "reliable": self.reliable, "environment": dict(environment)}
+
+
+def with_times(profile: StaticProfile, times: LayerTimes) -> StaticProfile:
+    """The profile with each call's seconds, and one entry for the time between the calls."""
+    layers = tuple(layer._replace(seconds=seconds)
+                   for layer, seconds in zip(profile.layers, times.seconds, strict=True))
+    between = LayerCost("", BETWEEN, BETWEEN, (), (), 0, seconds=times.elsewhere_s)
+    return replace(profile, layers=(*layers, between), by_type=(*profile.by_type, TypeCost(BETWEEN, 0, 0, 0)),
+                   notes=(*profile.notes, *times.sentences))
+
+
+def value(row: Timed, key: str, total_s: float) -> Any:
+    """One of COLUMNS for a row; None where it says nothing (no mult-adds, nothing moved)."""
+    if key == "time_share":
+        return row.seconds / total_s if total_s else None
+    if key == "arithmetic_intensity":
+        return 2 * row.macs / row.bytes_moved if row.macs and row.bytes_moved else None
+    if key == "gflops":
+        return 2e-9 * row.macs / row.seconds if row.macs and row.seconds else None
+    return getattr(row, key)
