@@ -52,7 +52,7 @@ def test_latency_with_what_ended_it():
     assert shown(times.latency(family(stopping=Stopping(0.02, 24.0, 23.9)))) == """
 Latency of one forward pass, cpu (A CPU), 2 threads, float32, torch 2.13.0
 
- Batch   Architecture     ms   95 % interval   p90 ms   images/s   GFLOP/s   Peak activations   Measured   x resnet18
+ Batch   Architecture     ms   95 % interval   p90 ms   images/s   GFLOP/s   Peak (predicted)   Measured   x resnet18
  ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
      1   resnet18       15.0    14.9 to 15.1     15.1       66.7       133           1.00 MiB          —         1.00
      1   resnet34       25.0    24.8 to 25.2     25.2       40.0       160           1.00 MiB          —         1.67
@@ -85,7 +85,7 @@ def test_a_training_step():
     assert shown(times.latency(seen)) == """
 Latency of one training step (adam), cpu (A CPU), 2 threads, float32, torch 2.13.0
 
- Batch   Architecture     ms   95 % interval   p90 ms   images/s   Peak activations   Measured   Optimizer state
+ Batch   Architecture     ms   95 % interval   p90 ms   images/s   Peak (predicted)   Measured   Optimizer state
  ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
      8   a              20.0    19.9 to 20.1     20.2        400                  —          —          3.00 MiB
      8   b              10.0    9.94 to 10.1     10.1        800                  —          —          1.00 MiB

@@ -88,7 +88,7 @@ def _time_sentences(comparison: Comparison) -> list[str]:
     doubtful = [row.name for row, cell in cells if not cell.reliable]
     if doubtful:
         out.append(
-            f"Not to be relied on at batch size {size}, because the machine was disturbed: {listed(doubtful)}."
+            f"Not to be relied on at batch size {size} (disturbed, or known too vaguely): {listed(doubtful)}."
         )
     absent = [row.name for row in comparison.architectures if all(row is not other for other, _ in cells)]
     if absent:

@@ -26,11 +26,15 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
         _show(fitting(table, console.width), console)
 
 
+#: Characters that the frame takes at both sides together.
+EDGES = 2
+
+
 def fitting(table: Table, width: int) -> Table:
     """The table without as many details as make it wider than so many characters, and a note of what is missing."""
     places, left_out = list(range(len(table.columns))), []
     details = [place for place in places if table.columns[place].detail]
-    while details and sum(_width(table, place) for place in places) > width:
+    while details and sum(_width(table, place) for place in places) + EDGES > width:
         left_out.append(details.pop(0))
         places.remove(left_out[-1])
     if not left_out:
@@ -54,10 +58,14 @@ def _show(table: Table, console: Console) -> None:
 
     drawn = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
                       title_style="bold", header_style="bold")
+    whole = [max(_width(table, place), len(column.heading) + 3) for place, column in enumerate(table.columns)]
+    # where headings must break, every column gets just what it needs: left to itself, rich cuts cells of the last one
+    tight = sum(whole) - 1 > console.width
     for place, column in enumerate(table.columns):
         text = column.kind == "text" and column.key != "ci95_s"
+        needed = min(_width(table, place) - 3, console.width // 3)
         drawn.add_column(column.heading, justify="left" if text else "right", overflow="fold",
-                         min_width=min(_width(table, place) - 3, console.width // 3))
+                         width=needed if tight else None)
     for row in table.rows:
         drawn.add_row(*(Text(table.text(row, place)) for place in range(len(row))))
     console.print(drawn)

@@ -101,7 +101,7 @@ def shares(comparison: Comparison) -> Table:
         Column("name", "Architecture"),
         *(Column(kind, _capital(kind), "share") for kind in kinds),
         Column("separable_macs", "Mult-Adds if separable", "count", "less"),
-        Column("separable_parameters", "Params if separable", "count", "less"),
+        Column("separable_parameters", "Params if separable", "count", "less", detail=True),
     )
     rows = tuple(
         (Cell(record.name), *(Cell(record.fraction(kind)) for kind in kinds),

@@ -46,7 +46,7 @@ def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
         Column("throughput", "images/s", "rate", "more"),
         # a training step computes more than the forward pass whose operations are counted
         *([] if training else [Column("gflops", "GFLOP/s", "rate", "more", detail=True)]),
-        Column("peak_activation_bytes", "Peak activations", "bytes", "less", detail=True),
+        Column("peak_activation_bytes", "Peak (predicted)", "bytes", "less", detail=True),
         Column("measured_activation_bytes", "Measured", "bytes", "less", detail=True),
         *([Column("optimizer_state_bytes", "Optimizer state", "bytes", "less")] if training else []),
         *([Column("ratio", f"x {comparison.reference}", "ratio", "less")] if comparison.reference else []),

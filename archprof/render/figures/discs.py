@@ -280,7 +280,7 @@ def _doubts(page: Page, rows: Sequence[Row], trusted: Sequence[bool], hollow: bo
     doubtful = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
     if doubtful:
         page.note(
-            f"{'Hollow, n' if hollow else 'N'}ot to be relied on (the machine was disturbed): "
+            f"{'Hollow, n' if hollow else 'N'}ot to be relied on (disturbed, or known too vaguely): "
             f"{', '.join(doubtful)}."
         )
 
