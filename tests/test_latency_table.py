@@ -158,4 +158,4 @@ def test_a_narrow_terminal_leaves_out_details_and_says_so():
     text = shown(times.latency(family()), width=80)
     assert all(len(line) <= 80 for line in text.splitlines() if line.startswith(" "))
     assert " 1   resnet18       15.0    14.9 to 15.1       66.7          —         1.00" in text
-    assert "No room here for p90 ms, GFLOP/s, Peak activations: a wider terminal or --markdown shows more." in text
+    assert "No room here for p90 ms, GFLOP/s, Peak (predicted): a wider terminal or --markdown shows more." in text
