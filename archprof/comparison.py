@@ -163,7 +163,6 @@ class _Run:
         self.conditions, self.batch_sizes = conditions, batch_sizes
         self.input_shape, self.inputs = input_shape, inputs
         self.accuracies, self.dataset, self.progress = accuracies, dataset, progress
-        self.warnings: list[str] = []
         self.stopping: Stopping | None = None
 
     def tell(self, doing: str, left_s: float = 0.0) -> None:
@@ -295,7 +294,7 @@ class _Run:
             environment=device.environment(self.conditions),
             architectures=tuple(subject.result for subject in subjects),
             reference=reference,
-            warnings=(*self.warnings, *warnings),
+            warnings=warnings,
             archprof=__version__,
             stopping=self.stopping,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import BadFile
@@ -441,10 +441,3 @@ def _known(kind: Any, saved: Mapping[str, Any]) -> dict[str, Any]:
     names = _names(kind)
     return {name: tuple(value) if isinstance(value, list) else value
             for name, value in saved.items() if name in names}
-
-
-def rename(results: Iterable[ArchitectureResult]) -> tuple[ArchitectureResult, ...]:
-    """The same results with equal names told apart by their source, so that each row can be referred to."""
-    rows = list(results)
-    twice = {row.name for row in rows if sum(other.name == row.name for other in rows) > 1}
-    return tuple(replace(row, name=f"{row.source}:{row.name}") if row.name in twice else row for row in rows)
