@@ -11,6 +11,7 @@ busy neighbour is not ours.
 from __future__ import annotations
 
 import argparse
+import copy
 import gc
 import time
 from collections.abc import Callable
@@ -62,14 +63,18 @@ def fourth(subject: counts.Subject) -> Callable[[], Any]:
     memory = ShapeMemory()
     for name in ("resnet18", "resnet50", "resnet101"):
         counts.profile_of(subject_of(name), shape_memory=memory)
-    seen = dict(memory._known)
+    return lambda: counts.profile_of(subject, shape_memory=duplicate(memory))
 
-    def once() -> Any:
-        again = ShapeMemory()
-        again._known.update(seen)
-        return counts.profile_of(subject, shape_memory=again)
 
-    return once
+def duplicate(memory: ShapeMemory) -> ShapeMemory:
+    """One that has seen the same, and forgets what it sees from here on."""
+    again, passages = ShapeMemory(), memory.passages
+    again._known.update(memory._known)
+    again.passages.likeness.update(passages.likeness)
+    again.passages.blocks.update(passages.blocks)
+    again.passages.known.update({key: copy.copy(passage) for key, passage in passages.known.items()})
+    again.passages.surroundings = passages.surroundings
+    return again
 
 
 def ratio(title: str, mine: Callable[[], Any], theirs: Callable[[], Any], pairs: int, aim: float) -> None:

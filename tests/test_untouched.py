@@ -112,6 +112,29 @@ def test_a_real_pass_leaves_nothing_behind_either() -> None:
     assert _world() == world
 
 
+def test_what_a_forward_keeps_for_the_next_is_forgotten() -> None:
+    """A cache that filled up with tensors without values would break the network's next real pass."""
+    class Caches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+            self.bias: dict[str, Tensor] = {}
+            self.seen: list[int] = [1]
+
+        def forward(self, x: Tensor) -> Tensor:
+            if not self.bias:
+                self.bias["bias"] = torch.zeros(4, 6, 6, device=x.device)
+                self.register_buffer("scale", torch.ones(4, 6, 6, device=x.device))
+            self.seen.append(len(x))
+            return self.conv(x) * self.scale + self.bias["bias"]
+
+    network = Caches()
+    first = profile(network, (T(2, 3, 8, 8),))
+    assert (network.bias, network.seen, dict(network.named_buffers())) == ({}, [1], {})
+    assert profile(network, (T(2, 3, 8, 8),)) == first
+    assert network(T(2, 3, 8, 8)).shape == (2, 4, 6, 6)
+
+
 def test_building_leaves_torch_as_it_was() -> None:
     world = _world()
     profile("mobilenetv1")

@@ -14,7 +14,8 @@ from torch import nn
 from torch.utils import flop_counter
 
 from ..costs import Shape
-from ..counting.trace import OpCall, Trace
+from ..counting.recording import OpCall
+from ..counting.trace import Trace
 from ..layer_types import layer_type
 from .opinions import Term
 

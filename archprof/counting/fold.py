@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 from .. import costs
 from ..layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
-from ..records import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
+from ..records import LayerCost, Shape, StaticProfile, TypeCost, Uncounted
 from . import memory
-from .modules import Parts
+from .inventory import inventory
+from .recording import OpCall
+from .repeats import Repeat
 from .shapes import Op
-from .trace import ModuleCall, OpCall, Trace
+from .trace import Trace
 
 
 class Facts(NamedTuple):
@@ -32,52 +34,115 @@ class Facts(NamedTuple):
     generation: int
 
 
+class Folded(NamedTuple):
+    """What a passage adds: its layers, with the number of a part for a path, and the parameters that it claims."""
+
+    generation: int
+    layers: list[tuple[int, tuple[Any, ...]]]
+    claims: list[int]
+    macs: int
+    activations: int
+
+
+class _Totals:
+    """Layers and totals, call by call; a passage that was copied adds what it added the first time."""
+
+    def __init__(self, found: Trace) -> None:
+        self.layers: list[LayerCost] = []
+        self.uncounted: Counter[str] = Counter()
+        self.macs = self.activations = 0
+        self.readers = _Readers(found)
+        self.generation = costs.generation
+        self.paths = [path for path, _ in found.parts]
+        position = 0
+        for repeat in found.repeats:
+            self.add(found.calls[position:repeat.start])
+            position = repeat.start + len(repeat.passage.calls)
+            self.repeat(repeat, found.calls[repeat.start:position])
+        self.add(found.calls[position:])
+
+    def add(self, calls: list[OpCall]) -> None:
+        layers, generation, claimed = self.layers, self.generation, self.readers.claimed
+        for call in calls:
+            op = call.op
+            facts = op.facts
+            if facts is None or facts.generation != generation:
+                facts = op.facts = facts_of(op)
+            if facts.macs:
+                self.macs += facts.macs
+                if not call.backward:
+                    self.activations += facts.activations
+            elif facts.macs is None:
+                self.uncounted[op.name] += 1
+            parameters, weights, learned = claimed(call, facts, len(layers))
+            if not facts.listed:
+                continue
+            kind = FULLY_CONNECTED if learned and facts.type is MATRIX_PRODUCT else facts.type
+            layers.append(LayerCost(
+                call.module, facts.op, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
+                parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
+
+    def repeat(self, repeat: Repeat, calls: list[OpCall]) -> None:
+        """Add a copied passage."""
+        block, unread = repeat.block, self.readers.unread
+        if not self.readers.nothing_known(block.parameters, repeat.given):
+            return self.add(calls)
+        folded = repeat.passage.folded
+        if folded is None or folded.generation != self.generation:
+            repeat.passage.folded = self.first(repeat, calls)
+            return None
+        for spot in folded.claims:
+            del unread[block.parameters[spot]]
+        paths = self.paths[block.first_part:block.first_part + block.parts]
+        self.layers += [_layer((paths[part], *rest)) for part, rest in folded.layers]
+        self.macs += folded.macs
+        self.activations += folded.activations
+        return None
+
+    def first(self, repeat: Repeat, calls: list[OpCall]) -> Folded | None:
+        """Add a passage call by call and keep what it added; None where that depends on more than the passage."""
+        block, readers = repeat.block, self.readers
+        before, macs, activations = len(self.layers), self.macs, self.activations
+        handed_on, uncounted, derived = len(readers.handed_on), self.uncounted.total(), len(readers.derived)
+        self.add(calls)
+        if (len(readers.handed_on), self.uncounted.total(), len(readers.derived)) != (handed_on, uncounted, derived):
+            return None
+        part = {path: place for place, path in enumerate(
+            self.paths[block.first_part:block.first_part + block.parts])}
+        return Folded(
+            self.generation,
+            [(part[layer.module], tuple(layer[1:])) for layer in self.layers[before:]],
+            [spot for spot, number in enumerate(block.parameters) if number not in readers.unread],
+            self.macs - macs, self.activations - activations)
+
+
+def _layer(values: tuple[Any, ...], new: Any = tuple.__new__) -> LayerCost:
+    """LayerCost(*values), for values that have been one: quicker."""
+    return new(LayerCost, values)
+
+
 def fold(found: Trace, train: bool = False) -> StaticProfile:
     """The profile of a recorded pass; name and inputs are left for the caller to fill in."""
-    layers: list[LayerCost] = []
-    uncounted: Counter[str] = Counter()
-    macs = activations = 0
-    generation = costs.generation
-    readers = _Readers(found)
-    for call in found.calls:
-        op = call.op
-        facts = op.facts
-        if facts is None or facts.generation != generation:
-            facts = op.facts = facts_of(op)
-        if facts.macs:
-            macs += facts.macs
-            if not call.backward:
-                activations += facts.activations
-        elif facts.macs is None:
-            uncounted[op.name] += 1
-        parameters, weights, learned = readers.claimed(call, facts, len(layers))
-        if not facts.listed:
-            continue
-        kind = FULLY_CONNECTED if learned and facts.type is MATRIX_PRODUCT else facts.type
-        layers.append(LayerCost(
-            call.module, facts.op, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
-            parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
-    never = readers.settle(layers)
+    totals = _Totals(found)
+    layers = totals.layers
+    never = totals.readers.settle(layers)
     most = memory.peak(found)
-    modules = modules_of(found.parts, found.module_calls)
-    owned = found.owned
-    parameter_bytes = sum([p.numel() * p.itemsize for p in owned.parameters.values()])
-    buffer_bytes = {name: b.numel() * b.itemsize for name, b in owned.buffers.items()}
+    modules, sizes = inventory(found.parts, found.alike, found.module_calls)
     return StaticProfile(
         name="", source="", input_shape=(), batch_size=1,
-        parameters=sum([row.parameters for row in modules]),
-        trainable_parameters=sum([row.trainable_parameters for row in modules]),
-        buffers=sum([row.buffers for row in modules]),
-        macs=macs,
-        activations=activations,
-        parameter_bytes=parameter_bytes,
-        buffer_bytes=sum(buffer_bytes.values()),
-        saved_bytes=parameter_bytes + sum([n for name, n in buffer_bytes.items() if name not in owned.unsaved]),
-        gradient_bytes=sum(memory.gradient_sizes(owned)),
+        parameters=sizes.parameters,
+        trainable_parameters=sizes.trainable_parameters,
+        buffers=sizes.buffers,
+        macs=totals.macs,
+        activations=totals.activations,
+        parameter_bytes=sizes.parameter_bytes,
+        buffer_bytes=sizes.buffer_bytes,
+        saved_bytes=sizes.parameter_bytes + sizes.buffer_bytes - sizes.unsaved_bytes,
+        gradient_bytes=sizes.gradient_bytes,
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
-        uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
+        uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(totals.uncounted.items())),
         by_type=by_type(layers, never),
         layers=tuple(layers),
         modules=modules,
@@ -92,13 +157,18 @@ class _Readers:
     """
 
     def __init__(self, found: Trace) -> None:
-        owned = found.owned.parameters
-        self.unread = {number: owned[name] for number, name in found.parameters.items()}
-        self.names = frozenset(self.unread)
+        parameters = found.owned.parameters
+        self.last = -len(parameters)
+        self.unread = dict(zip(range(-1, self.last - 1, -1), parameters, strict=True))
         # storages that no input had a part in -> the parameters that they stand for
         self.derived: dict[int, tuple[int, ...]] = {
             number: () for number, storage in enumerate(found.storages) if storage.owner == "constant"}
         self.handed_on: dict[int, int] = {}  # parameter -> row of the call that only handed it on
+
+    def nothing_known(self, parameters: Iterable[int], inputs: Iterable[int | None]) -> bool:
+        """Whether none of these parameters was read, and none of these inputs stands for a parameter."""
+        unread, derived = self.unread, self.derived
+        return all(map(unread.__contains__, parameters)) and not any(map(derived.__contains__, inputs))
 
     def claimed(self, call: OpCall, facts: Facts, row: int) -> tuple[int, int, bool]:
         """Parameters that this call is the first to use, those of them that multiply, and whether it reads any."""
@@ -114,7 +184,7 @@ class _Readers:
                     only_derived = False
                 else:
                     read += stands_for
-            elif number in self.names:
+            elif number >= self.last:  # a parameter, not a buffer
                 read.append(number)
         if only_derived and not call.backward:
             for number in call.outputs:
@@ -191,29 +261,3 @@ def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost,
         rows[UNUSED] = [never_read, 0, 0, 0, 0]
     folded = [TypeCost(kind, *row) for kind, row in rows.items()]
     return tuple(sorted(folded, key=lambda row: (-row.macs, -row.parameters, row.type)))
-
-
-def modules_of(parts: Parts, calls: Iterable[ModuleCall] = ()) -> tuple[ModuleCost, ...]:
-    """Every module with its own parameters, buffers and outputs; what is shared counts where it is met first."""
-    seen: set[int] = set()
-    returned: dict[str, tuple[int, int, int]] = {}
-    for path, shape, dtype in calls:
-        times, elements, nbytes = returned.get(path, (0, 0, 0))
-        size = 0 if shape is None or dtype is None else shape.numel()
-        returned[path] = (times + 1, elements + size, nbytes + (size * dtype.itemsize if dtype is not None else 0))
-    rows = []
-    for path, part in parts:
-        parameters = trainable = buffers = 0
-        for parameter in part._parameters.values():
-            if parameter is not None and id(parameter) not in seen:
-                seen.add(id(parameter))
-                size = parameter.numel()
-                parameters += size
-                if parameter.requires_grad:
-                    trainable += size
-        for buffer in part._buffers.values():
-            if buffer is not None and id(buffer) not in seen:
-                seen.add(id(buffer))
-                buffers += buffer.numel()
-        rows.append(ModuleCost(path, type(part).__name__, parameters, trainable, buffers, *returned.get(path, ())))
-    return tuple(rows)

@@ -23,7 +23,7 @@ _ACTIVATIONS = frozenset({"input", "activation"})
 
 def gradient_sizes(owned: Owned) -> list[int]:
     """Bytes of each trainable parameter's gradient: its own."""
-    return [p.numel() * p.itemsize for p in owned.parameters.values() if p.requires_grad]
+    return [p.numel() * p.itemsize for p in owned.parameters if p.requires_grad]
 
 
 class Peak(NamedTuple):

@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -16,9 +17,13 @@ from .meta import stand_in
 
 Parts = list[tuple[str, nn.Module]]
 
-LAZY = (UninitializedParameter, UninitializedBuffer)
+LAZY = frozenset({UninitializedParameter, UninitializedBuffer})
+
+_is_meta = attrgetter("is_meta")
 
 _TABLES = ("_parameters", "_buffers", "_modules")
+
+_CONTAINERS = frozenset({dict, list, set})
 
 
 def walk(module: nn.Module) -> Parts:
@@ -35,8 +40,10 @@ def walk(module: nn.Module) -> Parts:
             continue
         seen.add(id(part))
         parts.append((path, part))
-        prefix = f"{path}." if path else ""
-        stack += [(prefix + name, child) for name, child in reversed(part._modules.items()) if child is not None]
+        children = part._modules
+        if children:
+            prefix = f"{path}." if path else ""
+            stack += [(prefix + name, child) for name, child in reversed(children.items()) if child is not None]
     return parts
 
 
@@ -45,54 +52,75 @@ class StillLazy(RuntimeError):
 
 
 class Owned:
-    """A module's parameters and buffers by qualified name, each once, under the first name that leads to it.
+    """A module's parameters and buffers, each once, in the order of its parts.
 
-    Raises StillLazy where one has no shape yet.
+    `shared` are the identities of those that are held more than once. `starts` says for each part, and for the end, how
+    many parameters and buffers come before its own. Raises StillLazy where one has no shape yet.
     """
 
     def __init__(self, parts: Parts) -> None:
-        self.parameters: dict[str, Any] = {}
-        self.buffers: dict[str, Any] = {}
-        self.unsaved: set[str] = set()  # buffers that a state_dict leaves out
+        self.parameters: list[Any] = []
+        self.buffers: list[Any] = []
+        self.shared: set[int] = set()
+        self.starts: list[tuple[int, int]] = []
         seen: set[int] = set()
-        for path, part in parts:
-            prefix = f"{path}." if path else ""
-            for table, found in ((part._parameters, self.parameters), (part._buffers, self.buffers)):
-                for name, tensor in table.items():
-                    if tensor is not None and id(tensor) not in seen:
-                        seen.add(id(tensor))
-                        found[prefix + name] = tensor
-                        if type(tensor) in LAZY:
-                            raise StillLazy(f"{prefix}{name} has no shape yet")
-            if part._non_persistent_buffers_set:
-                self.unsaved.update([prefix + name for name in part._non_persistent_buffers_set])
+        parameters, buffers, starts = self.parameters, self.buffers, self.starts
+        for _, part in parts:
+            starts.append((len(parameters), len(buffers)))
+            for table, found in ((part._parameters, parameters), (part._buffers, buffers)):
+                for tensor in table.values():
+                    if tensor is not None:
+                        if id(tensor) in seen:
+                            self.shared.add(id(tensor))
+                        else:
+                            seen.add(id(tensor))
+                            found.append(tensor)
+        starts.append((len(parameters), len(buffers)))
+        self.tensors = parameters + buffers
+        if not LAZY.isdisjoint(map(type, self.tensors)):
+            path, name = next((path, name) for path, part in parts for table in (part._parameters, part._buffers)
+                              for name, tensor in table.items() if type(tensor) in LAZY)
+            raise StillLazy(f"{path}.{name} has no shape yet".lstrip("."))
+
+    @property
+    def any_real(self) -> bool:
+        """Whether a parameter or buffer has values."""
+        return not all(map(_is_meta, self.tensors))
 
 
 @contextmanager
 def untouched(parts: Parts) -> Iterator[None]:
-    """Whatever happens inside, the modules' modes, attributes and tables and torch's random state come back."""
-    kept: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    """Whatever happens inside, the modules' modes, attributes and tables and torch's random state come back.
+
+    So do the contents of lists, dicts and sets that are attributes of modules which are not torch's own.
+    """
+    kept: list[tuple[Any, Any]] = []
     scripted: list[tuple[nn.Module, bool]] = []
     for _, part in parts:
-        if isinstance(part, torch.jit.ScriptModule):
-            scripted.append((part, part.training))
-            continue
-        attributes = part.__dict__
+        attributes, kind = part.__dict__, type(part)
+        if kind.__module__.startswith("torch."):
+            if isinstance(part, torch.jit.ScriptModule):
+                scripted.append((part, part.training))
+                continue
+            for name in _TABLES:
+                table = attributes.get(name)
+                if table:  # torch's own layers put nothing into an empty one
+                    kept.append((table, table.copy()))
+        else:
+            kept += [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
         kept.append((attributes, attributes.copy()))
-        kept += [(table, table.copy()) for name in _TABLES if (table := attributes.get(name))]
     with _same_random_numbers():
         try:
             yield
         finally:
-            _give_back(kept, scripted)
-
-
-def _give_back(kept: list[tuple[dict[str, Any], dict[str, Any]]], scripted: list[tuple[nn.Module, bool]]) -> None:
-    for table, before in kept:
-        table.clear()
-        table.update(before)
-    for part, training in scripted:
-        part.train(training)
+            for container, before in kept:
+                if type(container) is list:
+                    container[:] = before
+                else:
+                    container.clear()
+                    container.update(before)
+            for script, training in scripted:
+                script.train(training)
 
 
 @contextmanager
@@ -115,7 +143,7 @@ def _same_random_numbers() -> Iterator[None]:
 @contextmanager
 def no_gradients_yet(owned: Owned) -> Iterator[None]:
     """Inside, parameters start without gradients; those that they had come back."""
-    before = [(parameter, parameter.grad) for parameter in owned.parameters.values()]
+    before = [(parameter, parameter.grad) for parameter in owned.parameters]
     for parameter, _ in before:
         parameter.grad = None
     try:
@@ -158,8 +186,3 @@ def replace_tensors(parts: Parts, other: Callable[[Tensor], Tensor] = stand_in, 
         for name, value in part.__dict__.items():
             if isinstance(value, list) and any(id(item) in made for item in value):
                 part.__dict__[name] = [made.get(id(item), item) for item in value]
-
-
-def any_real(owned: Owned) -> bool:
-    """Whether a parameter or buffer has values."""
-    return any([not tensor.is_meta for tensor in [*owned.parameters.values(), *owned.buffers.values()]])

@@ -45,13 +45,29 @@ class Op:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
         made = layouts if type(layouts) is list else [layouts] if layouts else ()
-        self.sizes = tuple([_nbytes(layout) for layout in made])
+        self.sizes = tuple([nbytes_of(layout) for layout in made])
         self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
     def name(self) -> str:
         """'aten.convolution', 'mylib.fused_act': namespace and name, no overload."""
         return op_name(self.func)
+
+
+class Passages:
+    """What is remembered of whole blocks (`repeats`): numbers of modules that are alike, what was found out about the
+    blocks among them, and what they did. It holds while the functions in `surroundings` stay in their places."""
+
+    def __init__(self) -> None:
+        self.likeness: dict[Any, int] = {}
+        self.blocks: dict[int, Any] = {}
+        self.known: dict[tuple[Any, ...], Any] = {}
+        self.surroundings: tuple[Any, ...] = ()
+
+    def clear(self) -> None:
+        """Forget it all."""
+        for remembered in (self.likeness, self.blocks, self.known):
+            remembered.clear()
 
 
 class ShapeMemory:
@@ -64,6 +80,7 @@ class ShapeMemory:
     def __init__(self, remember: bool = True) -> None:
         self.remember = remember
         self._known: dict[tuple, Op] = {}
+        self.passages = Passages()
 
     def __len__(self) -> int:
         return len(self._known)
@@ -133,7 +150,8 @@ def _blank(value: Any) -> Any:
     return type(value)([_blank(item) for item in value]) if type(value) in (list, tuple) else value
 
 
-def _nbytes(layout: Layout | None) -> int:
+def nbytes_of(layout: Layout | None) -> int:
+    """Bytes of the storage of a new tensor of that layout."""
     if layout is None:
         return 0
     shape, stride, dtype = layout

@@ -2,7 +2,8 @@
 
 From `nn.Conv2d.__call__` to the operator lie five frames of Python and torch's dispatcher: more work than answering the
 operator takes. A shortcut is taken only where the memory knows that very operator call, so it was once gone the long
-way, and where nobody could tell the difference: no hook, no transform, no mode of others, no patched function.
+way, and where nobody could tell the difference: no hook, no transform, no mode of others, no patched function, no
+gradients (the graph of a network that turns them on in evaluation keeps activations alive).
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def call_of(door: Door, layer: nn.Module, args: tuple) -> Call | None:
     if (len(args) != 1 or type(args[0]) is not Tensor or layer._forward_hooks or layer._forward_pre_hooks
             or layer._backward_hooks or layer._backward_pre_hooks or "forward" in layer.__dict__
             or torch._C._len_torch_dispatch_stack() != 1 or torch._C._len_torch_function_stack()
-            or torch._C._functorch.maybe_current_level() is not None):
+            or torch._C._functorch.maybe_current_level() is not None or torch.is_grad_enabled()):
         return None
     try:
         return door(layer, args[0])

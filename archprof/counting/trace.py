@@ -8,11 +8,11 @@ repeated with real tensors, and the trace says so.
 from __future__ import annotations
 
 import sys
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from .meta import WithoutValues, stand_in
 from .modules import (
     Owned,
     Parts,
-    any_real,
     duplicate,
     no_gradients_yet,
     replace_tensors,
@@ -30,115 +29,45 @@ from .modules import (
     untouched,
     walk,
 )
+from .recording import ModuleCall, OpCall, Recording, Storage
+from .repeats import Repeat, Repeats
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
-from .shortcuts import call_of, doors
-
-
-class OpCall(NamedTuple):
-    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
-
-    op: Op
-    module: str
-    inputs: list[int | None]
-    outputs: list[int | None]
-    backward: bool
-
-
-class ModuleCall(NamedTuple):
-    """One finished call of a module: the first tensor that it returned, by size and type (None where it has none)."""
-
-    module: str
-    output_shape: torch.Size | None
-    dtype: torch.dtype | None
-
-
-class Storage(weakref.ref):
-    """A piece of memory made during the pass, or handed to it: its bytes, and the calls between which it lived.
-
-    It is alive during call i when born <= i < died; `died` is None for what outlives the pass. `owner` is 'input',
-    'constant' (a tensor that the network keeps outside its parameters and buffers) or 'activation'.
-    """
-
-    __slots__ = ("born", "died", "identity", "nbytes", "owner")
-
-    born: int
-    died: int | None
-    identity: int
-    nbytes: int
-    owner: str
+from .shortcuts import Door, call_of, doors
 
 
 @dataclass(frozen=True)
 class Trace:
     """What one pass did.
 
-    Storages are numbered by their place in `storages`; those of parameters and buffers have negative numbers, and
-    `parameters` maps a parameter's number to its qualified name. `parts` are the modules by path, `owned` their
-    parameters and buffers (stand-ins, where the pass ran on meta).
+    Storages are numbered by their place in `storages`, those of parameters and buffers from -1 downwards in the order
+    of `owned` (stand-ins, where the pass ran on meta). `parts` are the modules by path; `alike` are numbers for them,
+    the same for those that are known to be alike, else 0. `repeats` are the passages among the calls that were copied.
     """
 
     calls: list[OpCall]
     storages: list[Storage]
-    parameters: dict[int, str]
     parts: Parts
     owned: Owned
     forward_calls: int
     output: Any
     module_calls: list[ModuleCall]
+    alike: list[int]
+    repeats: list[Repeat]
 
 
-class _Recorder(WithoutValues):
+_dtype = attrgetter("dtype")
+
+
+class _Recorder(WithoutValues, Recording):
     """Answers every operator, on meta where `memory` is given, and writes down what was asked."""
 
     def __init__(self, memory: ShapeMemory | None, parts: Parts, owned: Owned, follow_gradients: bool) -> None:
-        super().__init__(memory)
-        self.calls: list[OpCall] = []
-        self.storages: list[Storage] = []
-        self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
-        self.module_calls: list[ModuleCall] = []
-        self.open = True
+        WithoutValues.__init__(self, memory)
+        Recording.__init__(self, owned)
         self.paths = {id(part): path for path, part in parts}
-        self.parameters = {-1 - place: name for place, name in enumerate(owned.parameters)}
-        tensors = [*owned.parameters.values(), *owned.buffers.values()]
-        self.owned = {id(tensor): -1 - place for place, tensor in enumerate(tensors)}
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
-
-    # --- storages ---------------------------------------------------------------------------------------------
-
-    def number(self, tensor: Tensor, owner: str) -> int | None:
-        """The number of the tensor's storage, a new one where it was not seen before; None where it has none."""
-        try:
-            storage = tensor.untyped_storage()
-        except (NotImplementedError, RuntimeError):  # sparse tensors and some subclasses
-            return None
-        identity = storage._cdata
-        number = self.numbers.get(identity)
-        if number is not None:
-            return number
-        owned = self.owned.get(id(tensor))
-        if owned is not None:  # a parameter or buffer reaches its first operator as itself, before any view of it
-            self.numbers[identity] = owned
-            return owned
-        return self.new(storage, storage.nbytes(), owner)
-
-    def new(self, storage: Any, nbytes: int, owner: str) -> int:
-        """Number a storage that was not seen before, and watch for its end."""
-        storages = self.storages
-        watched = Storage(storage, self.died)
-        watched.born, watched.died, watched.nbytes, watched.owner = len(self.calls), None, nbytes, owner
-        watched.identity = identity = storage._cdata
-        number = self.numbers[identity] = len(storages)
-        storages.append(watched)
-        return number
-
-    def died(self, storage: Storage) -> None:
-        if self.open:  # what lives on from then outlives the pass
-            storage.died = len(self.calls)
-            self.numbers.pop(storage.identity, None)
-
-    # --- operators --------------------------------------------------------------------------------------------
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
         inputs: list[int | None] = []
@@ -209,7 +138,7 @@ def _first_tensor(value: Any) -> Tensor | None:
 
 
 @contextmanager
-def _module_calls(recorder: _Recorder) -> Iterator[None]:
+def _module_calls(recorder: _Recorder, open_doors: dict[type, Door], repeats: Repeats) -> Iterator[None]:
     """The recorder knows which module is running, and an error which one it left first.
 
     torch's global forward hooks would do, but they send every module call down a path that takes longer than the
@@ -217,21 +146,31 @@ def _module_calls(recorder: _Recorder) -> Iterator[None]:
     """
     original, call = nn.Module.__call__, nn.Module._call_impl
     path_of, done = recorder.paths.get, recorder.module_calls
-    door_of = (doors() if recorder.memory is not None and recorder.nodes is None else {}).get
+    door_of, blocks = open_doors.get, repeats.blocks
 
     def noting_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         outer = recorder.module
         recorder.module = path_of(id(module), outer)
         recorder.depth += 1
         try:
+            met = repeats.meet(recorder, module, args) if id(module) in blocks and not kwargs else None
+            if met is not None:
+                passage = met.block.known.get(met.key)
+                if passage is not None:
+                    return repeats.copy(recorder, met, passage)
             door = door_of(type(module))
             asked = call_of(door, module, args) if door is not None and not kwargs else None
             value = recorder.shortcut(*asked) if asked is not None else None
             if value is None:
                 value = call(module, *args, **kwargs)
             returned = value if type(value) is Tensor else _first_tensor(value)
-            done.append(ModuleCall(recorder.module, None, None) if returned is None or returned.is_nested else
-                        ModuleCall(recorder.module, returned.shape, returned.dtype))
+            if returned is None or returned.is_nested:
+                done.append(ModuleCall(recorder.module))
+            else:
+                elements = returned.numel()
+                done.append(ModuleCall(recorder.module, returned.shape, elements, elements * returned.itemsize))
+            if met is not None and met.key not in met.block.known:
+                repeats.learn(recorder, met, value)
             return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
@@ -289,7 +228,7 @@ def trace(
         stack.enter_context(untouched(parts))
         set_training(parts, training)
         owned = Owned(parts)
-        if any_real(owned):
+        if owned.any_real:
             replace_tensors(parts, duplicate if memory is None else stand_in)
             owned = Owned(parts)
         recorder = _Recorder(memory, parts, owned, follow_gradients=training)
@@ -298,9 +237,11 @@ def trace(
         for tensor in inputs:
             recorder.number(tensor, "input")
         stack.enter_context(_uncompiled())
-        stack.enter_context(_module_calls(recorder))
+        open_doors = doors() if memory is not None and memory.remember and not training else {}
+        repeats = Repeats(parts, owned, memory if open_doors else None)
+        stack.enter_context(_module_calls(recorder, open_doors, repeats))
         stack.enter_context(torch.set_grad_enabled(training))
-        if any([dtype.is_complex for dtype in {tensor.dtype for tensor in [*owned.parameters.values(), *inputs]}]):
+        if any([dtype.is_complex for dtype in set(map(_dtype, [*owned.parameters, *inputs]))]):
             stack.enter_context(FourProducts())
         stack.enter_context(recorder)
         output = module(*args, **kwargs)
@@ -310,5 +251,5 @@ def trace(
             loss, output = backward(output), None  # as in training, the output lives only as long as it is needed
             loss.backward()
     recorder.open = False
-    return Trace(recorder.calls, recorder.storages, recorder.parameters, parts, owned, forward_calls, output,
-                 recorder.module_calls)
+    return Trace(recorder.calls, recorder.storages, parts, owned, forward_calls, output, recorder.module_calls,
+                 repeats.alike, repeats.copied)

@@ -1,0 +1,242 @@
+"""A block traced once need not be traced again: what an alike block does with an alike input is written down.
+
+Networks are made of blocks that repeat: 35 of the 50 blocks of a ResNet-152 are alike. The first of them is traced
+operator by operator; from then on its passage (calls, storages, outputs of its parts) is copied into the trace under
+the next block's names and numbers, and the block's own code does not run. That is done only for blocks that `alike`
+knows to be so and whose code is steady, and only where the passage is self-contained: it touches nothing but its
+inputs, its own parameters and what it made itself, and leaves nothing behind but one output. It is done within one
+pass, and across the passes of a run for blocks whose code is pure (`purity`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from operator import is_, itemgetter
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .alike import likeness
+from .modules import Owned, Parts, walk
+from .purity import ANY, PURE, purity
+from .recording import ModuleCall, OpCall, Recording, Storage
+from .shapes import MEMORY_LIMIT, Op, Passages, ShapeMemory, fresh, nbytes_of
+
+Chosen = Callable[[list["int | None"]], Sequence["int | None"]]  # some entries of a table of storages
+
+
+class Kind(NamedTuple):
+    """Blocks that are alike: how many parts, parameters and buffers each has, and the purity of their code."""
+
+    parts: int
+    parameters: int
+    buffers: int
+    purity: int
+
+
+class Block(NamedTuple):
+    """A block that may occur again: where its parts stand among the network's, the numbers of its parameters and
+    buffers, and where passages of its likes are kept."""
+
+    alike: int
+    first_part: int
+    parts: int
+    parameters: range
+    buffers: range
+    known: dict[tuple[Any, ...], Passage | None]
+
+
+class Passage:
+    """What one block did with one input, in numbers of its own.
+
+    Storages are numbered by their place in a table: None, the inputs' storages, those made during the passage,
+    parameters, buffers. Calls are counted from the block's first, parts from the block itself. `made` are the storages'
+    births, deaths and bytes, `out` is the one that is returned, with its layout.
+    """
+
+    __slots__ = ("calls", "folded", "made", "module_calls", "out")
+
+    def __init__(self, calls: list[tuple[Op, int, Chosen, Chosen]], made: list[tuple[int, int | None, int]],
+                 out: tuple[int, Any], module_calls: list[tuple[int, Any, int, int]]) -> None:
+        self.calls, self.made, self.out, self.module_calls = calls, made, out, module_calls
+        self.folded: Any = None  # whatever follows from it alone, worked out once by the reader
+
+
+class Repeat(NamedTuple):
+    """A passage that was copied into a trace: it begins at call `start`; `given` are the inputs' storages."""
+
+    start: int
+    passage: Passage
+    block: Block
+    given: list[int | None]
+
+
+class Meeting(NamedTuple):
+    """A block and its input, before it runs: `key` says with what else it is alike, the rest where the trace stands."""
+
+    block: Block
+    key: tuple[Any, ...]
+    given: list[int | None]
+    calls: int
+    storages: int
+    module_calls: int
+    deaths: int
+
+
+class Repeats:
+    """The blocks of a network that occur more than once, and the passages known so far."""
+
+    def __init__(self, parts: Parts, owned: Owned, memory: ShapeMemory | None) -> None:
+        self.paths = [path for path, _ in parts]
+        self.alike = [0] * len(parts)
+        self.blocks: dict[int, Block] = {}
+        self.copied: list[Repeat] = []
+        if memory is not None:
+            passages = memory.passages
+            if not _same(passages.surroundings, surroundings := _surroundings()):
+                passages.known.clear()
+                passages.surroundings = surroundings
+            if len(passages.likeness) > MEMORY_LIMIT:
+                passages.clear()
+            self.alike = likeness(parts, owned, passages.likeness)
+            self.blocks = _blocks(parts, owned, self.alike, passages)
+
+    def meet(self, recorder: Recording, module: nn.Module, args: tuple[Any, ...]) -> Meeting | None:
+        """A block about to be called, where another call could be alike."""
+        state = _state()
+        if state is None:
+            return None
+        block = self.blocks[id(module)]
+        key: list[Any] = [block.alike, state]
+        given: list[int | None] = [None]
+        for value in args:
+            kind = type(value)
+            if kind is Tensor and _plain(value):
+                given.append(recorder.number(value, "constant"))
+                key += (value.shape, value.stride(), value.storage_offset(), value.dtype)
+            elif value is None or kind is int or kind is bool or kind is float:
+                key += (kind, value)
+            else:
+                return None
+        if len(set(given)) < len(given):  # two inputs share a storage, or one has none
+            return None
+        return Meeting(block, tuple(key), given, len(recorder.calls), len(recorder.storages),
+                       len(recorder.module_calls), recorder.deaths)
+
+    def learn(self, recorder: Recording, met: Meeting, value: Any) -> None:
+        """Keep what the block has just done for the next that is alike; None where that cannot be copied."""
+        met.block.known[met.key] = self._passage(recorder, met, value)
+
+    def _passage(self, recorder: Recording, met: Meeting, value: Any) -> Passage | None:
+        block, made = met.block, recorder.storages[met.storages:]
+        dead = sum([storage.died is not None for storage in made])
+        if (type(value) is not Tensor or not _plain(value) or len(made) - dead != 1
+                or recorder.deaths - met.deaths != dead):
+            return None  # it returns something else than one tensor, or keeps something, or lets go of something
+        number, layout = recorder.number(value, "constant"), (tuple(value.shape), value.stride(), value.dtype)
+        if number is None or number < met.storages or recorder.storages[number].nbytes != nbytes_of(layout):
+            return None  # a view of an input, or of something larger
+        spot = {number: spot for spot, number in enumerate(_table(met.given, met.storages, len(made), block))}
+        part = {path: place for place, path in enumerate(self.paths[block.first_part:block.first_part + block.parts])}
+        calls = recorder.calls[met.calls:]
+        if any([storage.owner != "activation" for storage in made]) or any([call.backward for call in calls]):
+            return None
+        try:
+            return Passage(
+                [(call.op, part[call.module], _chosen([spot[number] for number in call.inputs]),
+                  _chosen([spot[number] for number in call.outputs])) for call in calls],
+                [(s.born - met.calls, None if s.died is None else s.died - met.calls, s.nbytes) for s in made],
+                (number - met.storages, layout),
+                [(part[call.module], *call[1:]) for call in recorder.module_calls[met.module_calls:]])
+        except KeyError:  # something from outside took part
+            return None
+
+    def copy(self, recorder: Recording, met: Meeting, passage: Passage) -> Tensor:
+        """Write the passage into the trace as this block's, and return its output."""
+        block = met.block
+        begun, first = len(recorder.calls), len(recorder.storages)
+        paths = self.paths[block.first_part:block.first_part + block.parts]
+        table = _table(met.given, first, len(passage.made), block)
+        new, op_call, module_call = tuple.__new__, OpCall, ModuleCall  # quicker than calling a named tuple
+        recorder.calls += [new(op_call, (op, paths[part], inputs(table), outputs(table), False))
+                           for op, part, inputs, outputs in passage.calls]
+        recorder.module_calls += [new(module_call, (paths[part], *rest)) for part, *rest in passage.module_calls]
+        recorder.storages += [Storage(begun + born, None if died is None else begun + died, nbytes, "activation")
+                              for born, died, nbytes in passage.made]
+        recorder.deaths += len(passage.made) - 1
+        number, layout = passage.out
+        with torch._C._DisableTorchDispatch():
+            value = fresh(layout)
+        recorder.watch(value.untyped_storage(), first + number)
+        self.copied.append(Repeat(begun, passage, block, met.given))
+        return value
+
+
+def _plain(value: Tensor) -> bool:
+    return value.is_meta and value.layout is torch.strided and not value.requires_grad
+
+
+def _table(given: list[int | None], first: int, made: int, block: Block) -> list[int | None]:
+    """The numbers that storages have in the network, by those that they have in a passage."""
+    return [*given, *range(first, first + made), *block.parameters, *block.buffers]
+
+
+def _chosen(spots: list[int]) -> Chosen:
+    if len(spots) > 1:
+        return itemgetter(*spots)
+    return itemgetter(slice(spots[0], spots[0] + 1) if spots else slice(0))
+
+
+def _state() -> tuple[Any, ...] | None:
+    """What a pass depends on besides modules and inputs; None where somebody else takes part in it."""
+    if (torch._C._len_torch_dispatch_stack() != 1 or torch._C._len_torch_function_stack()
+            or torch._C._functorch.maybe_current_level() is not None or torch.is_grad_enabled()
+            or torch.is_inference_mode_enabled() or torch._C._is_any_autocast_enabled()):
+        return None
+    return (torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled(), torch._C._get_flash_sdp_enabled(),
+            torch._C._get_math_sdp_enabled(), torch._C._get_mem_efficient_sdp_enabled(),
+            torch._C._get_cudnn_sdp_enabled())
+
+
+def _surroundings() -> tuple[Any, ...]:
+    """What pure code calls: whoever replaces a function of torch wants it to be called."""
+    return (*vars(F).values(), *vars(torch).values(), *vars(Tensor).values())
+
+
+def _same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
+    return len(before) == len(after) and all(map(is_, before, after))
+
+
+def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) -> dict[int, Block]:
+    """By identity, every module with modules inside that is like another, here or in a network seen before."""
+    times = Counter(alike)
+    here: dict[tuple[Any, ...], Passage | None] = {}
+    found: dict[int, Block] = {}
+    for place, number in enumerate(alike):
+        part = parts[place][1]
+        if not number or not part._modules:
+            continue
+        if times[number] == 1 and number not in passages.blocks:
+            passages.blocks[number] = None  # seen once
+            continue
+        kind = passages.blocks.get(number)
+        if kind is None:
+            kind = passages.blocks[number] = _kind(part, place, owned)
+        if kind.purity == ANY or (times[number] == 1 and kind.purity != PURE):
+            continue
+        parameter, buffer = owned.starts[place]
+        parameter, buffer = -1 - parameter, -1 - len(owned.parameters) - buffer
+        found[id(part)] = Block(
+            number, place, kind.parts, range(parameter, parameter - kind.parameters, -1),
+            range(buffer, buffer - kind.buffers, -1), passages.known if kind.purity == PURE else here)
+    return found
+
+
+def _kind(block: nn.Module, place: int, owned: Owned) -> Kind:
+    inside = walk(block)
+    start, end = owned.starts[place], owned.starts[place + len(inside)]
+    least = min([purity(kind) for kind in {type(part) for _, part in inside}])
+    return Kind(len(inside), end[0] - start[0], end[1] - start[1], least)
