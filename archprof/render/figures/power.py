@@ -27,7 +27,10 @@ _ABOVE = 0.08
 def power(page: Page) -> None:
     _check_metered(page.comparison)
     sizes = page.comparison.batch_sizes
-    page.title(f"Power during {what_runs(page)} against batch size", "Mean; the axis of power begins at 0")
+    page.title(
+        f"Power during {what_runs(page)} against batch size",
+        "Mean over the undisturbed blocks; the axis of power begins at 0",
+    )
     plot = page.plot()
     drawn, dropped, values = [], [], []
     for row in page.rows:
