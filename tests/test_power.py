@@ -180,7 +180,7 @@ class Machine:
     """A clock that passes move, and a counter of their joules that is new every `update_s` only."""
 
     def __init__(self, update_s: float) -> None:
-        self.now, self.update_s = 0.0, update_s
+        self.now, self.update_s, self.still = 0.0, update_s, False
         self.used = [(0.0, 0.0)]  # (seconds, joules) after each pass
 
     def cell(self, name: str, seconds: float, watts: float) -> latency.Cell:
@@ -192,6 +192,8 @@ class Machine:
 
     def read(self) -> float:
         """The joules at the last update."""
+        if self.still:
+            return 0.0
         last = self.now - self.now % self.update_s
         return next(joules for at, joules in reversed(self.used) if at <= last + 1e-9)
 
@@ -230,6 +232,14 @@ def test_a_coarse_meter_takes_only_what_is_left_of_the_budget():
     seen = machine.measure(*[machine.cell(f"n{i}", 0.01, 50.0) for i in range(4)], time_budget=5.0)
     assert all(len(found.clean) >= latency.LEAST_BLOCKS for found in seen.values())
     assert [name for (name, _), found in seen.items() if found.metered] == ["n0"] and machine.now < 5.3
+
+
+def test_a_fine_meter_that_stands_still_changes_nothing():
+    machine = Machine(update_s=0.001)
+    machine.still = True
+    found = machine.measure(machine.cell("a", 0.004, 50.0))["a", 1]
+    assert found.power_w is None and {block.passes for block in found.blocks} == {13}  # 52 ms
+    assert len(found.blocks) == latency.LEAST_BLOCKS
 
 
 def test_a_meter_changes_no_fingerprint_and_no_verdict_of_two_files():

@@ -80,7 +80,10 @@ def test_the_table_shows_power_and_energy_where_there_are_any():
     one = next(row for row in PAIR.architectures if row.name == "resnet18").latency_at(1)
     mean = sum(block.seconds for block in one.blocks) / len(one.blocks)
     assert shown[0][3] == units.joules(watts("resnet18", 1) * mean) and shown[3][3] == "—"
-    assert table.notes[-1] == f"Power and energy: {METER}."
+    assert table.notes[-1] == (
+        f"Power and energy: {METER}. Where there are none, no undisturbed block was long enough for the meter."
+    )
+    assert times.latency(WHOLE).notes[-1] == f"Power and energy: {METER}."
 
 
 def test_without_readings_nothing_changes():

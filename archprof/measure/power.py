@@ -7,7 +7,6 @@ says little and a span of a few updates mostly what ran before it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,11 +74,11 @@ def offered(device: str) -> Offer:
 def rapl(root: Path = POWERCAP, text: Callable[[Path], str] = Path.read_text) -> Offer:
     """All packages of the machine together; None where one of them cannot be read, for a part would mislead.
 
-    Subdomains (cores, memory) are inside their package, and 'psys' holds the packages: neither is added.
+    Subdomains (cores, memory) are inside their package, 'psys' holds the packages, and 'intel-rapl-mmio' is another
+    door to the same counter: none of them is added.
     """
     try:
-        zones = {zone: text(zone / "name").strip() for zone in sorted(root.glob("intel-rapl:*"))
-                 if re.fullmatch(r"intel-rapl:\d+", zone.name)}  # fmt: skip
+        zones = {zone: text(zone / "name").strip() for zone in sorted(root.glob("intel-rapl:*"))}
         packages = {zone: name for zone, name in zones.items() if name.startswith("package")}
         if not packages:
             return None, f"the kernel shows no RAPL package in {root} (a virtual machine seldom has one)"

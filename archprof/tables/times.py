@@ -100,8 +100,12 @@ def _stopping_sentence(comparison: Comparison) -> list[str]:
 
 def power_sentence(comparison: Comparison) -> list[str]:
     """What the power and the energy are of, where there are any."""
-    meter = comparison.environment.get("energy_meter")
-    return [f"Power and energy: {meter}."] if comparison.metered and meter else []
+    if not comparison.metered:
+        return []
+    meter = comparison.environment.get("energy_meter") or "the meter is not stated"
+    every = all(cell.metered for row in comparison.architectures for cell in row.latency if cell.measured)
+    lacking = "" if every else " Where there are none, no undisturbed block was long enough for the meter."
+    return [f"Power and energy: {meter}.{lacking}"]
 
 
 def _peak_cells(comparison: Comparison, row: ArchitectureResult, cell: Latency) -> tuple[Cell, Cell]:
