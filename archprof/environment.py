@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-#: Keys that describe the run but do not shape its numbers. Every other key goes into the fingerprint.
-NOT_SHAPING = frozenset({"fingerprint", "date", "free_memory_bytes"})
+#: Keys that describe the run but do not shape its times. Every other key goes into the fingerprint.
+NOT_SHAPING = frozenset({"fingerprint", "date", "free_memory_bytes", "energy_meter", "no_energy_meter"})
 
 
 def fingerprint(environment: Mapping[str, Any]) -> str:

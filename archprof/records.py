@@ -278,6 +278,11 @@ class Comparison:
         cells = {row.name: row.latency for row in self.architectures}
         return ratios_to(self.reference, cells) if self.reference in cells else ()
 
+    @property
+    def metered(self) -> bool:
+        """Whether the energy of any measurement was counted."""
+        return any(cell.metered for row in self.architectures for cell in row.latency)
+
     def to_json(self) -> str:
         """The documented JSON (schema_version 1); machine output never depends on display options.
 

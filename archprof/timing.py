@@ -28,7 +28,8 @@ class Block:
 
     `seconds` is wall-clock time of one pass (block time over `passes`), `round` and `order` say when
     the block ran, `disturbed` names what disturbed it (None: nothing was seen), `evidence` holds the
-    readings that this was judged by.
+    readings that this was judged by. `joules` is what the device's energy meter counted in the whole block; None
+    where there is no meter, or the block was too short for it.
     """
 
     seconds: float
@@ -37,6 +38,7 @@ class Block:
     order: int
     disturbed: str | None = None
     evidence: Mapping[str, float] | None = None
+    joules: float | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,30 @@ class Latency:
         """Samples per second at the median."""
         return self.batch_size / self.p50_s
 
+    @property
+    def metered(self) -> tuple[Block, ...]:
+        """The undisturbed blocks whose energy was counted."""
+        return tuple(block for block in self.clean if block.joules is not None)
+
+    @property
+    def power_w(self) -> float | None:
+        """Mean watts over the metered blocks: their joules together over their time together; None without any.
+
+        A mean of the blocks' quotients would let the shortest block, which a meter tells worst, weigh as much as any.
+        """
+        blocks = self.metered
+        return self._joules / sum(block.seconds * block.passes for block in blocks) if blocks else None
+
+    @property
+    def joules_per_sample(self) -> float | None:
+        """Mean joules for each sample of the metered blocks; None without any."""
+        passes = sum(block.passes for block in self.metered)
+        return self._joules / (self.batch_size * passes) if passes else None
+
+    @property
+    def _joules(self) -> float:
+        return sum(block.joules or 0.0 for block in self.metered)
+
     def to_json(self) -> dict[str, Any]:
         """The documented keys, then the raw blocks."""
         out: dict[str, Any] = {"batch_size": self.batch_size}
@@ -114,6 +140,8 @@ class Latency:
                 "ci95_s": list(self.ci95_s),
                 "samples": len(self.seconds),
                 "throughput": self.throughput,
+                "power_w": self.power_w,
+                "joules_per_sample": self.joules_per_sample,
             }
         out |= {
             "measured_peak_bytes": self.measured_peak_bytes,
@@ -130,6 +158,7 @@ class Latency:
                     "order": b.order,
                     "disturbed": b.disturbed,
                     "evidence": dict(b.evidence) if b.evidence else None,
+                    "joules": b.joules,
                 }
                 for b in self.blocks
             ],

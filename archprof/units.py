@@ -1,4 +1,4 @@
-"""The only place that knows "M", "G", "MiB" and "ms". Standard library only.
+"""The only place that knows "M", "G", "MiB", "ms" and "mJ". Standard library only.
 
 Counts scale by powers of 1000 (M = 10^6), memory by powers of 1024 (MiB = 2^20), time in ms.
 """
@@ -35,6 +35,19 @@ def size(value: float | None, digits: int = 3) -> str:
 def milliseconds(seconds: float | None, digits: int = 3) -> str:
     """Seconds as a number of ms, without the unit: 0.01234 -> '12.3'."""
     return DASH if seconds is None else significant(seconds * 1e3, digits)
+
+
+def watts(value: float | None, digits: int = 3) -> str:
+    """Power with its unit: 85.24 -> '85.2 W'."""
+    return DASH if value is None else f"{significant(value, digits)} W"
+
+
+def joules(value: float | None, digits: int = 3) -> str:
+    """Energy with its unit: 0.01234 -> '12.3 mJ', 1.5 -> '1.50 J'."""
+    if value is None:
+        return DASH
+    unit, factor = ("J", 1.0) if _rounded(abs(value), digits) >= 1 else ("mJ", 1e3)
+    return f"{significant(value * factor, digits)} {unit}"
 
 
 def percent(fraction: float | None, places: int = 2) -> str:

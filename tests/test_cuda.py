@@ -8,7 +8,7 @@ from torch import nn
 
 from archprof.cli import main
 from archprof.errors import BadOption
-from archprof.measure import device, gpu, latency
+from archprof.measure import device, gpu, latency, power
 from archprof.measure.device import Conditions
 from archprof.records import Comparison
 
@@ -133,6 +133,27 @@ def test_nvml_sees_this_gpu():
     found = device.witness(Conditions(device="cuda"))
     cause, evidence = found.verdict(found.look(), found.look())
     assert "gpu_mhz" in evidence and (cause is None or isinstance(cause, str))
+
+
+@pytest.mark.skipif(gpu.library() is None, reason="pynvml is not installed, or finds no driver")
+def test_a_block_uses_energy():
+    """A large product keeps the chip busy: more than a tenth of the power limit, and not above it by much."""
+    conditions = Conditions(device="cuda")
+    meter, why = power.offered("cuda")
+    if meter is None:
+        pytest.skip(why)
+    a = torch.randn(8192, 8192, device="cuda")
+    found = latency.measure(
+        [latency.Cell("product", 1, lambda: lambda: torch.mm(a, a))],
+        sync=device.sync_for(conditions),
+        witness=device.witness(conditions),
+        time_budget=6.0,
+        precision=0.2,  # the block for the meter comes when the times are known
+    )["product", 1]
+    assert any(block.joules and block.joules > 0 for block in found.blocks)
+    limit = gpu.facts(gpu.library(), gpu.uuid_of("cuda")).get("gpu_power_limit_w", 1000.0)
+    if found.power_w is not None:  # every block may have been disturbed
+        assert 0.1 * limit < found.power_w < 1.3 * limit
 
 
 def test_a_device_that_is_not_there_is_refused():

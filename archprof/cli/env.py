@@ -67,6 +67,8 @@ def as_json(
 def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
     """The same for people: one fact a line, then the verdict with its evidence."""
     shown = {**facts, "free memory": units.size(free)}
+    if why := shown.pop("no_energy_meter", None):
+        shown["energy_meter"] = f"none: {why}"
     width = max(map(len, shown))
     lines = [f"{name.replace('_', ' '):<{width}}  {_text(value)}" for name, value in shown.items()]
     verdict = (

@@ -17,7 +17,7 @@ import torch
 
 from ..environment import fingerprint
 from ..errors import BadOption
-from . import gpu, quiet
+from . import gpu, power, quiet
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
@@ -151,7 +151,8 @@ def witness(conditions: Conditions) -> quiet.Witness:
 def environment(conditions: Conditions) -> dict[str, Any]:
     """Everything that shapes a time on this machine under these conditions, with its fingerprint.
 
-    All values are JSON values. `date` (ISO 8601, UTC) is not part of the fingerprint.
+    All values are JSON values. `date` (ISO 8601, UTC) is not part of the fingerprint, nor is `energy_meter`, the name
+    of what counts the device's energy; where that is None, `no_energy_meter` says why.
     """
     found: dict[str, Any] = {
         "torch": torch.__version__,
@@ -183,6 +184,8 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         }
         if nvml := gpu.library():
             found |= gpu.facts(nvml, gpu.uuid_of(conditions.device))
+    meter, why = power.offered(conditions.device)
+    found |= {"energy_meter": meter.name} if meter else {"energy_meter": None, "no_energy_meter": why}
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**found, "fingerprint": fingerprint(found)}
 

@@ -29,13 +29,16 @@ __all__ = ["Cell", "Interrupted", "Key", "Progress", "check_sampling", "forward_
 #: 10 GB/s: 3 ms) and what a clock takes to step.
 BLOCK_S = 0.05
 
-#: A block that is disturbed ends after so long: where threads wait for one another, a neighbour on one of the
-#: CPUs can make a pass a hundred times as long, and a block of many passes would use up the time budget.
-MOST_BLOCK_S = 4 * BLOCK_S
+#: A block that is disturbed ends after so many times its length: where threads wait for one another, a neighbour
+#: on one of the CPUs can make a pass a hundred times as long, and a block of many passes would use up the time budget.
+MOST_LENGTHS = 4
 
 #: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
 #: the caches. A pass as long as a block does that within itself.
 LEAD_IN_S = 0.01
+
+#: A block for a coarse energy meter is so many times as long as the meter needs: passes may run faster than known.
+METERED_LENGTHS = 1.1
 
 #: Warm-up ends when so many passes in a row were not faster than the fastest before by more than FALLING ...
 STEADY_PASSES = 3
@@ -94,7 +97,11 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclass
 class _Running:
-    """A cell being measured. `pass_s` is the shortest time seen for one pass."""
+    """A cell being measured. `pass_s` is the shortest time seen for one pass.
+
+    `length_s` and `lead_in_s` are what its next block and the passes at its head are to last; `for_meter` says that
+    the cell had its turn for a block long enough for the energy meter.
+    """
 
     cell: Cell
     step: Step
@@ -102,14 +109,17 @@ class _Running:
     peak: int | None = None
     state: int | None = None
     blocks: list[Block] = field(default_factory=list)
+    length_s: float = BLOCK_S
+    lead_in_s: float = LEAD_IN_S
+    for_meter: bool = False
 
     @property
     def passes(self) -> int:
-        return max(ceil(BLOCK_S / self.pass_s), 1)
+        return max(ceil(self.length_s / self.pass_s), 1)
 
     @property
     def lead_in(self) -> int:
-        return 0 if self.pass_s >= BLOCK_S else ceil(LEAD_IN_S / self.pass_s)
+        return 0 if self.pass_s >= self.length_s else ceil(self.lead_in_s / self.pass_s)
 
     @property
     def block_s(self) -> float:
@@ -204,7 +214,7 @@ class _Sampling:
             row = [cell for cell in cells if cell.batch_size == batch_size]
             later += self.warm_up(row, {cell.name for cell in later})
             self.one_round(self.at(batch_size))
-        while running := self.next_round():
+        while running := self.next_round() or self.round_for_meter():
             self.one_round(running)
         return later
 
@@ -298,6 +308,28 @@ class _Sampling:
                 )
         return min(turns, key=lambda turn: turn[:3])[3] if turns else []
 
+    def round_for_meter(self) -> list[_Running]:
+        """Cells of one batch size whose blocks were all too short for the energy meter, to be run for longer.
+
+        That comes after the times, for what is left of the budget, once for each cell. The lead-in lasts an update of
+        the meter, so that what its readings lag behind is the same network's.
+        """
+        meter = self.witness.meter if self.witness else None
+        if meter is None or meter.least_s <= BLOCK_S:
+            return []
+        for batch_size in sorted({running.cell.batch_size for running in self.alive}):
+            row = [cell for cell in self.at(batch_size) if not cell.for_meter and not cell.latency.metered]
+            for running in row:
+                running.for_meter = True
+                running.length_s, running.lead_in_s = METERED_LENGTHS * meter.least_s, meter.update_s
+            chosen = self.affordable(row)
+            for running in row:
+                if running not in chosen:
+                    running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
+            if chosen:
+                return chosen
+        return []
+
     def affordable(self, row: Sequence[_Running]) -> list[_Running]:
         """The cheapest cells whose blocks fit into the time that is left, together."""
         chosen: list[_Running] = []
@@ -326,13 +358,19 @@ class _Sampling:
             free_memory()
 
     def block(self, running: _Running) -> Block:
-        """One block: untimed lead-in, then the timed passes, with the witness's readings at both ends."""
+        """One block: untimed lead-in, then the timed passes, with the witness's readings at both ends.
+
+        The energy meter is read closest to the passes: the other readings take time, and the device its idle power.
+        """
+        meter = self.witness.meter if self.witness else None
         collecting = gc.isenabled()
         gc.disable()
         try:
-            self.timed(running.step, running.lead_in)
+            self.timed(running.step, running.lead_in, running.length_s)
             before = self.witness.look() if self.witness else None
-            seconds, passes = self.timed(running.step, running.passes)
+            energy = meter.read() if meter else None
+            seconds, passes = self.timed(running.step, running.passes, running.length_s)
+            joules = meter.joules(energy, seconds * passes) if meter else None
             after = self.witness.look() if self.witness else None
         finally:
             if collecting:
@@ -341,14 +379,15 @@ class _Sampling:
         disturbed, found = None, None
         if self.witness and before and after:
             disturbed, found = self.witness.verdict(before, after)
-        return Block(seconds, passes, self.round, self.order, disturbed, found)
+        running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
+        return Block(seconds, passes, self.round, self.order, disturbed, found, joules)
 
-    def timed(self, step: Step, passes: int) -> tuple[float, int]:
-        """Seconds of one pass, from so many in a row, and how many it came to: it ends with MOST_BLOCK_S."""
+    def timed(self, step: Step, passes: int, length_s: float = BLOCK_S) -> tuple[float, int]:
+        """Seconds of one pass, from so many in a row, and how many it came to: it ends after MOST_LENGTHS."""
         self.sync()
         start = self.clock()
         done = 0
-        while done < passes and (not done or self.clock() - start < MOST_BLOCK_S):
+        while done < passes and (not done or self.clock() - start < MOST_LENGTHS * length_s):
             step()
             done += 1
         self.sync()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import gpu
+from . import gpu, power
 
 Readings = Mapping[str, float]  # counters by name; a missing name is a counter that cannot be read
 
@@ -137,12 +137,13 @@ def judge(found: Readings) -> str | None:
 class Witness:
     """Reads the counters before and after a block, and judges what lies between.
 
-    `look` is replaceable: a test brings scripted readings.
+    `look` is replaceable: a test brings scripted readings. `meter` counts the device's energy; None: there is none.
     """
 
     threads: int
     cpus: int
     look: Callable[[], Readings] = read_cpu
+    meter: power.Meter | None = None
 
     def verdict(self, before: Readings, after: Readings) -> tuple[str | None, dict[str, float]]:
         """What disturbed the time between two looks (None: nothing), and the evidence."""
@@ -152,10 +153,11 @@ class Witness:
 
 def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
     """The witness for this machine; for a CUDA device it also asks NVML, where pynvml is installed."""
+    meter, _ = power.offered(device)
     if device.startswith("cuda") and (nvml := gpu.library()):
         look = gpu.reader(nvml, gpu.uuid_of(device))
-        return Witness(threads, cpus, lambda: look() | read_cpu())
-    return Witness(threads, cpus)
+        return Witness(threads, cpus, lambda: look() | read_cpu(), meter)
+    return Witness(threads, cpus, meter=meter)
 
 
 def watch(

@@ -39,6 +39,9 @@ KINDS = (
     "memory-params",
 )
 
+#: Those that only a device with an energy meter gives.
+METERED_KINDS = ("power", "power-ops")
+
 _FORMATS = ("svg", "png")
 
 
@@ -103,16 +106,18 @@ def _name(folder: Path) -> str:
 
 
 def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, str]]:
-    """Draw what can be drawn; returns the kinds, and for the others why not."""
+    """Draw what can be drawn; returns the kinds, and for the others why not. Few devices have a meter: without
+    readings nothing is said of it."""
     drawn, missing = [], {}
     options = figures.FigureOptions(dataset=comparison.dataset)
-    for kind in KINDS:
+    for kind in KINDS + METERED_KINDS:
         paths = [folder / f"{kind}.{format}" for format in _FORMATS]
         try:
             _check_worth(kind, comparison)
             figure = figures.draw(kind, comparison, options)
         except BadOption as reason:
-            missing[kind] = str(reason)
+            if comparison.metered or kind not in METERED_KINDS:
+                missing[kind] = str(reason)
             for path in paths:
                 path.unlink(missing_ok=True)
             continue
@@ -124,7 +129,7 @@ def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, st
 
 def _check_worth(kind: str, comparison: Comparison) -> None:
     """Raise BadOption for a figure whose points would all lie above one another: networks that differ in nothing."""
-    field = {"ops-latency": "macs", "memory-params": "parameter_bytes"}.get(kind)
+    field = {"ops-latency": "macs", "power-ops": "macs", "memory-params": "parameter_bytes"}.get(kind)
     counted = [row.profile for row in comparison.architectures if row.profile]
     if field and len(counted) > 1 and len({getattr(profile, field) for profile in counted}) == 1:
         what = {"macs": "mult-adds", "parameter_bytes": "parameter memory"}[field]
@@ -150,7 +155,7 @@ def readme(
         parts += [_table(latency(comparison)), *pictures.of("latency", "relative")]
         fitted = operations(comparison)
         parts += [_table(fitted)] if fitted else []
-        parts += pictures.of("ops-latency", "throughput")
+        parts += pictures.of("ops-latency", "throughput", *METERED_KINDS)
         parts += [_table(report_tables.memory(comparison)), *pictures.of("memory", "memory-params")]
     elif "memory" in drawn:
         parts += ["## Peak memory, predicted", *pictures.of("memory", "memory-params")]

@@ -49,6 +49,8 @@ def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
         for batch_size in comparison.batch_sizes:
             cell = row.latency_at(batch_size)
             flat |= {f"{key}@{batch_size}": value for key, value in _flat_latency(cell).items()}
+            if comparison.metered:
+                flat |= {f"{key}@{batch_size}": cell and getattr(cell, key) for key in ("power_w", "joules_per_sample")}
             flat[f"ratio@{batch_size}"] = ratios.get((batch_size, row.name))
         flat["error"] = row.error
         rows.append(flat)

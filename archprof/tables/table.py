@@ -19,6 +19,8 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "bytes": units.size,
     "seconds": units.milliseconds,
     "rate": units.significant,
+    "watts": units.watts,
+    "joules": units.joules,
     "percent": lambda value: f"{value:.1f}",
     "share": units.percent,
     "ratio": units.significant,

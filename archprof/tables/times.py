@@ -30,7 +30,7 @@ def latency(comparison: Comparison) -> Table:
             elif cell.note and comparison.stopping is None:
                 notes.append(f"{row.name}, batch {batch_size}: {cell.note}")
     return Table(f"Latency of one {what_is_timed(comparison)}, {conditions(comparison)}", columns, tuple(rows),
-                 (*notes, *_ratio_sentences(comparison), *_stopping_sentence(comparison)))
+                 (*notes, *_ratio_sentences(comparison), *_stopping_sentence(comparison), *power_sentence(comparison)))
 
 
 def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
@@ -44,6 +44,8 @@ def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
         Column("p90_s", "p90 ms", "seconds", "less", detail=True),
         *([Column("p99_s", "p99 ms", "seconds", "less", detail=True)] if any(cell.p99_s for cell in cells) else []),
         Column("throughput", "images/s", "rate", "more"),
+        *([Column("power_w", "Power", "watts", "less", detail=True),
+           Column("joules_per_sample", "Energy/image", "joules", "less")] if comparison.metered else []),
         # a training step computes more than the forward pass whose operations are counted
         *([] if training else [Column("gflops", "GFLOP/s", "rate", "more", detail=True)]),
         Column("peak_activation_bytes", "Peak (predicted)", "bytes", "less", detail=True),
@@ -60,8 +62,8 @@ def _latency_cells(comparison: Comparison, row: ArchitectureResult, cell: Latenc
     known = {"batch_size": Cell(cell.batch_size), "name": Cell(row.name), "peak_activation_bytes": predicted,
              "measured_activation_bytes": measured}
     if not cell.measured:
-        return dict.fromkeys(("p50_s", "ci95_s", "p90_s", "p99_s", "throughput", "gflops", "optimizer_state_bytes"),
-                             Cell()) | known
+        return dict.fromkeys(("p50_s", "ci95_s", "p90_s", "p99_s", "throughput", "power_w", "joules_per_sample",
+                              "gflops", "optimizer_state_bytes"), Cell()) | known
     mark = "" if cell.reliable else UNRELIABLE
     low, high = cell.ci95_s
     return known | {
@@ -71,6 +73,8 @@ def _latency_cells(comparison: Comparison, row: ArchitectureResult, cell: Latenc
         "p90_s": Cell(cell.p90_s, mark),
         "p99_s": Cell(cell.p99_s, mark if cell.p99_s else ""),
         "throughput": Cell(cell.throughput, mark),
+        "power_w": Cell(cell.power_w, mark if cell.metered else ""),
+        "joules_per_sample": Cell(cell.joules_per_sample, mark if cell.metered else ""),
         "gflops": Cell(regression.achieved_gflops(row, cell.batch_size)),
         "optimizer_state_bytes": Cell(cell.optimizer_state_bytes),
     }
@@ -92,6 +96,16 @@ def _stopping_sentence(comparison: Comparison) -> list[str]:
     """What ended the measuring: the precision, or the time budget."""
     cells = [cell for row in comparison.architectures for cell in row.latency]
     return [comparison.stopping.sentence(cells, comparison.ratios)] if comparison.stopping else []
+
+
+def power_sentence(comparison: Comparison) -> list[str]:
+    """What the power and the energy are of, where there are any."""
+    if not comparison.metered:
+        return []
+    meter = comparison.environment.get("energy_meter") or "the meter is not stated"
+    every = all(cell.metered for row in comparison.architectures for cell in row.latency if cell.measured)
+    lacking = "" if every else " Where there are none, no undisturbed block was long enough for the meter."
+    return [f"Power and energy: {meter}.{lacking}"]
 
 
 def _peak_cells(comparison: Comparison, row: ArchitectureResult, cell: Latency) -> tuple[Cell, Cell]:

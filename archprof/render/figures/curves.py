@@ -41,10 +41,10 @@ def latency(page: Page) -> None:
     for row in page.rows:
         cells = [row.result.latency_at(size) for size in sizes]
         if not any(cell is not None and cell.measured for cell in cells):
-            dropped.append((row.label, _why_nothing(row, cells)))
+            dropped.append((row.label, why_nothing(row, cells)))
             continue
         drawn.append(row)
-        values += _curve(
+        values += draw_curve(
             page,
             plot,
             row,
@@ -62,7 +62,7 @@ def latency(page: Page) -> None:
     axes.logarithmic(plot.yaxis, values)
     plot.set_ylabel("Time per image (ms)")
     page.left_out(dropped)
-    _finish(page, plot, drawn)
+    finish_curves(page, plot, drawn)
 
 
 @draws(
@@ -80,7 +80,7 @@ def memory(page: Page) -> None:
     for row in page.rows:
         cells = [row.result.latency_at(size) for size in sizes]
         if row.result.profile is None:
-            dropped.append((row.label, _why_nothing(row, cells)))
+            dropped.append((row.label, why_nothing(row, cells)))
             continue
         drawn.append(row)
         predicted = [predicted_peak_bytes(row.result, size, page.comparison.environment) / MIB for size in sizes]
@@ -97,13 +97,13 @@ def memory(page: Page) -> None:
         values += predicted
         if any(cell is not None and cell.measured_peak_bytes for cell in cells):
             measured = True
-            values += _curve(page, plot, row, sizes, cells, _peak, None)
+            values += draw_curve(page, plot, row, sizes, cells, _peak, always=True)
     if not drawn:
         raise BadOption(
             "no network could be counted:", "; ".join(f"{label}: {why}" for label, why in dropped) + "."
         )
     page.title(
-        f"Peak memory of {_what(page)} against batch size",
+        f"Peak memory of {what_runs(page)} against batch size",
         "Both axes logarithmic" if measured else "Predicted by counting; both axes logarithmic",
     )
     if measured:
@@ -121,7 +121,7 @@ def memory(page: Page) -> None:
     axes.logarithmic(plot.yaxis, values)
     plot.set_ylabel("Peak memory (MiB)")
     page.left_out(dropped)
-    _finish(page, plot, drawn)
+    finish_curves(page, plot, drawn)
 
 
 @draws(
@@ -198,7 +198,8 @@ def _mode(page: Page) -> str:
     return str(page.comparison.environment.get("mode", "eval"))
 
 
-def _what(page: Page) -> str:
+def what_runs(page: Page) -> str:
+    """'inference', or 'a training step'."""
     return "a training step" if _mode(page) == "train" else "inference"
 
 
@@ -218,32 +219,35 @@ def _sizes(page: Page) -> tuple[int, ...]:
     return page.comparison.batch_sizes
 
 
-def _why_nothing(row: Row, cells: Sequence[Latency | None]) -> str:
+def why_nothing(row: Row, cells: Sequence[Latency | None]) -> str:
     if row.result.error:
         return f"failed: {row.result.error}"
     return next((cell.error for cell in cells if cell is not None and cell.error), "not measured")
 
 
-def _curve(
+def draw_curve(
     page: Page,
     plot: Axes,
     row: Row,
     sizes: Sequence[int],
     cells: Sequence[Latency | None],
     value: Callable[[Latency], float],
-    interval: Callable[[Latency], tuple[float, float]] | None,
+    interval: Callable[[Latency], tuple[float, float]] | None = None,
+    always: bool = False,
+    lacking: str = "not measured",
 ) -> list[float]:
-    """One network's line; a time that cannot be relied on breaks it and is drawn hollow. Returns all drawn
+    """One network's line; a value that cannot be relied on breaks it and is drawn hollow. Returns all drawn
     values.
 
-    What disturbs a time does not disturb memory: without `interval` every value is taken.
+    `value` is 0 where a measurement lacks it, and `lacking` says so. What disturbs a time does not disturb memory:
+    with `always` every value is taken.
     """
     look = page.look(row)
     edge = page.edge(look.colour)
     sure, doubtful, low, high = [], [], [], []
     for size, cell in zip(sizes, cells, strict=True):
         here = value(cell) if cell is not None and cell.measured else 0.0
-        trusted = cell is not None and here > 0 and (cell.reliable or interval is None)
+        trusted = cell is not None and here > 0 and (cell.reliable or always)
         sure.append(here if trusted else math.nan)
         doubtful.append(here if here > 0 and not trusted else math.nan)
         ends = (
@@ -256,7 +260,7 @@ def _curve(
         elif not here:
             page.missing(
                 "No value at a batch size",
-                cell.error if cell is not None and cell.error else "not measured",
+                cell.error or lacking if cell is not None else "not measured",
                 row.label,
                 size,
             )
@@ -291,7 +295,7 @@ def _curve(
     return [y for y in (*sure, *doubtful, *low, *high) if not math.isnan(y)]
 
 
-def _finish(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
+def finish_curves(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
     """Labels at the ends of the lines, each row's last drawn point."""
     page.right_margin = line_end_margin(page, [row.label for row in rows])
 

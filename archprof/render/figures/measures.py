@@ -31,6 +31,7 @@ class Measure:
     read: Callable[[ArchitectureResult, FigureOptions], float | None]
     remedy: str = ""
     timed: bool = False
+    lacking: str = ""  # what is said of a measured network that has no such value
     linear: bool = False  # percentages sit on a linear axis, magnitudes on a logarithmic one
 
     def label(self, options: FigureOptions) -> str:
@@ -116,6 +117,27 @@ MEASURES = {
             _measured(lambda c: c.measured_peak_bytes / MIB if c.measured_peak_bytes else None),
             f"peak memory was not measured. {_RERUN}",
             timed=True,
+            lacking="peak memory not measured",
+        ),
+        Measure(
+            "power",
+            "Power",
+            "W",
+            "low",
+            _measured(lambda c: c.power_w),
+            f"power was not measured. {_RERUN}",
+            timed=True,
+            lacking="no energy reading",
+        ),
+        Measure(
+            "energy",
+            "Energy per image",
+            "J",
+            "low",
+            _measured(lambda c: c.joules_per_sample),
+            f"energy was not measured. {_RERUN}",
+            timed=True,
+            lacking="no energy reading",
         ),
         Measure("top1", "Top-1 accuracy", "%", "high", _claimed, linear=True),
         Measure("top5", "Top-5 accuracy", "%", "high", _claimed, linear=True),
@@ -146,7 +168,7 @@ def why_not(row: ArchitectureResult, wanted: Measure, options: FigureOptions) ->
         if cell is not None and cell.error:
             return f"batch {options.batch_size}: {cell.error.rstrip('.')}"
         if cell is not None and cell.measured:
-            return "peak memory not measured"
+            return wanted.lacking
         return f"failed: {row.error}" if row.error else f"not measured at batch {options.batch_size}"
     return "not counted"
 
@@ -226,9 +248,14 @@ def claims(rows: Sequence[Row], options: FigureOptions) -> list[Accuracy]:
     return [claim for claim in found if claim is not None]
 
 
-def usual_batch_size(comparison: Comparison, asked: int | None = None) -> int | None:
+def usual_batch_size(
+    comparison: Comparison,
+    asked: int | None = None,
+    known: Callable[[Latency], bool] = lambda cell: cell.measured,
+) -> int | None:
     """The batch size to show where one is shown: the one asked for, else 16, else the fullest, largest one.
 
+    Full is a batch size at which many cells are `known`.
     16 is what Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 7) fit time against operations at.
     """
     if asked:
@@ -237,7 +264,7 @@ def usual_batch_size(comparison: Comparison, asked: int | None = None) -> int | 
         size: sum(
             1
             for row in comparison.architectures
-            if (cell := row.latency_at(size)) is not None and cell.measured
+            if (cell := row.latency_at(size)) is not None and known(cell)
         )
         for size in comparison.batch_sizes
     }

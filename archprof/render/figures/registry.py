@@ -70,8 +70,8 @@ KINDS = {
         ("layers", "layers", "one network's mult-adds and activations along its depth"),
         ("pareto", "discs", "the front over any two measures (--x, --y)"),
         ("separable", "savings", "what depthwise separable convolutions would leave of each network"),
-        ("power", "power", "power against batch size, where the device has a meter", True),
-        ("power-ops", "power", "power against operations, where the device has a meter", True),
+        ("power", "power", "mean power against batch size, where the device has an energy meter", True),
+        ("power-ops", "power", "mean power against operations, where the device has an energy meter", True),
     )
 }
 
