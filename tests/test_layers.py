@@ -80,7 +80,7 @@ def test_the_table_adds_up_to_the_pass_and_divides_work_by_time():
     assert rows[0]["gflops"] == pytest.approx(2 * 3_000_000 / 3.0 / 1e9)
     assert rows[0]["arithmetic_intensity"] == pytest.approx(2 * 3_000_000 / 6_000)
     assert rows[1]["gflops"] is None and rows[1]["arithmetic_intensity"] is None
-    assert with_times(profile, times).notes == (
+    assert times.sentences == (
         "one pass takes 5,000 ms (5,000 to 5,000), undisturbed by a profiler; "
         "the profiled passes that divide it took 2.00 times as long and are scaled to it",
     )
@@ -88,8 +88,9 @@ def test_the_table_adds_up_to_the_pass_and_divides_work_by_time():
 
 def test_a_division_of_disturbed_passes_is_not_relied_on():
     times = layers.combined([EVENTS] * 3, COUNTED, lasting(4.0))  # profiled passes took 10 s
-    assert not times.reliable and times.sentences[-1].startswith("its division is not reliable")
-    assert layers.combined([EVENTS] * 3, COUNTED, lasting(9.0)).reliable
+    assert times.division.why == "the profiled passes were disturbed"
+    assert times.sentences[-1].startswith("its division is not reliable")
+    assert layers.combined([EVENTS] * 3, COUNTED, lasting(9.0)).division.why is None
     assert not times.to_json({})["reliable"]
 
 
