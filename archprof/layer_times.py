@@ -77,7 +77,7 @@ class LayerTimes:
         """What a comparison keeps of it beside the calls' seconds."""
         why = [] if self.latency.reliable else [str(self.latency.why)]
         if self.overhead > MOST_OVERHEAD:
-            why.append("the profiled passes were disturbed")
+            why.append(f"profiled passes took more than {1 + MOST_OVERHEAD:g} times as long")
         return Division(self.latency.p50_s, self.overhead, "; ".join(why) or None)
 
     def to_json(self, environment: Mapping[str, Any]) -> dict[str, Any]:

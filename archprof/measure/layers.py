@@ -56,6 +56,8 @@ def where_time_goes(
     Raises BadOption where calls cannot be told apart: on a GPU, compiled, captured, or in training.
     """
     check_divisible(conditions)
+    if hasattr(module, "_orig_mod"):
+        raise BadOption("a compiled module's calls cannot be told apart.", "Hand it over as it was before.")
     passes: list[list[Event]] = []
     end = clock() + most_s
     while len(passes) < KEPT or (len(passes) < PASSES and clock() < end):
