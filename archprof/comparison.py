@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from . import __version__, published, sources, units
+from . import __version__, layer_times, layer_timing, published, sources, units
 from .counting import counts, scratch
 from .errors import ArchprofError, BadOption
 from .footprint import Predictor
-from .measure import device, latency, real
+from .measure import device, latency, layers, real
 from .measure.conditions import Conditions
 from .measure.device import check_available
 from .measure.latency import check_sampling
-from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Shape, StaticProfile
+from .measure.memory import described
+from .records import Accuracy, ArchitectureResult, BatchMemory, Comparison, Division, Shape, StaticProfile
 from .timing import TIME_BUDGET_S, Latency, Stopping
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def compare(
     input_shape: Shape | None = None,
     inputs: Callable[[int], sources.Arguments] | None = None,
     latency: bool = True,
+    divide: bool = False,
     time_budget: float = TIME_BUDGET_S,
     precision: float = 0.02,
     reference: str | None = None,
@@ -76,9 +78,10 @@ def compare(
     `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
     default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget`
-    (seconds) bounds all measuring together. With `memory` (bytes) each result has the largest batch that is predicted
-    to fit into it, in inference and in training with `optimizer`. `progress` is called with what is being done and
-    the seconds that are left at most.
+    (seconds) bounds all measuring together. `divide` then measures which part of a pass each of a profile's layers
+    takes (their `seconds`), in a few seconds more for each network: eager forward passes on the CPU only. With
+    `memory` (bytes) each result has the largest batch that is predicted to fit into it, in inference and in training
+    with `optimizer`. `progress` is called with what is being done and the seconds that are left at most.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
     row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.
@@ -88,6 +91,8 @@ def compare(
                    cuda_graph=cuda_graph, mode=mode, optimizer=optimizer))
     if latency:
         check_sampling(time_budget, precision)
+    if divide:
+        layers.check_divisible(conditions)
     sizes = checked_batch_sizes(batch_sizes)
     subjects = [_subject(model) for model in models]
     names = [subject.result.name for subject in subjects]
@@ -106,7 +111,13 @@ def compare(
         if latency:
             run.refuse_what_cannot_fit(subjects)
             run.measure(subjects, time_budget, precision, reference)
+        if latency and divide:
+            run.divide(subjects, precision)
     except KeyboardInterrupt:
+        for subject in subjects:
+            if subject.result.profile is None and subject.result.error is None:
+                error = f"{subject.result.name}: interrupted before it was counted"
+                subject.result = replace(subject.result, error=error)
         raise Interrupted(run.comparison(subjects, reference, "interrupted: what was not reached is missing")) from None
     return run.comparison(subjects, reference)
 
@@ -273,19 +284,56 @@ class _Run:
         self.keep(subjects, measured | refused)
 
     def step(self, subject: _Subject, batch_size: int) -> latency.Step:
-        """One prepared pass; the network is built once, when its first cell is reached."""
+        """One prepared pass."""
+        args, kwargs = self.given(subject, batch_size)
+        return latency.forward_step(self.module(subject), args, self.conditions, kwargs)
+
+    def module(self, subject: _Subject) -> nn.Module:
+        """The network with memory and weights; it is built once, when its first cell is reached."""
         if subject.module is None:
             subject.module = real.module(subject.model, subject.found, self.conditions)
+        return subject.module
+
+    def given(self, subject: _Subject, batch_size: int) -> sources.Arguments:
+        """What its forward is called with."""
         assert subject.result.profile is not None
         given = self.inputs or (subject.found.inputs if subject.found and self.input_shape is None else None)
-        args, kwargs = real.inputs(given, subject.result.profile.input_shape, batch_size, self.conditions)
-        return latency.forward_step(subject.module, args, self.conditions, kwargs)
+        return real.inputs(given, subject.result.profile.input_shape, batch_size, self.conditions)
 
     def keep(self, subjects: list[_Subject], measured: dict[tuple[str, int], Latency]) -> None:
         for subject in subjects:
             mine = tuple(measured[key] for size in self.batch_sizes if (key := (subject.result.name, size)) in measured)
             subject.result = replace(subject.result, latency=mine)
+
+    def divide(self, subjects: list[_Subject], precision: float) -> None:
+        """Divide a pass of each network that was measured among the calls of its profile."""
+        counted = [subject for subject in subjects if subject.result.profile is not None]
+        for place, subject in enumerate(counted, 1):
+            try:
+                subject.result = self.divided(subject, precision, f" ({place} of {len(counted)})")
+            except Exception as failure:
+                subject.result = replace(subject.result, division=Division(error=described(failure)))
             subject.module = None
+
+    def divided(self, subject: _Subject, precision: float, place: str) -> ArchitectureResult:
+        """The result with its layers' times, or why it has none. Raises what the network raises."""
+        result, profile = subject.result, subject.result.profile
+        assert profile is not None
+        seen = result.latency_at(profile.batch_size)
+        tried = [seen] if seen else result.latency
+        if not any(cell.measured for cell in tried):
+            return replace(result, division=Division(error=tried[0].error if tried else "not measured"))
+
+        def tell(doing: str, left_s: float) -> None:
+            self.tell(doing + place, left_s)
+
+        module, given = self.module(subject), self.given(subject, profile.batch_size)
+        if seen is None:
+            seen = layer_timing.undisturbed(module, given, profile, self.conditions, precision=precision,
+                                            time_budget=layer_timing.UNDISTURBED_S, tell=tell)
+        times = layer_timing.divided(module, given, profile, seen, self.conditions, tell=tell,
+                                     most_s=layer_timing.PROFILING_S)
+        return replace(result, profile=layer_times.with_times(profile, times), division=times.division)
 
     # --- the record -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from . import units
-from .records import LayerCost, StaticProfile, TypeCost
+from .records import Division, LayerCost, StaticProfile, TypeCost
 from .tables.table import Column
 from .timing import Latency
 
@@ -73,23 +73,35 @@ class LayerTimes:
         return tuple(said)
 
     @property
-    def reliable(self) -> bool:
-        """Whether total and division can be relied on."""
-        return self.latency.reliable and self.overhead <= MOST_OVERHEAD
+    def division(self) -> Division:
+        """What a comparison keeps of it beside the calls' seconds."""
+        why = [] if self.latency.reliable else [str(self.latency.why)]
+        if self.overhead > MOST_OVERHEAD:
+            why.append(f"profiled passes took more than {1 + MOST_OVERHEAD:g} times as long")
+        return Division(self.latency.p50_s, self.overhead, "; ".join(why) or None)
 
     def to_json(self, environment: Mapping[str, Any]) -> dict[str, Any]:
         """The undisturbed pass with its raw blocks, and how it was divided."""
         return {"latency": self.latency.to_json(), "between_calls_s": self.elsewhere_s,
-                "profiler_overhead": self.overhead, "reliable": self.reliable, "environment": dict(environment)}
+                "profiler_overhead": self.overhead, "reliable": self.division.why is None,
+                "environment": dict(environment)}
 
 
 def with_times(profile: StaticProfile, times: LayerTimes) -> StaticProfile:
-    """The profile with each call's seconds, and one entry for the time between the calls."""
+    """The profile with each call's seconds, and one entry for the time between the calls; its notes as they were."""
     layers = tuple(layer._replace(seconds=seconds)
                    for layer, seconds in zip(profile.layers, times.seconds, strict=True))
     between = LayerCost("", BETWEEN, BETWEEN, (), (), 0, seconds=times.elsewhere_s)
-    return replace(profile, layers=(*layers, between), by_type=(*profile.by_type, TypeCost(BETWEEN, 0, 0, 0)),
-                   notes=(*profile.notes, *times.sentences))
+    return replace(profile, layers=(*layers, between), by_type=(*profile.by_type, TypeCost(BETWEEN, 0, 0, 0)))
+
+
+def time_shares(profile: StaticProfile) -> dict[str, float]:
+    """Share of each layer type in the time of the pass; empty where no layer was timed."""
+    seconds: dict[str, float] = {}
+    for layer in profile.layers:
+        seconds[layer.type] = seconds.get(layer.type, 0.0) + (layer.seconds or 0.0)
+    total = sum(seconds.values())
+    return {type: part / total for type, part in seconds.items()} if total else {}
 
 
 def value(row: Timed, key: str, total_s: float) -> Any:

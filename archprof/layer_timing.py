@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import nn
+
 from .counting.counts import Subject
 from .errors import ForwardFailed
 from .layer_times import LayerTimes
 from .measure import device, latency, layers, real
 from .measure.conditions import Conditions
 from .records import StaticProfile
+from .sources import Arguments
+from .timing import Latency
+
+#: Seconds of a comparison for each network: for an undisturbed pass where it measured none of that batch size, and
+#: for the profiled passes (`layers.KEPT` of which there are, however long they take).
+UNDISTURBED_S = 2.0
+PROFILING_S = 2.0
+
+Tell = Callable[[str, float], None]
 
 
 def timed(
@@ -19,7 +30,7 @@ def timed(
     *,
     time_budget: float,
     precision: float,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Tell | None = None,
 ) -> LayerTimes:
     """Seconds of each of the profile's calls, at its batch size.
 
@@ -27,20 +38,51 @@ def timed(
     conditions under which calls cannot be told apart, ForwardFailed where the network cannot be measured.
     """
     layers.check_divisible(device.check_available(conditions))
-    batch_size = profile.batch_size
     model = subject.module if subject.found is None else None
     module = real.module(model, subject.found, conditions)
-    args, kwargs = real.inputs(subject.inputs, subject.input_shape, batch_size, conditions)
+    given = real.inputs(subject.inputs, subject.input_shape, profile.batch_size, conditions)
+    tell = progress or (lambda doing, left_s: None)
+    seen = undisturbed(module, given, profile, conditions, time_budget=time_budget, precision=precision, tell=tell)
+    return divided(module, given, profile, seen, conditions, tell=tell)
+
+
+def undisturbed(
+    module: nn.Module,
+    given: Arguments,
+    profile: StaticProfile,
+    conditions: Conditions,
+    *,
+    time_budget: float,
+    precision: float,
+    tell: Tell,
+) -> Latency:
+    """The time of a pass that no profiler disturbs. Raises ForwardFailed where there is none."""
+    args, kwargs = given
     step = latency.forward_step(module, args, conditions, kwargs)
     # a bare function: memory is not asked for here
-    cell = latency.Cell(subject.name, batch_size, lambda: step.__call__)
-    tell = progress or (lambda doing, left_s: None)
+    cell = latency.Cell(profile.name, profile.batch_size, lambda: step.__call__)
     with device.applied(conditions):
         found = latency.measure([cell], time_budget=time_budget, precision=precision,
                                 progress=lambda seen: tell(seen.doing, seen.left_s),
                                 witness=device.witness(conditions))
-        seen = found[cell.key]
-        if not seen.measured:
-            raise ForwardFailed(f"{subject.name}, batch {batch_size}: {seen.error}")
-        tell("profiling", 0.0)
-        return layers.where_time_goes(module, args, profile.layers, seen, conditions, kwargs)
+    seen = found[cell.key]
+    if not seen.measured:
+        raise ForwardFailed(f"{profile.name}, batch {profile.batch_size}: {seen.error}")
+    return seen
+
+
+def divided(
+    module: nn.Module,
+    given: Arguments,
+    profile: StaticProfile,
+    seen: Latency,
+    conditions: Conditions,
+    *,
+    tell: Tell,
+    most_s: float = layers.PROFILING_S,
+) -> LayerTimes:
+    """The undisturbed pass `seen`, divided by profiled ones that take `most_s` seconds together, or a few."""
+    tell(f"profiling {profile.name}", 0.0)
+    args, kwargs = given
+    with device.applied(conditions):
+        return layers.where_time_goes(module, args, profile.layers, seen, conditions, kwargs, most_s=most_s)

@@ -8,11 +8,11 @@ History of the schema: 1, the first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import json_lines
 from .errors import BadFile
 from .timing import Latency, Ratio, Stopping, ratios_to
 
@@ -174,6 +174,19 @@ class LargestBatch(NamedTuple):
     least_training_bytes: int | None = None
 
 
+class Division(NamedTuple):
+    """How the time of a pass was divided among the calls in StaticProfile.layers, whose `seconds` add up to `seconds`.
+
+    That is the pass's median, undisturbed; the profiled passes that divide it took `overhead` (a fraction) longer.
+    `why` says why the division cannot be relied on, `error` why there is none.
+    """
+
+    seconds: float | None = None
+    overhead: float | None = None
+    why: str | None = None
+    error: str | None = None
+
+
 @dataclass(frozen=True)
 class Accuracy:
     """One published claim: it belongs to weights and a protocol, not to an architecture alone.
@@ -198,7 +211,8 @@ class Accuracy:
 class ArchitectureResult:
     """One row of a comparison. A network that failed keeps its place: `error` says why, `profile` is None.
 
-    `error` may also stand beside a profile, where counting worked and measuring did not.
+    `error` may also stand beside a profile, where counting worked and measuring did not. `division` is None where
+    nobody asked for the time of the profile's layers.
     """
 
     name: str
@@ -212,6 +226,7 @@ class ArchitectureResult:
     error: str | None = None
     optimizers: tuple[OptimizerMemory, ...] = ()
     largest_batch: LargestBatch | None = None
+    division: Division | None = None
 
     def latency_at(self, batch_size: int) -> Latency | None:
         """The measurement at that batch size, or None."""
@@ -288,7 +303,7 @@ class Comparison:
 
         Each layer, module and measurement is a line of its own, so that a changed one is a changed line.
         """
-        return _json_lines(
+        return json_lines.dumps(
             {
                 "schema_version": SCHEMA_VERSION,
                 "archprof": self.archprof,
@@ -306,7 +321,7 @@ class Comparison:
     def from_json(cls, text: str) -> Comparison:
         """Read back what `to_json` wrote. Raises BadFile for anything else, or for a newer schema."""
         try:
-            saved = _joined_lines(text) or json.loads(text)
+            saved = json_lines.loads(text)
         except ValueError as reason:
             raise BadFile(f"not JSON: {reason}.", "A file written by 'archprof compare --json' is wanted.") from None
         if not isinstance(saved, dict) or "schema_version" not in saved:
@@ -350,19 +365,6 @@ class Comparison:
         return html(tables(self))
 
 
-def _json_lines(value: Any, levels: int, indent: str = "") -> str:
-    """JSON with one line an item for that many levels, what lies deeper on one line: small, and quick to write."""
-    if not levels or not value or not isinstance(value, dict | list):
-        return json.dumps(value, allow_nan=False)
-    inner = indent + " "
-    if isinstance(value, dict):
-        items = [f"{json.dumps(key)}: {_json_lines(item, levels - 1, inner)}" for key, item in value.items()]
-    else:
-        items = [_json_lines(item, levels - 1, inner) for item in value]
-    ends = "{}" if isinstance(value, dict) else "[]"
-    return f"{ends[0]}\n{inner}" + f",\n{inner}".join(items) + f"\n{indent}{ends[1]}"
-
-
 def as_json(record: Any) -> dict[str, Any]:
     """A flat record's fields as JSON values (tuples become lists)."""
     return {name: _plain(getattr(record, name)) for name in _names(record)}
@@ -398,24 +400,9 @@ def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str
     out["latency"] = [cell.to_json() for cell in row.latency]
     out["optimizers"] = [as_json(entry) for entry in row.optimizers]
     out["largest_batch"] = as_json(row.largest_batch) if row.largest_batch else None
+    out["division"] = as_json(row.division) if row.division else None
     out["error"] = row.error
     return out
-
-
-def _joined_lines(text: str) -> dict[str, Any] | None:
-    """A sweep's lines (a header, then an entry a network; a later entry replaces an earlier one) as one comparison.
-
-    None for anything else. A last line that was cut off while it was written is passed over.
-    """
-    first, newline, rest = text.partition("\n")
-    if not newline or '"sweep"' not in first:
-        return None
-    header = json.loads(first)
-    if not isinstance(header, dict) or "sweep" not in header:
-        return None
-    complete = rest[: rest.rfind("\n") + 1].splitlines()
-    entries = {entry["name"]: entry for entry in map(json.loads, filter(str.strip, complete))}
-    return header | {"architectures": list(entries.values())}
 
 
 def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
@@ -438,6 +425,7 @@ def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
         error=saved.get("error"),
         optimizers=tuple(OptimizerMemory(**_known(OptimizerMemory, entry)) for entry in saved.get("optimizers", ())),
         largest_batch=LargestBatch(**_known(LargestBatch, fits)) if (fits := saved.get("largest_batch")) else None,
+        division=Division(**_known(Division, divided)) if (divided := saved.get("division")) else None,
     )
 
 

@@ -1,6 +1,6 @@
 """Every formula against arithmetic that a reader can do.
 
-What the dispatcher really shows for real modules is in test_costs_dispatch.py.
+What the dispatcher really shows for real modules is in test_costs_dispatch.py and test_costs_sequences.py.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def test_a_command_of_the_page_is_well_formed(command):
 
 
 def test_the_page_shows_every_command_of_measuring():
-    assert {shlex.split(command)[0] for command in COMMANDS} == {"compare", "diff", "env", "show"}
+    assert {shlex.split(command)[0] for command in COMMANDS} == {"compare", "diff", "env", "plot", "show"}
 
 
 def test_the_program_of_the_page_runs(capsys):

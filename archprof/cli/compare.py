@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from . import options
+from . import options, saved
 
 if TYPE_CHECKING:
     from ..records import Comparison
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, show, export; 1 where a network failed beside others that did not."""
+    """Compare, show, export; 1 where a network failed beside others that did not, 130 after Ctrl-C."""
     from .. import spec
     from ..render import files
 
@@ -42,20 +42,10 @@ def run(args: argparse.Namespace) -> int:
     files.check(exports)
     models = options.expanded(args.models, args.yes)
 
-    from .. import comparison, published
-    from .progress import progress
-
-    with progress() as tell:
-        try:
-            result, code = comparison.compare(
-                models, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency,
-                reference=args.reference,
-                accuracies=published.read(args.accuracy) if args.accuracy else (), dataset=args.dataset,
-                memory=args.memory, progress=tell, **options.measuring(args)), 0
-        except comparison.Interrupted as stopped:
-            result, code = stopped.comparison, 130
+    result, code = saved.compared(models, args, input_shape=args.input_shape, inputs=inputs,
+                                  latency=not args.no_latency, memory=args.memory)
     failed = [row for row in result.architectures if row.profile is None]
-    if failed and code == 0 and len(failed) == len(result.architectures):
+    if code != saved.INTERRUPTED and failed and len(failed) == len(result.architectures):
         from ..errors import ForwardFailed
 
         raise ForwardFailed(failed[0].error or f"{failed[0].name} failed.")
@@ -67,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
     export(result, args)
     for warning in result.warnings:
         print(f"archprof: {warning}", file=sys.stderr)
-    for row in failed if code == 0 else ():
+    for row in failed if code != saved.INTERRUPTED else ():
         print(f"archprof: {row.error}", file=sys.stderr)
-    return code or (1 if failed else 0)
+    return code
 
 
 def export(result: Comparison, args: argparse.Namespace) -> None:

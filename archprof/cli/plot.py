@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadOption, did_you_mean
 from . import options, saved
+
+if TYPE_CHECKING:
+    from ..records import Comparison
 
 
 def add(commands: Any) -> None:
@@ -28,6 +32,12 @@ def add(commands: Any) -> None:
     parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
     saved.add_subjects(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="ends in .png, .svg or .pdf")
+    parser.add_argument("--json", metavar="FILE", help="keep what is drawn as well, for --from")
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="for breakdown: time each layer too, in a few seconds a network beyond --time-budget",
+    )
     group = parser.add_argument_group("figure")
     group.add_argument(
         "--width",
@@ -72,7 +82,7 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check everything that can be checked, get the comparison, draw, save."""
+    """Check everything that can be checked, get the comparison, draw, save; 130 after Ctrl-C, with nothing drawn."""
     from ..render import figures, files
 
     if args.kind not in figures.KINDS:
@@ -81,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
             f"Kinds: {', '.join(figures.KINDS)}.",
         )
     saved.check_subjects(args)
+    _check_measure(args)
     figures.check_format(args.output)
-    files.check([args.output])
+    files.check([args.output, args.json])
     wanted = figures.FigureOptions(
         width=args.width,
         height=args.height,
@@ -99,7 +110,35 @@ def run(args: argparse.Namespace) -> int:
         y=args.y,
     )
     timed = args.kind == "pareto" and bool({args.x, args.y} & set(figures.TIMED))
-    measure = (figures.KINDS[args.kind].measured or timed) and not args.no_latency
-    comparison = saved.comparison(args, measure)
+    measure = args.measure or ((figures.KINDS[args.kind].measured or timed) and not args.no_latency)
+    comparison, code = saved.comparison(args, measure, divide=args.measure)
+    if args.json:
+        files.write(args.json, comparison.to_json())
+    if code == saved.INTERRUPTED:
+        _tell_what_is_kept(comparison, measure, args)
+        return code
     figures.save(figures.draw(args.kind, comparison, wanted), args.output)
     return 0
+
+
+def _check_measure(args: argparse.Namespace) -> None:
+    """Raise BadOption where --measure has nothing to do; it is for one image, as counting is."""
+    if not args.measure:
+        return
+    if args.kind != "breakdown":
+        raise BadOption(f"--measure times layers, which '{args.kind}' does not show;", "wanted: breakdown, or without.")
+    given = [flag for flag, value in (("--from", args.saved), ("--no-latency", args.no_latency)) if value]
+    if args.batch_sizes != args.parser.get_default("batch_sizes"):
+        given.append("--batch-sizes")
+    if given:
+        raise BadOption(f"--measure times the layers of each MODEL for one image; {given[0]} is given too.",
+                        f"Leave out --measure or {given[0]}.")
+    args.batch_sizes = (1,)
+
+
+def _tell_what_is_kept(comparison: Comparison, measure: bool, args: argparse.Namespace) -> None:
+    rows = comparison.architectures
+    reached = sum(any(cell.measured for cell in row.latency) if measure else row.profile is not None for row in rows)
+    kept = f"kept in {args.json} for --from" if args.json else "not kept (--json FILE keeps what was reached)"
+    print(f"archprof: nothing is drawn; {reached} of {len(rows)} networks were {'measured' if measure else 'counted'}, "
+          f"{kept}", file=sys.stderr)

@@ -38,9 +38,12 @@ def _plain_lines() -> Tell:
     told: set[str] = set()
 
     def tell(doing: str, left_s: float = 0.0) -> None:
-        # one line when measuring begins; the rest would only fill a log
+        # a line when measuring begins, and one for the profiler; the rest would only fill a log
         if left_s > 0 and "measuring" not in told:
             told.add("measuring")
             print(f"archprof: measuring, at most {left_s:.0f} s", file=sys.stderr)
+        elif doing.startswith("profiling") and "profiling" not in told:
+            told.add("profiling")
+            print("archprof: profiling, a few seconds for each network", file=sys.stderr)
 
     return tell

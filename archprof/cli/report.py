@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from . import options, saved
@@ -16,6 +17,10 @@ def add(commands: Any) -> None:
         run,
         "Write a folder with a readable report, its figures and its data.",
         "archprof report alexnet vgg19 resnet152 mobilenetv1 --batch-sizes 1,16 -o reports/classics",
+    )
+    parser.description += (
+        "\nWhere the time of a layer can be told (eager forward passes on the CPU) it is measured too:\n"
+        "a few seconds for each network, on top of --time-budget."
     )
     saved.add_subjects(parser)
     parser.add_argument(
@@ -32,11 +37,23 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the folder, get the comparison, write; 1 where a network failed beside others that did not."""
+    """Check the folder, get the comparison, write; 1 where a network failed beside others, 130 after Ctrl-C."""
     from ..render import report
 
     saved.check_subjects(args)
     report.check_folder(args.output, args.force)
-    comparison = saved.comparison(args, measure=not args.no_latency)
+    comparison, code = saved.comparison(args, measure=not args.no_latency, divide=_divides(args))
+    if code == saved.INTERRUPTED and not any(row.profile for row in comparison.architectures):
+        return code
     report.write(comparison, args.output, with_latex=args.latex, force=args.force)
-    return 1 if any(row.profile is None for row in comparison.architectures) else 0
+    if code == saved.INTERRUPTED:
+        print(f"archprof: {args.output} tells what was reached until then", file=sys.stderr)
+    return code
+
+
+def _divides(args: argparse.Namespace) -> bool:
+    """Whether the time of each layer is measured: wherever it can be."""
+    from ..measure.conditions import Conditions
+
+    conditions = Conditions(device=args.device, compile=args.compile, mode=args.mode)
+    return conditions.divisible and not args.no_latency

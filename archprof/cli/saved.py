@@ -1,4 +1,4 @@
-"""A comparison to draw from: read from a file, or made from names. No command of its own."""
+"""A comparison: read from a file, or made from names; and the exit code. No command of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from . import options
 
 if TYPE_CHECKING:
     from ..records import Comparison
+
+#: The exit code after Ctrl-C.
+INTERRUPTED = 130
 
 
 def add_subjects(parser: Any) -> None:
@@ -35,31 +38,49 @@ def check_subjects(args: argparse.Namespace) -> None:
         raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
 
 
-def comparison(args: argparse.Namespace, measure: bool) -> Comparison:
-    """What --from names, without importing torch; else the models compared, measured if `measure`."""
+def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) -> tuple[Comparison, int]:
+    """What --from names, without importing torch; else the models compared, measured if `measure`.
+
+    Beside it the exit code (see `compared`); warnings have been told.
+    """
     if args.saved:
-        return read(args.saved)
+        found = read(args.saved)
+        return found, exit_code(found)
     from .. import spec
 
     for model in args.models:
         spec.parse(model)
     models = options.expanded(args.models, yes=True)
+    found, code = compared(models, args, latency=measure, divide=divide)
+    for warning in found.warnings:
+        print(f"archprof: {warning}", file=sys.stderr)
+    return found, code
+
+
+def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
+    """The models compared, progress shown, and the exit code. After Ctrl-C it is what was reached until then."""
     from .. import comparison, published
     from .progress import progress
 
     with progress() as tell:
-        found = comparison.compare(
-            models,
-            latency=measure,
-            dataset=args.dataset,
-            reference=getattr(args, "reference", None),
-            progress=tell,
-            accuracies=published.read(args.accuracy) if args.accuracy else (),
-            **options.measuring(args),
-        )
-    for warning in found.warnings:
-        print(f"archprof: {warning}", file=sys.stderr)
-    return found
+        try:
+            found = comparison.compare(
+                models,
+                dataset=args.dataset,
+                reference=getattr(args, "reference", None),
+                progress=tell,
+                accuracies=published.read(args.accuracy) if args.accuracy else (),
+                **options.measuring(args),
+                **how,
+            )
+            return found, exit_code(found)
+        except comparison.Interrupted as stopped:
+            return stopped.comparison, INTERRUPTED
+
+
+def exit_code(found: Comparison) -> int:
+    """1 where a network could not be counted, else 0."""
+    return int(any(row.profile is None for row in found.architectures))
 
 
 def read(path: str) -> Comparison:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import options
@@ -96,4 +97,5 @@ def _timed(
         times = layer_timing.timed(
             subject, profile, conditions, time_budget=args.time_budget, precision=args.precision, progress=tell
         )
-    return layer_times.with_times(profile, times), {"time": times.to_json(device.environment(conditions))}
+    profile = replace(layer_times.with_times(profile, times), notes=(*profile.notes, *times.sentences))
+    return profile, {"time": times.to_json(device.environment(conditions))}

@@ -63,6 +63,11 @@ class Conditions:
         """'cpu', 'cuda' or 'mps', without the index."""
         return self.device.partition(":")[0]
 
+    @property
+    def divisible(self) -> bool:
+        """Whether a pass's calls can be told apart by their times: eager forward passes on the CPU."""
+        return self.kind == "cpu" and self.compile is None and self.mode == "eval"
+
 
 def one_of(what: str, seen: str, known: Iterable[str]) -> None:
     """Raise BadOption unless `seen` is one of `known`."""

@@ -26,8 +26,8 @@ from .conditions import Conditions
 #: Marks the span of a module's forward among the profiler's events; the dotted path follows.
 MODULE = "archprof module:"
 
-#: Profiled passes, fewer where they take longer than PROFILING_S (seconds), but KEPT at least. The fastest
-#: KEPT of them count, for a neighbour makes passes slower, never faster; a call's time is their median.
+#: Profiled passes, fewer where they take longer than PROFILING_S (seconds, unless told otherwise), but KEPT at least.
+#: The fastest KEPT of them count, for a neighbour makes passes slower, never faster; a call's time is their median.
 PASSES = 9
 KEPT = 3
 PROFILING_S = 5.0
@@ -49,14 +49,17 @@ def where_time_goes(
     conditions: Conditions,
     kwargs: Mapping[str, Any] | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    most_s: float = PROFILING_S,
 ) -> LayerTimes:
     """Profile a warm network on the CPU. `layers` are its counted calls, `latency` that of undisturbed passes.
 
     Raises BadOption where calls cannot be told apart: on a GPU, compiled, captured, or in training.
     """
     check_divisible(conditions)
+    if hasattr(module, "_orig_mod"):
+        raise BadOption("a compiled module's calls cannot be told apart.", "Hand it over as it was before.")
     passes: list[list[Event]] = []
-    end = clock() + PROFILING_S
+    end = clock() + most_s
     while len(passes) < KEPT or (len(passes) < PASSES and clock() < end):
         passes.append(_profiled(module, inputs, kwargs or {}))
     return combined(passes, layers, latency)
@@ -64,7 +67,7 @@ def where_time_goes(
 
 def check_divisible(conditions: Conditions) -> None:
     """Raise BadOption where a pass's calls cannot be told apart: on a GPU, compiled, or in training."""
-    if conditions.kind != "cpu" or conditions.compile or conditions.mode == "train":
+    if not conditions.divisible:
         raise BadOption(
             "time per layer is measured for eager forward passes on the CPU.",
             "Leave out '--device', '--compile' and '--mode train'.",

@@ -15,6 +15,7 @@ from ..separable.records import shares
 from ..timing import ratio_of
 from .figures import usual_batch_size
 from .findings import listed, macs_of, parameters_of, with_interval
+from .report_tables import time_by_kind
 
 
 @dataclass(frozen=True)
@@ -127,11 +128,20 @@ def _mobilenet_shares(comparison: Comparison) -> Answer | None:
         f"Counted here for {row.name}: of mult-adds {listed(macs)}; of weights {listed(weights)}. The claim is that of "
         "Howard et al. (arXiv 1704.04861, table 2), which leaves biases and batch norms out, as is done here. For the "
         "dense stem the paper prints 1.19 % of mult-adds: two digits swapped, for its column adds up to 99.29 %. "
-        "Shares of time are another matter and were not measured."
+        f"{_shares_of_time(row)}"
     )
     return Answer(
         "MobileNet spends 94.86 % of its mult-adds and keeps 74.59 % of its weights in 1x1 convolutions", answer
     )
+
+
+def _shares_of_time(row: ArchitectureResult) -> str:
+    times = time_by_kind(row)
+    if not times:
+        return "Shares of time are another matter and were not measured."
+    said = listed([f"{units.percent(times[kind])} {kind}" for kind in (*TABLE_2, "other") if kind in times])
+    doubt = f", which cannot be relied on ({row.division.why.rstrip('.')})" if row.division and row.division.why else ""
+    return f"Shares of time are another matter: of one pass at batch size 1 here {said}{doubt}."
 
 
 def _mobilenet_against_dense(comparison: Comparison) -> Answer | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .. import units
 from ..errors import BadOption, BadOutput
+from ..layer_times import time_shares
 from ..records import Comparison
 from ..tables.costs import counted_shares, static
 from ..tables.table import Table
@@ -148,7 +149,8 @@ def readme(
     parts += [_table(static(comparison)), *pictures.of("accuracy", "density")]
     where = report_tables.kinds(comparison)
     if where.rows:
-        parts += ["## Where parameters and mult-adds are", _table(where, 3), *pictures.of("breakdown")]
+        what = "parameters, mult-adds and time" if _timed_layers(comparison) else "parameters and mult-adds"
+        parts += [f"## Where {what} are", _table(where, 3), *pictures.of("breakdown")]
         parts += ["## What depthwise separable convolutions would save", *_separable(comparison)]
         parts += pictures.of("separable")
     if comparison.batch_sizes:
@@ -168,6 +170,10 @@ def readme(
         parts += ["## Warnings", _bullets(comparison.warnings)]
     parts += [MARK]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _timed_layers(comparison: Comparison) -> bool:
+    return any(time_shares(row.profile) for row in comparison.architectures if row.profile)
 
 
 class _Pictures:

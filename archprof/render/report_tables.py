@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from .. import units
-from ..records import Comparison
+from ..layer_times import time_shares
+from ..records import ArchitectureResult, Comparison
+from ..separable.records import Share, kind_of
 from ..tables.costs import counted_shares, kinds_of
-from ..tables.table import Cell, Column, Table
+from ..tables.table import UNRELIABLE, Cell, Column, Table
 from ..tables.times import what_is_timed
 from . import figures
 
@@ -46,29 +48,51 @@ def memory(comparison: Comparison) -> Table:
 
 
 def kinds(comparison: Comparison) -> Table:
-    """Share of mult-adds and of weights in each kind of layer."""
+    """Share of mult-adds, of weights and, where layers were timed, of time in each kind of layer."""
     records = counted_shares(comparison)
+    counted = {row.profile.name: row for row in comparison.architectures if row.profile}
+    times = {name: time_by_kind(row) for name, row in counted.items()}
+    timed = any(times.values())
     shown = kinds_of(records)
+    if timed and "other" not in shown:
+        shown.append("other")
+    notes = ["Weights are the parameters that multiply: biases and normalisation are left out."]
+    if timed:
+        notes.append("Time is that of one pass; normalisation, activation and what lies between calls are in other.")
     rows = []
     for record, _ in records:
-        parts = {share.kind: share for share in record.kinds}
-        rows.append(
-            (
-                Cell(record.name),
-                *(
-                    Cell(text=" / ".join(map(units.percent, (part.macs_fraction, part.weights_fraction))))
-                    if (part := parts.get(kind)) is not None and (part.macs or part.weights)
-                    else Cell()
-                    for kind in shown
-                ),
-            )
-        )
+        parts, time = {share.kind: share for share in record.kinds}, times[record.name]
+        why = (how := counted[record.name].division) and how.why
+        if why:
+            notes.append(f"{UNRELIABLE} {record.name}: the time cannot be relied on ({why.rstrip('.')}).")
+        cells = (_kind(parts.get(kind), time.get(kind, 0.0 if time else None), timed) for kind in shown)
+        marked = (cell._replace(mark=UNRELIABLE if why and cell.text else "") for cell in cells)
+        rows.append((Cell(record.name), *marked))
     return Table(
-        "Mult-adds / weights by kind of layer",
+        f"Mult-adds / weights {'/ time ' if timed else ''}by kind of layer",
         (Column("name", "Architecture"), *(Column(kind, kind[:1].upper() + kind[1:], "share") for kind in shown)),
         tuple(rows),
-        ("Weights are the parameters that multiply: biases and normalisation are left out.",),
+        tuple(notes),
     )
+
+
+def _kind(part: Share | None, time: float | None, timed: bool) -> Cell:
+    """'94.86 % / 74.59 % / 61.20 %'; a dash where the network has nothing of the kind, or its time is not known."""
+    if not time and (part is None or not (part.macs or part.weights)):
+        return Cell()
+    fractions = (part.macs_fraction, part.weights_fraction) if part else (0.0, 0.0)
+    words = [units.percent(fraction) for fraction in fractions]
+    if timed:
+        words.append(units.DASH if time is None else units.percent(time))
+    return Cell(text=" / ".join(words))
+
+
+def time_by_kind(row: ArchitectureResult) -> dict[str, float]:
+    """Share of each kind of layer in the time of a pass; empty where no layer was timed."""
+    out: dict[str, float] = {}
+    for type, part in time_shares(row.profile).items() if row.profile else ():
+        out[kind_of(type)] = out.get(kind_of(type), 0.0) + part
+    return out
 
 
 def savings(comparison: Comparison) -> Table:

@@ -1,4 +1,4 @@
-"""Where parameters and mult-adds sit: shares by layer type, stacked."""
+"""Where parameters, mult-adds and time sit: shares by layer type, stacked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from ... import layer_times
 from ...errors import BadOption
+from ...layer_times import BETWEEN
 from ...separable.records import kind_of
 from . import axes, style
 from .page import Page
@@ -40,6 +42,8 @@ _COLOURS = (
     ("7x7", style.PURPLE),
     ("norm", style.GREEN),
 )
+#: What is no type of layer takes none of the colours.
+_GREYS = {OTHER: style.GREY, BETWEEN: style.mixed(style.GREY, "#000000", 0.35)}
 _SPARE = (style.GREEN, style.PURPLE, style.ORANGE, style.SKY, style.BLUE, style.VERMILLION)
 
 
@@ -51,23 +55,22 @@ def type_colours(types: Sequence[str]) -> dict[str, str]:
         choices = [usual, *_SPARE] if usual else list(_SPARE)
         free = [colour for colour in choices if colour not in out.values()]
         shade = len(out) // 6
-        out[type] = (
-            style.GREY
-            if type == OTHER
-            else (
-                free[0]
-                if free
-                else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade)
-            )
+        out[type] = _GREYS.get(type) or (
+            free[0]
+            if free
+            else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade)
         )
     return out
 
 
 @draws(
     "breakdown",
-    "Where each network keeps its parameters and spends its mult-adds, by layer type, both counted. Types below "
-    "2 % everywhere are one part, 'other'; where there are many, the rarer dense convolutions are one part too. Shares "
-    "of mult-adds are not shares of time, which a comparison does not hold layer by layer.",
+    "Where each network keeps its parameters and spends its mult-adds, both counted, and its time, where that was "
+    "measured layer by layer, all by layer type. What to see: whether the shares of mult-adds foretell the shares of "
+    "time. A type whose part is longer in time than in mult-adds costs more than counting tells; what does not "
+    "multiply (normalisation, activation, pooling) has a part in time alone, and 'between the calls' is time that no "
+    "layer explains. Types below 2 % everywhere are one part, 'other'; where there are many, the rarer dense "
+    "convolutions are one part too.",
 )
 def breakdown(page: Page) -> None:
     rows = [row for row in page.rows if row.result.profile is not None and row.result.profile.by_type]
@@ -81,11 +84,14 @@ def breakdown(page: Page) -> None:
             "no network was counted by layer type:",
             "; ".join(f"{label}: {why}" for label, why in dropped) + ".",
         )
-    params, macs = ([shares(row, field) for row in rows] for field in ("parameters", "macs"))
-    if len(_weighty([*params, *macs])) > _MOST:
-        params, macs = _gathered(params, macs)
-    wanted = [("Params", params), ("Mult-Adds", macs)]
-    types = _types([*params, *macs])
+    titles = ["Params", "Mult-Adds", "time"]
+    measures = [[shares(row, field) for row in rows] for field in ("parameters", "macs")]
+    times = [layer_times.time_shares(row.result.profile) for row in rows if row.result.profile]
+    if any(times):
+        measures.append(times)
+    if len(_weighty([share for measure in measures for share in measure])) > _MOST:
+        measures = _gathered(*measures)
+    types = _types([share for measure in measures for share in measure])
     colours = type_colours(types)
     page.title("Shares by layer type" if len(rows) > 1 else f"{rows[0].label}: shares by layer type")
     page.legend(
@@ -94,16 +100,40 @@ def breakdown(page: Page) -> None:
         handlelength=0.9,
         handleheight=0.9,
     )
-    plots = page.plots(2, 1) if page.narrow else [page.plots(1, 2)[0]]
-    cells = [plot for line in plots for plot in line]
-    for place, (plot, (title, all_shares)) in enumerate(zip(cells, wanted, strict=True)):
-        _stack(page, plot, [_folded(share, types) for share in all_shares], types, colours)
+    number = len(measures)
+    cells = [plot for line in (page.plots(number, 1) if page.narrow else page.plots(1, number)) for plot in line]
+    for place, (plot, title, measure) in enumerate(zip(cells, titles, measures, strict=False)):
+        _stack(page, plot, [_folded(share, types) for share in measure], types, colours)
         plot.set_xlabel(f"Share of {title} (%)")
         named = page.narrow or place == 0
         plot.set_yticks(range(len(rows)), [row.label if named else "" for row in rows])
-    page.note("Time by layer type was not measured.")
+    _tell_of_time(page, cells[-1], rows)
     page.left_out(dropped)
-    page.finish((0.5 + 0.23 * max(len(rows), 2)) * (2 if page.narrow else 1))
+    page.finish((0.5 + 0.23 * max(len(rows), 2)) * (number if page.narrow else 1))
+
+
+def _tell_of_time(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
+    """How time was measured, and where it was not: a note, and words in the place of a bar."""
+    timed = [row for row in rows if row.result.profile and layer_times.time_shares(row.result.profile)]
+    if not timed:
+        page.note("Time by layer type was not measured.")
+        return
+    found = [row.result.division for row in timed if row.result.division]
+    longer = [f"{1 + how.overhead:.2f}" for how in found if how.overhead is not None]
+    if longer:
+        least, most = min(longer, key=float), max(longer, key=float)
+        page.note(
+            "Time: of one pass at batch size 1, divided by a profiler whose passes took "
+            f"{least if least == most else f'{least} to {most}'} times as long and are scaled to it."
+        )
+    for place, row in enumerate(rows):
+        if row not in timed:
+            plot.text(1, place, "not measured", va="center", size=page.tiny, color=page.theme.muted, gid="label")
+    untimed = [(row.label, row.result.division) for row in rows if row not in timed]
+    page.left_out([(label, (how and how.error) or "nobody asked for it") for label, how in untimed],
+                  "Time not measured by layer type")
+    doubted = [(row.label, row.result.division.why) for row in timed if row.result.division]
+    page.left_out([(label, why) for label, why in doubted if why], "Time not to be relied on")
 
 
 def shares(row: Row, field: str) -> dict[str, float]:
@@ -114,8 +144,9 @@ def shares(row: Row, field: str) -> dict[str, float]:
 
 
 def _types(all_shares: Sequence[Mapping[str, float]]) -> list[str]:
-    """Types worth a colour, the weightiest first, then 'other' if something is left."""
+    """Types worth a colour, the weightiest first, then the time between calls, and 'other' if something is left."""
     kept = _weighty(all_shares)[:_MOST]
+    kept += [BETWEEN] if any(share.get(BETWEEN, 0.0) >= _SMALL for share in all_shares) else []
     left = any(part > 0 and type not in kept for share in all_shares for type, part in share.items())
     return kept + ([OTHER] if left else [])
 
@@ -128,7 +159,7 @@ def _weighty(all_shares: Sequence[Mapping[str, float]]) -> list[str]:
         for type, part in share.items():
             largest[type] = max(largest.get(type, 0.0), part)
             weight[type] = weight.get(type, 0.0) + part
-    found = [type for type in largest if largest[type] >= _SMALL and type != OTHER]
+    found = [type for type in largest if largest[type] >= _SMALL and type not in _GREYS]
     return sorted(found, key=lambda type: (-weight[type], type))
 
 

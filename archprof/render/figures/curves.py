@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 
 from ...errors import BadOption
 from ...timing import Latency
-from . import axes
-from .labels import at_line_ends, beside_points, line_end_margin
+from . import axes, points
+from .labels import at_line_ends, line_end_margin
 from .measures import MEASURES, MIB, complete, predicted_peak_bytes, usual_batch_size
 from .page import Page
 from .registry import draws
@@ -148,20 +148,8 @@ def memory_params(page: Page) -> None:
         f"At batch size {size}, {'measured' if measured else 'predicted by counting'}; both axes logarithmic",
     )
     plot = page.plot()
-    diameter = 5.0 if page.narrow else 6.5
     for x, y, row in zip(xs, ys, rows, strict=True):
-        look = page.styles[row.family]
-        plot.scatter(
-            [x],
-            [y],
-            s=diameter**2,
-            marker=look.marker,
-            facecolor=look.colour,
-            gid="point",
-            edgecolor=page.edge(look.colour),
-            linewidth=0.6,
-            zorder=4,
-        )
+        points.mark(page, plot, [x], [y], page.styles[row.family])
     axes.logarithmic(plot.xaxis, xs, 1.5, 1.7)
     axes.logarithmic(plot.yaxis, [*ys, min(ys) / 1.3], 1.25, 1.6)
     low, high = plot.get_xlim()
@@ -183,14 +171,7 @@ def memory_params(page: Page) -> None:
     line = _along_diagonal(plot.get_xlim(), plot.get_ylim())
     page.finish(
         page.options.width * (0.86 if page.narrow else 0.62),
-        lambda: beside_points(
-            page,
-            plot,
-            list(zip(xs, ys, strict=True)),
-            [row.label for row in rows],
-            [diameter / 2] * len(rows),
-            line,
-        ),
+        lambda: points.name(page, plot, rows, xs, ys, line),
     )
 
 
@@ -308,12 +289,12 @@ def finish_curves(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
 
 def _end(plot: Axes, row: Row) -> tuple[float, float]:
     """The last point of the row; at the same batch size a measured one before a predicted one."""
-    points = []
+    places = []
     for rank, prefix in enumerate(("curve", "doubtful", "predicted")):
         for line in plot.lines:
             if line.get_gid() == f"{prefix} {row.name}":
-                points += [
+                places += [
                     (x, -rank, y) for x, y in np.asarray(line.get_xydata()).tolist() if not math.isnan(y)
                 ]
-    x, _, y = max(points)
+    x, _, y = max(places)
     return x, y

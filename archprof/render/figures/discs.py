@@ -11,7 +11,7 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 
 from ...errors import BadOption
-from . import axes
+from . import axes, points
 from .conditions import sources
 from .labels import beside_points
 from .measures import (
@@ -125,22 +125,9 @@ def pareto(page: Page) -> None:
         f"Joined: the {len(front)} of {len(rows)} that no other beats on both",
     )
     steps = _envelope(page, plot, xs, ys, x.better, y.better)
-    size = (5.0 if page.narrow else 6.5) ** 2
     for i, row in enumerate(rows):
-        look = page.styles[row.family]
         pale = i not in front
-        plot.scatter(
-            [xs[i]],
-            [ys[i]],
-            s=size,
-            marker=look.marker,
-            facecolor=look.colour,
-            gid="point",
-            edgecolor=page.edge(look.colour),
-            linewidth=0.6,
-            alpha=0.35 if pale else 1,
-            zorder=4,
-        )
+        points.mark(page, plot, [xs[i]], [ys[i]], page.styles[row.family], alpha=0.35 if pale else 1)
     for m, axis, values in ((x, plot.xaxis, xs), (y, plot.yaxis, ys)):
         if m.linear:
             axes.linear(axis, *_padded(values, 0.12))
@@ -153,9 +140,7 @@ def pareto(page: Page) -> None:
     if x.timed or y.timed:
         _doubts(page, rows, [reliable(row, page.options.batch_size) for row in rows], hollow=False)
     page.left_out(dropped)
-    page.finish(
-        _height(page), lambda: _label(page, plot, rows, xs, ys, [math.sqrt(size) / 2] * len(rows), steps)
-    )
+    page.finish(_height(page), lambda: points.name(page, plot, rows, xs, ys, steps))
 
 
 def percent_label(page: Page) -> str:

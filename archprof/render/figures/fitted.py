@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ... import regression, units
-from . import axes
-from .labels import beside_points
+from . import axes, points
 from .measures import MEASURES, complete, reliable, usual_batch_size
 from .page import Page
 from .registry import draws
@@ -36,26 +35,15 @@ def ops_latency(page: Page) -> None:
         f"{'; both axes logarithmic' if wide else ''}",
     )
     plot = page.plot()
-    diameter = 5.0 if page.narrow else 6.5
     handles, keys, lines = [], [], []
     for family in sorted({row.family for row in rows}, key=lambda name: _slowest_first(rows, ys, name)):
         members = [i for i, row in enumerate(rows) if row.family == family]
         look = page.styles[family]
-        edge = page.edge(look.colour)
         for sure in (True, False):
             chosen = [i for i in members if trusted[i] is sure]
             if chosen:
-                mark = plot.scatter(
-                    [xs[i] for i in chosen],
-                    [ys[i] for i in chosen],
-                    s=diameter**2,
-                    zorder=4,
-                    marker=look.marker,
-                    facecolor=look.colour if sure else page.theme.paper,
-                    edgecolor=edge,
-                    linewidth=0.6,
-                    gid=f"points {family}",
-                )
+                at = [xs[i] for i in chosen], [ys[i] for i in chosen]
+                mark = points.mark(page, plot, *at, look, f"points {family}", filled=sure)
         fitted = [i for i in members if trusted[i]]
         fit = regression.line([xs[i] for i in fitted], [ys[i] for i in fitted])
         if fit:
@@ -83,14 +71,7 @@ def ops_latency(page: Page) -> None:
     page.left_out(dropped)
     page.finish(
         page.options.width * (0.95 if page.narrow else 0.66),
-        lambda: beside_points(
-            page,
-            plot,
-            list(zip(xs, ys, strict=True)),
-            [row.label for row in rows],
-            [diameter / 2] * len(rows),
-            lines,
-        ),
+        lambda: points.name(page, plot, rows, xs, ys, lines),
     )
 
 

@@ -87,16 +87,20 @@ class Page:
         Told reason by reason, network by network; reasons that differ in their numbers alone are one.
         """
         why = why.rstrip(".")
-        key = what + re.sub(r"[0-9.]+", "0", why)
+        key = what + _numberless(why)
         self._missing.setdefault(key, (f"{what} ({why})", {}))[1].setdefault(label, []).append(batch_size)
 
-    def left_out(self, reasons: Iterable[tuple[str, str]]) -> None:
-        """Name the (label, reason) of what the figure could not show, reason by reason."""
-        grouped: dict[str, list[str]] = {}
+    def left_out(self, reasons: Iterable[tuple[str, str]], what: str = "Left out") -> None:
+        """Name the (label, reason) of what the figure could not show, reason by reason.
+
+        Reasons that differ in their numbers alone are one.
+        """
+        grouped: dict[str, tuple[str, list[str]]] = {}
         for label, reason in reasons:
-            grouped.setdefault(reason, []).append(label)
-        for reason, labels in grouped.items():
-            self.note(f"Left out ({reason}): {', '.join(labels)}.")
+            reason = reason.rstrip(".")
+            grouped.setdefault(_numberless(reason), (reason, []))[1].append(label)
+        for reason, labels in grouped.values():
+            self.note(f"{what} ({reason}): {', '.join(labels)}.")
 
     def legend(
         self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any
@@ -355,6 +359,10 @@ class Page:
             axis.label.set_fontsize(self.text)
             axis.label.set_color(theme.ink)
             axis.labelpad = 3
+
+
+def _numberless(reason: str) -> str:
+    return re.sub(r"[0-9.]+", "0", reason)
 
 
 @lru_cache(maxsize=4096)

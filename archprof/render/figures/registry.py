@@ -66,7 +66,7 @@ KINDS = {
         ),
         ("relative", "relative", "time relative to the reference network, with intervals", True),
         ("density", "bars", "accuracy for each million parameters, sorted"),
-        ("breakdown", "breakdown", "shares of parameters and mult-adds by layer type, stacked"),
+        ("breakdown", "breakdown", "shares of parameters, mult-adds and, where measured, time by layer type"),
         ("layers", "layers", "one network's mult-adds and activations along its depth"),
         ("pareto", "discs", "the front over any two measures (--x, --y)"),
         ("separable", "savings", "what depthwise separable convolutions would leave of each network"),
