@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from operator import attrgetter, methodcaller
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
@@ -32,6 +33,11 @@ _CODE = (_FIXED - {str}) | {FunctionType, property, staticmethod, classmethod}
 
 _BASES = frozenset(nn.Module.__mro__)
 
+_USUAL = frozenset({Tensor, Parameter})
+_seen = attrgetter("shape", "dtype", "requires_grad")
+_layout = attrgetter("layout")
+_is_row_major = methodcaller("is_contiguous")
+
 Settings = tuple[Any, ...]
 
 
@@ -45,27 +51,43 @@ def likeness(parts: Parts, owned: Owned, known: dict[Any, int]) -> list[int]:
     `known` are the numbers given so far, in other networks too.
     """
     shared = _shared(parts, owned)
+    layouts = _layouts(owned.tensors)
+    parameters, buffers, starts = layouts[:len(owned.parameters)], layouts[len(owned.parameters):], owned.starts
     numbers = [0] * len(parts)
     of_part: dict[int, int] = {}
     of_kind: dict[type, int] = {}
     settings_of = _SETTINGS.get
+    end_parameter, end_buffer = starts[-1]
     for place in range(len(parts) - 1, -1, -1):  # what is inside comes before what holds it
         part = parts[place][1]
         attributes, kind = part.__dict__, type(part)
         code = of_kind.get(kind)
         if code is None:
             code = of_kind[kind] = known.setdefault((kind, code_of(kind)), len(known) + 1)
+        first_parameter, first_buffer = starts[place]
+        own = *parameters[first_parameter:end_parameter], None, *buffers[first_buffer:end_buffer]
+        end_parameter, end_buffer = first_parameter, first_buffer
         try:
             if (attributes["_forward_pre_hooks"] or attributes["_forward_hooks"] or attributes["_backward_hooks"]
                     or attributes["_backward_pre_hooks"] or (shared and _touches(part, shared))):
                 continue
             inside = attributes["_modules"]
-            key: Settings = settings_of(kind, _settings)(attributes)
-            key = code, key, *inside, *[of_part[id(child)] for child in inside.values()]
+            settings = settings_of(kind, _settings)(attributes)
+            key = code, settings, own, *inside, *[of_part[id(child)] for child in inside.values()]
             numbers[place] = of_part[id(part)] = known.setdefault(key, len(known) + 1)
-        except (_Unknown, KeyError, AttributeError, TypeError, RuntimeError):  # scripted parts, unusual tensors
+        except (_Unknown, KeyError, TypeError):  # scripted parts
             continue
     return numbers
+
+
+def _layouts(tensors: list[Tensor]) -> list[Any]:
+    """Of each tensor what others see of it, without values; of an unusual one something that equals nothing."""
+    found: list[Any] = list(map(_seen, tensors))
+    if set(map(type, tensors)) <= _USUAL and {torch.strided}.issuperset(map(_layout, tensors)) and all(
+            map(_is_row_major, tensors)):
+        return found
+    return [(*seen, tensor.stride()) if type(tensor) in _USUAL and tensor.layout is torch.strided else object()
+            for seen, tensor in zip(found, tensors, strict=True)]
 
 
 def code_of(kind: type) -> tuple[Any, ...]:
@@ -94,12 +116,9 @@ def _settings(attributes: dict[str, Any]) -> Settings:
     for name, value in attributes.items():
         if name not in _EVERY:
             found += (name, _fixed(value))
-    if attributes["_non_persistent_buffers_set"]:
-        found.append(frozenset(attributes["_non_persistent_buffers_set"]))
-    for table in (attributes["_parameters"], attributes["_buffers"]):
-        for name, tensor in table.items():
-            found += (name, None if tensor is None else _layout(tensor))
-    return tuple(found)
+    for table in ("_parameters", "_buffers"):
+        found += [(name, tensor is None) for name, tensor in attributes[table].items()]
+    return *found, frozenset(attributes["_non_persistent_buffers_set"])
 
 
 def _fixed(value: Any) -> Any:
@@ -112,43 +131,23 @@ def _fixed(value: Any) -> Any:
     raise _Unknown
 
 
-def _layout(tensor: Tensor) -> tuple[Any, ...]:
-    if type(tensor) is not Parameter and type(tensor) is not Tensor:
-        raise _Unknown
-    return tensor.shape, tensor.stride(), tensor.dtype, tensor.requires_grad
-
-
-def _row_major(tensor: Tensor | None) -> tuple[Any, ...] | None:
-    """As _layout, for the commonest case."""
-    if tensor is None:
-        return None
-    if not tensor.is_contiguous():
-        return _layout(tensor)
-    if type(tensor) is not Parameter and type(tensor) is not Tensor:
-        raise _Unknown
-    return tensor.shape, tensor.dtype, tensor.requires_grad
-
-
 def _convolution(attributes: dict[str, Any]) -> Settings:
-    if attributes["padding_mode"] != "zeros":
+    if attributes["padding_mode"] != "zeros" or attributes["_parameters"]["weight"] is None:
         return _settings(attributes)
-    owned = attributes["_parameters"]
-    return (_row_major(owned["weight"]), _row_major(owned["bias"]), attributes["stride"], attributes["padding"],
-            attributes["dilation"], attributes["groups"])
+    return attributes["stride"], attributes["padding"], attributes["dilation"], attributes["groups"]
 
 
 def _batch_norm(attributes: dict[str, Any]) -> Settings:
-    owned, kept = attributes["_parameters"], attributes["_buffers"]
-    if attributes["_non_persistent_buffers_set"]:
+    owned = attributes["_parameters"]
+    if attributes["_non_persistent_buffers_set"] or owned["weight"] is None or owned["bias"] is None:
         return _settings(attributes)
-    return (_row_major(owned["weight"]), _row_major(owned["bias"]), _row_major(kept["running_mean"]),
-            _row_major(kept["running_var"]), attributes["eps"], attributes["momentum"])
+    return attributes["eps"], attributes["momentum"], attributes["track_running_stats"]
 
 
 def _in_place(attributes: dict[str, Any]) -> Settings:
     return attributes["inplace"],
 
 
-# The commonest layers of torch: what their forward looks at, in evaluation.
+# The commonest layers of torch: what their forward looks at besides tensors, in evaluation.
 _SETTINGS: dict[type, Callable[[dict[str, Any]], Settings]] = {
     nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_norm, nn.ReLU: _in_place, nn.ReLU6: _in_place}

@@ -254,9 +254,15 @@ def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost,
     """Layers folded by type, the costliest first; parameters that no call read have a row of their own."""
     rows: dict[str, list[int]] = {}
     for layer in layers:
-        row = rows.setdefault(layer.type, [0, 0, 0, 0, 0])
-        for place, value in enumerate((layer.parameters, layer.macs or 0, 1, layer.weights, layer.activations)):
-            row[place] += value
+        _, _, kind, _, _, macs, activations, parameters, weights, *_ = layer
+        row = rows.get(kind)
+        if row is None:
+            row = rows[kind] = [0, 0, 0, 0, 0]
+        row[0] += parameters
+        row[1] += macs or 0
+        row[2] += 1
+        row[3] += weights
+        row[4] += activations
     if never_read:
         rows[UNUSED] = [never_read, 0, 0, 0, 0]
     folded = [TypeCost(kind, *row) for kind, row in rows.items()]

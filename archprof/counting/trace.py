@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -61,10 +62,9 @@ _dtype = attrgetter("dtype")
 class _Recorder(WithoutValues, Recording):
     """Answers every operator, on meta where `memory` is given, and writes down what was asked."""
 
-    def __init__(self, memory: ShapeMemory | None, parts: Parts, owned: Owned, follow_gradients: bool) -> None:
+    def __init__(self, memory: ShapeMemory | None, owned: Owned, follow_gradients: bool) -> None:
         WithoutValues.__init__(self, memory)
         Recording.__init__(self, owned)
-        self.paths = {id(part): path for path, part in parts}
         self.module = ""
         self.depth = 0
         self.nodes: dict[int, str] | None = {} if follow_gradients else None
@@ -138,19 +138,19 @@ def _first_tensor(value: Any) -> Tensor | None:
 
 
 @contextmanager
-def _module_calls(recorder: _Recorder, open_doors: dict[type, Door], repeats: Repeats) -> Iterator[None]:
+def _module_calls(recorder: _Recorder, parts: Parts, open_doors: dict[type, Door], repeats: Repeats) -> Iterator[None]:
     """The recorder knows which module is running, and an error which one it left first.
 
-    torch's global forward hooks would do, but they send every module call down a path that takes longer than the
-    calls' operators do here. Compiled modules run as they are written.
+    Each part is given the attribute that torch looks for before it runs a module, a compiled form of it; `untouched`
+    takes it away. Global forward hooks would send every call down a path that takes longer than its operators do here,
+    and a class's method replaced makes Python forget what it knows of all subclasses. Compiled modules run as they are
+    written.
     """
-    original, call = nn.Module.__call__, nn.Module._call_impl
-    path_of, done = recorder.paths.get, recorder.module_calls
+    call, done = nn.Module._call_impl, recorder.module_calls
     door_of, blocks = open_doors.get, repeats.blocks
 
-    def noting_call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-        outer = recorder.module
-        recorder.module = path_of(id(module), outer)
+    def noting_call(module: nn.Module, path: str, *args: Any, **kwargs: Any) -> Any:
+        outer, recorder.module = recorder.module, path
         recorder.depth += 1
         try:
             met = repeats.meet(recorder, module, args) if id(module) in blocks and not kwargs else None
@@ -165,26 +165,29 @@ def _module_calls(recorder: _Recorder, open_doors: dict[type, Door], repeats: Re
                 value = call(module, *args, **kwargs)
             returned = value if type(value) is Tensor else _first_tensor(value)
             if returned is None or returned.is_nested:
-                done.append(ModuleCall(recorder.module))
+                done.append(ModuleCall(path))
             else:
                 elements = returned.numel()
-                done.append(ModuleCall(recorder.module, returned.shape, elements, elements * returned.itemsize))
+                done.append(ModuleCall(path, returned.shape, elements, elements * returned.itemsize))
             if met is not None and met.key not in met.block.known:
                 repeats.learn(recorder, met, value)
             return value
         except Exception as error:
             if not hasattr(error, "archprof_module"):
-                error.archprof_module = recorder.module  # type: ignore[attr-defined]
+                error.archprof_module = path  # type: ignore[attr-defined]
             raise
         finally:
             recorder.module = outer
             recorder.depth -= 1
 
-    nn.Module.__call__ = noting_call
+    for path, part in parts:
+        part.__dict__["_compiled_call_impl"] = partial(noting_call, part, path)
     try:
         yield
     finally:
-        nn.Module.__call__ = original
+        for _, part in parts:
+            if isinstance(part, torch.jit.ScriptModule):
+                part.__dict__.pop("_compiled_call_impl", None)
 
 
 @contextmanager
@@ -231,7 +234,7 @@ def trace(
         if owned.any_real:
             replace_tensors(parts, duplicate if memory is None else stand_in)
             owned = Owned(parts)
-        recorder = _Recorder(memory, parts, owned, follow_gradients=training)
+        recorder = _Recorder(memory, owned, follow_gradients=training)
         inputs: list[Tensor] = []
         collect_tensors([*args, *kwargs.values()], inputs)
         for tensor in inputs:
@@ -239,7 +242,7 @@ def trace(
         stack.enter_context(_uncompiled())
         open_doors = doors() if memory is not None and memory.remember and not training else {}
         repeats = Repeats(parts, owned, memory if open_doors else None)
-        stack.enter_context(_module_calls(recorder, open_doors, repeats))
+        stack.enter_context(_module_calls(recorder, parts, open_doors, repeats))
         stack.enter_context(torch.set_grad_enabled(training))
         if any([dtype.is_complex for dtype in set(map(_dtype, [*owned.parameters, *inputs]))]):
             stack.enter_context(FourProducts())
