@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils import flop_counter
 
 from ..costs import Shape
-from ..counting.recording import OpCall
+from ..counting.calls import OpCall
 from ..counting.trace import Trace
 from ..layer_types import layer_type
 from .opinions import Term

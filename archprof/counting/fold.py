@@ -11,9 +11,8 @@ from .. import costs
 from ..layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
 from ..records import LayerCost, Shape, StaticProfile, TypeCost, Uncounted
 from . import memory
+from .calls import OpCall, Repeat
 from .inventory import inventory
-from .recording import OpCall
-from .repeats import Repeat
 from .shapes import Op
 from .trace import Trace
 
@@ -53,72 +52,62 @@ class _Totals:
         self.macs = self.activations = 0
         self.readers = _Readers(found)
         self.generation = costs.generation
-        self.paths = [path for path, _ in found.parts]
-        position = 0
-        for repeat in found.repeats:
-            self.add(found.calls[position:repeat.start])
-            position = repeat.start + len(repeat.passage.calls)
-            self.repeat(repeat, found.calls[repeat.start:position])
-        self.add(found.calls[position:])
+        for entry in found.entries:
+            if type(entry) is Repeat:
+                self.repeat(entry)
+            else:
+                self.add(entry)  # type: ignore[arg-type]
 
-    def add(self, calls: list[OpCall]) -> None:
-        layers, generation, claimed = self.layers, self.generation, self.readers.claimed
-        for call in calls:
-            op = call.op
-            facts = op.facts
-            if facts is None or facts.generation != generation:
-                facts = op.facts = facts_of(op)
-            if facts.macs:
-                self.macs += facts.macs
-                if not call.backward:
-                    self.activations += facts.activations
-            elif facts.macs is None:
-                self.uncounted[op.name] += 1
-            parameters, weights, learned = claimed(call, facts, len(layers))
-            if not facts.listed:
-                continue
+    def add(self, call: OpCall) -> None:
+        """Add one call."""
+        op = call.op
+        facts = op.facts
+        if facts is None or facts.generation != self.generation:
+            facts = op.facts = facts_of(op)
+        if facts.macs:
+            self.macs += facts.macs
+            if not call.backward:
+                self.activations += facts.activations
+        elif facts.macs is None:
+            self.uncounted[op.name] += 1
+        parameters, weights, learned = self.readers.claimed(call, facts, len(self.layers))
+        if facts.listed:
             kind = FULLY_CONNECTED if learned and facts.type is MATRIX_PRODUCT else facts.type
-            layers.append(LayerCost(
+            self.layers.append(LayerCost(
                 call.module, facts.op, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
                 parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
 
-    def repeat(self, repeat: Repeat, calls: list[OpCall]) -> None:
-        """Add a copied passage."""
-        block, unread = repeat.block, self.readers.unread
-        if not self.readers.nothing_known(block.parameters, repeat.given):
-            return self.add(calls)
-        folded = repeat.passage.folded
-        if folded is None or folded.generation != self.generation:
-            repeat.passage.folded = self.first(repeat, calls)
-            return None
-        for spot in folded.claims:
-            del unread[block.parameters[spot]]
-        paths = self.paths[block.first_part:block.first_part + block.parts]
-        self.layers += [_layer((paths[part], *rest)) for part, rest in folded.layers]
-        self.macs += folded.macs
-        self.activations += folded.activations
-        return None
+    def repeat(self, repeat: Repeat) -> None:
+        """Add a copied passage: what it added the first time, or call by call."""
+        unread, folded = self.readers.unread, repeat.passage.folded
+        if not self.readers.nothing_known(repeat.parameters, repeat.given):
+            for call in repeat.calls():
+                self.add(call)
+        elif folded is None or folded.generation != self.generation:
+            repeat.passage.folded = self.first(repeat)
+        else:
+            for spot in folded.claims:
+                del unread[repeat.parameters[spot]]
+            paths, new, layer = repeat.paths, tuple.__new__, LayerCost  # quicker than calling a named tuple
+            self.layers += [new(layer, (paths[part], *rest)) for part, rest in folded.layers]
+            self.macs += folded.macs
+            self.activations += folded.activations
 
-    def first(self, repeat: Repeat, calls: list[OpCall]) -> Folded | None:
+    def first(self, repeat: Repeat) -> Folded | None:
         """Add a passage call by call and keep what it added; None where that depends on more than the passage."""
-        block, readers = repeat.block, self.readers
+        readers = self.readers
         before, macs, activations = len(self.layers), self.macs, self.activations
-        handed_on, uncounted, derived = len(readers.handed_on), self.uncounted.total(), len(readers.derived)
-        self.add(calls)
-        if (len(readers.handed_on), self.uncounted.total(), len(readers.derived)) != (handed_on, uncounted, derived):
+        known = len(readers.handed_on), len(readers.derived), self.uncounted.total()
+        for call in repeat.calls():
+            self.add(call)
+        if (len(readers.handed_on), len(readers.derived), self.uncounted.total()) != known:
             return None
-        part = {path: place for place, path in enumerate(
-            self.paths[block.first_part:block.first_part + block.parts])}
+        part = {path: place for place, path in enumerate(repeat.paths)}
         return Folded(
             self.generation,
             [(part[layer.module], tuple(layer[1:])) for layer in self.layers[before:]],
-            [spot for spot, number in enumerate(block.parameters) if number not in readers.unread],
+            [spot for spot, number in enumerate(repeat.parameters) if number not in readers.unread],
             self.macs - macs, self.activations - activations)
-
-
-def _layer(values: tuple[Any, ...], new: Any = tuple.__new__) -> LayerCost:
-    """LayerCost(*values), for values that have been one: quicker."""
-    return new(LayerCost, values)
 
 
 def fold(found: Trace, train: bool = False) -> StaticProfile:
@@ -127,7 +116,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
     layers = totals.layers
     never = totals.readers.settle(layers)
     most = memory.peak(found)
-    modules, sizes = inventory(found.parts, found.alike, found.module_calls)
+    modules, sizes = inventory(found.parts, found.alike, found.module_entries)
     return StaticProfile(
         name="", source="", input_shape=(), batch_size=1,
         parameters=sizes.parameters,
@@ -141,7 +130,7 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         gradient_bytes=sizes.gradient_bytes,
         peak_activation_bytes=most.nbytes,
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
-        peak_at=found.calls[most.call].module if found.calls else "",
+        peak_at=found.module_at(most.call),
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(totals.uncounted.items())),
         by_type=by_type(layers, never),
         layers=tuple(layers),
@@ -162,7 +151,7 @@ class _Readers:
         self.unread = dict(zip(range(-1, self.last - 1, -1), parameters, strict=True))
         # storages that no input had a part in -> the parameters that they stand for
         self.derived: dict[int, tuple[int, ...]] = {
-            number: () for number, storage in enumerate(found.storages) if storage.owner == "constant"}
+            number: () for number, storage in found.own.items() if storage.owner == "constant"}
         self.handed_on: dict[int, int] = {}  # parameter -> row of the call that only handed it on
 
     def nothing_known(self, parameters: Iterable[int], inputs: Iterable[int | None]) -> bool:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from torch import nn
 
 from ..records import ModuleCost
+from .calls import ModuleCall, Repeat
 from .modules import Parts
-from .recording import ModuleCall
 
 
 class Sizes(NamedTuple):
@@ -24,17 +24,23 @@ class Sizes(NamedTuple):
     unsaved_bytes: int = 0
 
 
-def inventory(parts: Parts, alike: Sequence[int], calls: Iterable[ModuleCall]) -> tuple[tuple[ModuleCost, ...], Sizes]:
+def inventory(parts: Parts, alike: Sequence[int],
+              calls: Iterable[ModuleCall | Repeat]) -> tuple[tuple[ModuleCost, ...], Sizes]:
     """A row for each module, and what all of them own together; what is shared counts where it is met first.
 
     `alike` are the parts' numbers by likeness: modules of one number own as much.
     """
     returned: dict[str, tuple[int, int, int]] = {}
     for call in calls:
-        path, _, elements, nbytes = call
-        before = returned.get(path)
-        returned[path] = (1, elements, nbytes) if before is None else (
-            before[0] + 1, before[1] + elements, before[2] + nbytes)
+        if type(call) is Repeat:
+            paths = call.paths
+            found = [(paths[part], elements, nbytes) for part, _, elements, nbytes in call.passage.module_calls]
+        else:
+            found = [(call[0], call[2], call[3])]  # type: ignore[list-item]
+        for path, elements, nbytes in found:
+            before = returned.get(path)
+            returned[path] = (1, elements, nbytes) if before is None else (
+                before[0] + 1, before[1] + elements, before[2] + nbytes)
     seen: set[int] = set()
     known: dict[int, tuple[str, Sizes]] = {}
     sizes: list[Sizes] = []

@@ -1,49 +1,14 @@
-"""What a pass has done so far: operator calls, module calls, and storages with their lives."""
+"""A pass being written down: its calls so far, and its storages, watched until they go."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from torch import Tensor
 
+from .calls import ModuleCall, OpCall, Repeat, Storage
 from .modules import Owned
-from .shapes import Op
-
-
-class OpCall(NamedTuple):
-    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
-
-    op: Op
-    module: str
-    inputs: Sequence[int | None]
-    outputs: Sequence[int | None]
-    backward: bool
-
-
-class ModuleCall(NamedTuple):
-    """One finished call of a module: of the first tensor that it returned (None where it has none) the shape, the
-    number of elements and the bytes."""
-
-    module: str
-    output_shape: torch.Size | None = None
-    outputs: int = 0
-    output_bytes: int = 0
-
-
-class Storage:
-    """A piece of memory made during the pass, or handed to it: its bytes, and the calls between which it lived.
-
-    It is alive during call i when born <= i < died; `died` is None for what outlives the pass. `owner` is 'input',
-    'constant' (a tensor that the network keeps outside its parameters and buffers) or 'activation'.
-    """
-
-    __slots__ = ("born", "died", "nbytes", "owner")
-
-    def __init__(self, born: int, died: int | None, nbytes: int, owner: str) -> None:
-        self.born, self.died, self.nbytes, self.owner = born, died, nbytes, owner
 
 
 class _Watch(weakref.ref):
@@ -56,16 +21,17 @@ class _Watch(weakref.ref):
 
 
 class Recording:
-    """A list of calls that grows, and the storages that they read and made, by number.
+    """Lists of calls that grow, and the storages that they read and made, by number.
 
-    Storages are numbered by their place in `storages`; those of parameters and buffers have negative numbers.
+    `moment` is the number of operator calls so far, `made` that of storages. Those of parameters and buffers have
+    negative numbers; `storages` holds those of calls that ran, not of copied passages.
     """
 
     def __init__(self, owned: Owned) -> None:
-        self.calls: list[OpCall] = []
-        self.module_calls: list[ModuleCall] = []
-        self.storages: list[Storage] = []
-        self.deaths = 0
+        self.calls: list[OpCall | Repeat] = []
+        self.module_calls: list[ModuleCall | Repeat] = []
+        self.storages: dict[int, Storage] = {}
+        self.moment = self.made = self.deaths = 0
         self.open = True
         self.owned = dict(zip(map(id, owned.tensors), range(-1, -1 - len(owned.tensors), -1), strict=True))
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
@@ -89,13 +55,14 @@ class Recording:
 
     def new(self, storage: Any, nbytes: int, owner: str) -> int:
         """Number a storage that was not seen before, and watch for its end."""
-        number = len(self.storages)
-        self.storages.append(Storage(len(self.calls), None, nbytes, owner))
-        self.watch(storage, number)
+        number = self.made
+        self.made += 1
+        self.watch(storage, number, Storage(self.moment, None, nbytes, owner))
         return number
 
-    def watch(self, storage: Any, number: int) -> None:
+    def watch(self, storage: Any, number: int, record: Storage) -> None:
         """From now on this storage is known by that number."""
+        self.storages[number] = record
         watch = _Watch(storage, self.died)
         watch.identity, watch.number = storage._cdata, number
         self.numbers[watch.identity] = number
@@ -103,6 +70,6 @@ class Recording:
 
     def died(self, watch: _Watch) -> None:
         if self.open:  # what lives on from then outlives the pass
-            self.storages[watch.number].died = len(self.calls)
+            self.storages[watch.number].died = self.moment
             self.numbers.pop(watch.identity, None)
             self.deaths += 1

@@ -11,7 +11,6 @@ pass, and across the passes of a run for blocks whose code is pure (`purity`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from operator import is_, itemgetter
 from typing import Any, NamedTuple
 
@@ -20,12 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .alike import likeness
+from .calls import Chosen, Passage, Repeat, Storage, module_calls, op_calls, storages, table_of
 from .modules import Owned, Parts, walk
 from .purity import ANY, PURE, purity
-from .recording import ModuleCall, OpCall, Recording, Storage
-from .shapes import MEMORY_LIMIT, Op, Passages, ShapeMemory, fresh, nbytes_of
-
-Chosen = Callable[[list["int | None"]], Sequence["int | None"]]  # some entries of a table of storages
+from .recording import Recording
+from .shapes import MEMORY_LIMIT, Passages, ShapeMemory, fresh, nbytes_of
 
 
 class Kind(NamedTuple):
@@ -49,31 +47,6 @@ class Block(NamedTuple):
     known: dict[tuple[Any, ...], Passage | None]
 
 
-class Passage:
-    """What one block did with one input, in numbers of its own.
-
-    Storages are numbered by their place in a table: None, the inputs' storages, those made during the passage,
-    parameters, buffers. Calls are counted from the block's first, parts from the block itself. `made` are the storages'
-    births, deaths and bytes, `out` is the one that is returned, with its layout.
-    """
-
-    __slots__ = ("calls", "folded", "made", "module_calls", "out")
-
-    def __init__(self, calls: list[tuple[Op, int, Chosen, Chosen]], made: list[tuple[int, int | None, int]],
-                 out: tuple[int, Any], module_calls: list[tuple[int, Any, int, int]]) -> None:
-        self.calls, self.made, self.out, self.module_calls = calls, made, out, module_calls
-        self.folded: Any = None  # whatever follows from it alone, worked out once by the reader
-
-
-class Repeat(NamedTuple):
-    """A passage that was copied into a trace: it begins at call `start`; `given` are the inputs' storages."""
-
-    start: int
-    passage: Passage
-    block: Block
-    given: list[int | None]
-
-
 class Meeting(NamedTuple):
     """A block and its input, before it runs: `key` says with what else it is alike, the rest where the trace stands."""
 
@@ -81,8 +54,9 @@ class Meeting(NamedTuple):
     key: tuple[Any, ...]
     given: list[int | None]
     calls: int
-    storages: int
     module_calls: int
+    moment: int
+    made: int
     deaths: int
 
 
@@ -93,7 +67,6 @@ class Repeats:
         self.paths = [path for path, _ in parts]
         self.alike = [0] * len(parts)
         self.blocks: dict[int, Block] = {}
-        self.copied: list[Repeat] = []
         if memory is not None:
             passages = memory.passages
             if not _same(passages.surroundings, surroundings := _surroundings()):
@@ -123,65 +96,61 @@ class Repeats:
                 return None
         if len(set(given)) < len(given):  # two inputs share a storage, or one has none
             return None
-        return Meeting(block, tuple(key), given, len(recorder.calls), len(recorder.storages),
-                       len(recorder.module_calls), recorder.deaths)
+        return Meeting(block, tuple(key), given, len(recorder.calls), len(recorder.module_calls), recorder.moment,
+                       recorder.made, recorder.deaths)
 
     def learn(self, recorder: Recording, met: Meeting, value: Any) -> None:
         """Keep what the block has just done for the next that is alike; None where that cannot be copied."""
         met.block.known[met.key] = self._passage(recorder, met, value)
 
     def _passage(self, recorder: Recording, met: Meeting, value: Any) -> Passage | None:
-        block, made = met.block, recorder.storages[met.storages:]
+        block, entries = met.block, recorder.calls[met.calls:]
+        made = storages(recorder.storages, entries, met.made)
         dead = sum([storage.died is not None for storage in made])
         if (type(value) is not Tensor or not _plain(value) or len(made) - dead != 1
                 or recorder.deaths - met.deaths != dead):
             return None  # it returns something else than one tensor, or keeps something, or lets go of something
         number, layout = recorder.number(value, "constant"), (tuple(value.shape), value.stride(), value.dtype)
-        if number is None or number < met.storages or recorder.storages[number].nbytes != nbytes_of(layout):
+        if number is None or number < met.made or recorder.storages[number].nbytes != nbytes_of(layout):
             return None  # a view of an input, or of something larger
-        spot = {number: spot for spot, number in enumerate(_table(met.given, met.storages, len(made), block))}
+        table = table_of(met.given, met.made, len(made), block.parameters, block.buffers)
+        spot = {number: spot for spot, number in enumerate(table)}
         part = {path: place for place, path in enumerate(self.paths[block.first_part:block.first_part + block.parts])}
-        calls = recorder.calls[met.calls:]
+        calls = op_calls(entries)
         if any([storage.owner != "activation" for storage in made]) or any([call.backward for call in calls]):
             return None
         try:
             return Passage(
                 [(call.op, part[call.module], _chosen([spot[number] for number in call.inputs]),
                   _chosen([spot[number] for number in call.outputs])) for call in calls],
-                [(s.born - met.calls, None if s.died is None else s.died - met.calls, s.nbytes) for s in made],
-                (number - met.storages, layout),
-                [(part[call.module], *call[1:]) for call in recorder.module_calls[met.module_calls:]])
+                [(s.born - met.moment, None if s.died is None else s.died - met.moment, s.nbytes) for s in made],
+                (number - met.made, layout),
+                [(part[call.module], *call[1:]) for call in module_calls(recorder.module_calls[met.module_calls:])])
         except KeyError:  # something from outside took part
             return None
 
     def copy(self, recorder: Recording, met: Meeting, passage: Passage) -> Tensor:
         """Write the passage into the trace as this block's, and return its output."""
-        block = met.block
-        begun, first = len(recorder.calls), len(recorder.storages)
-        paths = self.paths[block.first_part:block.first_part + block.parts]
-        table = _table(met.given, first, len(passage.made), block)
-        new, op_call, module_call = tuple.__new__, OpCall, ModuleCall  # quicker than calling a named tuple
-        recorder.calls += [new(op_call, (op, paths[part], inputs(table), outputs(table), False))
-                           for op, part, inputs, outputs in passage.calls]
-        recorder.module_calls += [new(module_call, (paths[part], *rest)) for part, *rest in passage.module_calls]
-        recorder.storages += [Storage(begun + born, None if died is None else begun + died, nbytes, "activation")
-                              for born, died, nbytes in passage.made]
-        recorder.deaths += len(passage.made) - 1
+        block, made = met.block, len(passage.made)
+        repeat = Repeat(passage, recorder.moment, recorder.made,
+                        self.paths[block.first_part:block.first_part + block.parts], met.given, block.parameters,
+                        block.buffers)
+        recorder.calls.append(repeat)
+        recorder.module_calls.append(repeat)
         number, layout = passage.out
+        born, _, nbytes = passage.made[number]
         with torch._C._DisableTorchDispatch():
             value = fresh(layout)
-        recorder.watch(value.untyped_storage(), first + number)
-        self.copied.append(Repeat(begun, passage, block, met.given))
+        recorder.watch(value.untyped_storage(), recorder.made + number,
+                       Storage(recorder.moment + born, None, nbytes, "activation"))
+        recorder.moment += len(passage.calls)
+        recorder.made += made
+        recorder.deaths += made - 1
         return value
 
 
 def _plain(value: Tensor) -> bool:
     return value.is_meta and value.layout is torch.strided and not value.requires_grad
-
-
-def _table(given: list[int | None], first: int, made: int, block: Block) -> list[int | None]:
-    """The numbers that storages have in the network, by those that they have in a passage."""
-    return [*given, *range(first, first + made), *block.parameters, *block.buffers]
 
 
 def _chosen(spots: list[int]) -> Chosen:

@@ -11,13 +11,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .calls import ModuleCall, OpCall, Repeat, Storage, module_calls, op_calls, storages
 from .complex_convolutions import FourProducts
 from .meta import WithoutValues, stand_in
 from .modules import (
@@ -30,8 +31,8 @@ from .modules import (
     untouched,
     walk,
 )
-from .recording import ModuleCall, OpCall, Recording, Storage
-from .repeats import Repeat, Repeats
+from .recording import Recording
+from .repeats import Repeats
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
 from .shortcuts import Door, call_of, doors
 
@@ -40,20 +41,55 @@ from .shortcuts import Door, call_of, doors
 class Trace:
     """What one pass did.
 
-    Storages are numbered by their place in `storages`, those of parameters and buffers from -1 downwards in the order
-    of `owned` (stand-ins, where the pass ran on meta). `parts` are the modules by path; `alike` are numbers for them,
-    the same for those that are known to be alike, else 0. `repeats` are the passages among the calls that were copied.
+    `entries` are the operator calls and `module_entries` the modules' calls in their order, with copied passages among
+    them; `calls`, `module_calls` and `storages` have them all written out. Storages are numbered by their place in
+    `storages`, those of parameters and buffers from -1 downwards in the order of `owned` (stand-ins, where the pass ran
+    on meta); `own` are those by number that no passage made and let go. `parts` are the modules by path; `alike` are
+    numbers for them, the same for those that are known to be alike, else 0.
     """
 
-    calls: list[OpCall]
-    storages: list[Storage]
+    entries: list[OpCall | Repeat]
+    module_entries: list[ModuleCall | Repeat]
+    own: dict[int, Storage]
     parts: Parts
     owned: Owned
+    moments: int
     forward_calls: int
     output: Any
-    module_calls: list[ModuleCall]
     alike: list[int]
-    repeats: list[Repeat]
+
+    @cached_property
+    def calls(self) -> list[OpCall]:
+        """Every operator call."""
+        return op_calls(self.entries)
+
+    @cached_property
+    def module_calls(self) -> list[ModuleCall]:
+        """Every finished call of a module."""
+        return module_calls(self.module_entries)
+
+    @cached_property
+    def storages(self) -> list[Storage]:
+        """Every storage but those of parameters and buffers."""
+        return storages(self.own, self.entries)
+
+    @property
+    def repeats(self) -> list[Repeat]:
+        """The passages that were copied."""
+        return [entry for entry in self.entries if isinstance(entry, Repeat)]
+
+    def module_at(self, call: int) -> str:
+        """The path of the module that the call with this number ran in."""
+        for entry in self.entries:
+            if not isinstance(entry, Repeat):
+                if not call:
+                    return entry.module
+                call -= 1
+            elif call < len(entry.passage.calls):
+                return entry.paths[entry.passage.calls[call][1]]
+            else:
+                call -= len(entry.passage.calls)
+        return ""
 
 
 _dtype = attrgetter("dtype")
@@ -96,6 +132,7 @@ class _Recorder(WithoutValues, Recording):
         if self.nodes is not None:
             module, backward = self._gradient_place()
         self.calls.append(OpCall(op, module, inputs, outputs, backward))
+        self.moment += 1
         return value
 
     def shortcut(self, func: Any, args: tuple) -> Any:
@@ -248,11 +285,11 @@ def trace(
             stack.enter_context(FourProducts())
         stack.enter_context(recorder)
         output = module(*args, **kwargs)
-        forward_calls = len(recorder.calls)
+        forward_calls = recorder.moment
         if backward is not None:
             stack.enter_context(no_gradients_yet(owned))
             loss, output = backward(output), None  # as in training, the output lives only as long as it is needed
             loss.backward()
     recorder.open = False
-    return Trace(recorder.calls, recorder.storages, parts, owned, forward_calls, output, recorder.module_calls,
-                 repeats.alike, repeats.copied)
+    return Trace(recorder.calls, recorder.module_calls, recorder.storages, parts, owned, recorder.moment, forward_calls,
+                 output, repeats.alike)
