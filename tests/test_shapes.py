@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from archprof import zoo
 from archprof.counting.closed_forms import CLOSED, CORRECTED
-from archprof.counting.counts import Subject, profile, profile_of
+from archprof.counting.counts import profile, profile_of
 from archprof.counting.shapes import ShapeMemory
 
 aten = torch.ops.aten
@@ -359,14 +359,11 @@ def test_a_full_memory_is_emptied_and_goes_on(monkeypatch: pytest.MonkeyPatch) -
     assert len(memory) <= 5
 
 
-def test_known_layers_are_answered_at_their_door() -> None:
-    """The second pass of a network of stock layers reaches torch's dispatcher with what has no door alone."""
+def _dispatched(network: nn.Module, x: torch.Tensor) -> list[str]:
+    """The operators that reach torch's dispatcher."""
     from archprof.counting.meta import WithoutValues
 
     seen: list[str] = []
-    subject = Subject(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.ReLU6(inplace=True)), "n", "i",
-                      (3, 8, 8))
-    memory = ShapeMemory()
     original = WithoutValues.__torch_dispatch__
 
     def spy(self: Any, func: Any, *rest: Any) -> Any:
@@ -375,13 +372,32 @@ def test_known_layers_are_answered_at_their_door() -> None:
 
     WithoutValues.__torch_dispatch__ = spy  # type: ignore[method-assign]
     try:
-        profile_of(subject, shape_memory=memory)
-        assert "aten::convolution" in seen
-        seen.clear()
-        profile_of(subject, shape_memory=memory)
-        assert seen == []
+        profile(network, (x,), shape_memory=ShapeMemory())
     finally:
         WithoutValues.__torch_dispatch__ = original  # type: ignore[method-assign]
+    return seen
+
+
+def test_stock_layers_are_answered_at_their_door() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.ReLU6(inplace=True), nn.Flatten())
+    assert _dispatched(network, torch.zeros(1, 3, 8, 8)) == ["aten::view"]
+
+
+def _wrong(name: str) -> nn.Module:
+    """A layer with one tensor of a shape that does not fit the others."""
+    layer = nn.Conv2d(3, 4, 3) if name == "weight" else nn.BatchNorm2d(3)
+    wrong = {"weight": torch.zeros(4, 2, 3, 3), "running_mean": torch.zeros(4),
+             "running_var": torch.zeros(2)}[name]
+    setattr(layer, name, nn.Parameter(wrong) if name == "weight" else wrong)
+    return nn.Sequential(layer)
+
+
+@pytest.mark.parametrize("name", ["weight", "running_mean", "running_var"])
+def test_what_does_not_fit_is_refused_by_torch(name: str) -> None:
+    from archprof.errors import ForwardFailed
+
+    with pytest.raises(ForwardFailed, match="layer '0'"):
+        profile(_wrong(name), (torch.zeros(1, 3, 8, 8),), shape_memory=ShapeMemory())
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

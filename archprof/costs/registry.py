@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -205,13 +205,17 @@ def _name(operator: Any) -> str:
 
 def _pieces(values: Any) -> int:
     """How many tensors the nested tensors among the values hold; 0 where none is nested."""
-    if isinstance(values, Shape):
-        return len(values.parts or ())
-    if isinstance(values, dict):
-        values = values.values()
-    elif not isinstance(values, (list, tuple)):
-        return 0
-    return max(map(_pieces, values), default=0)
+    most = 0
+    for value in values:
+        kind = type(value)
+        if kind is Shape:
+            if value.parts:
+                most = max(most, len(value.parts))
+        elif kind is dict:
+            most = max(most, _pieces(value.values()))
+        elif (kind is list or kind is tuple) and value and type(value[0]) is not int:
+            most = max(most, _pieces(value))
+    return most
 
 
 def _piece(values: Any, index: int) -> Any:
@@ -232,17 +236,20 @@ def _real_macs(args: Any) -> int:
 
     (a + bi)(c + di) takes four products, (a + bi)c two. Integer operands (indices, lengths) don't count.
     """
-    kinds = {dtype.is_complex for dtype in _dtypes(args) if dtype.is_complex or dtype.is_floating_point}
+    kinds = {dtype.is_complex for dtype in set(_dtypes(args)) if dtype.is_complex or dtype.is_floating_point}
     return {True: 4, False: 1}[kinds.pop()] if len(kinds) == 1 else (2 if kinds else 1)
 
 
-def _dtypes(args: Any) -> Iterator[torch.dtype]:
+def _dtypes(args: Any) -> list[torch.dtype]:
+    found: list[torch.dtype] = []
     for arg in args:
-        if isinstance(arg, Shape):
+        kind = type(arg)
+        if kind is Shape:
             if arg.dtype is not None:
-                yield arg.dtype
-        elif isinstance(arg, (list, tuple)):
-            yield from _dtypes(arg)
+                found.append(arg.dtype)
+        elif kind is list or kind is tuple:
+            found += _dtypes(arg)
+    return found
 
 
 def _torchs_own(func: Any) -> _Registered | None:

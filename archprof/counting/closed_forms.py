@@ -59,7 +59,8 @@ def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], paddin
                  transposed: bool, output_padding: list[int], groups: int) -> Layout | None:
     spatial = weight.dim() - 2
     if (transposed or x.dim() != weight.dim() or x.dtype != weight.dtype or x.shape[1] != weight.shape[1] * groups
-            or not (_is_plain(x) and _is_plain(weight))):
+            or not (_is_plain(x) and _is_plain(weight)) or weight.shape[0] % groups
+            or (bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype))):
         return None
     out = [x.shape[0], weight.shape[0]]
     for i in range(spatial):
@@ -74,7 +75,9 @@ def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], paddin
 @_closed(aten.native_batch_norm.default)
 def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float,
                 eps: float) -> list[Layout] | None:
-    if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype):
+    if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype) or not x.is_floating_point():
+        return None
+    if any([vector is not None and vector.shape != x.shape[1:2] for vector in (weight, bias, mean, var)]):
         return None
     kept = (x.shape[1],) if training else (0,)  # torch's meta kernel keeps statistics in eval mode; no device does
     return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]

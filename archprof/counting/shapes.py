@@ -101,24 +101,28 @@ class ShapeMemory:
         """
         if key is None or not (self.remember or func in CORRECTED):
             return _ask_torch(func, args, kwargs)
-        closed = CLOSED.get(func)
-        if closed is not None and any([type(part) is torch.dtype and part.is_complex for part in key]):
-            closed = None  # conjugation is lazy: torch knows who is whose view
-        layouts = closed(*args, **kwargs) if closed is not None else None
+        return self.foretell(func, args, kwargs, key) or self._remembered(key, _ask_torch(func, args, kwargs))
+
+    def foretell(self, func: Any, args: tuple, kwargs: dict[str, Any], key: tuple) -> tuple[Any, Op] | None:
+        """The answer where it follows from what is written down here, remembered; None where torch must be asked."""
         if _writes_only_self(func) and _fits_into_self(args):
-            value, op = args[0], describe(func, args, kwargs, args[0], "self")
-        elif layouts is None:
-            value, op = _ask_torch(func, args, kwargs)
-        else:
-            value = fresh(layouts)
-            op = describe(func, args, kwargs, value, "fresh", layouts)
-        if not self.remember:
-            return value, op
-        if len(self._known) >= MEMORY_LIMIT:
-            self._known.clear()
-        with suppress(TypeError):
-            self._known[key] = op
-        return value, op
+            return self._remembered(key, (args[0], describe(func, args, kwargs, args[0], "self")))
+        closed = CLOSED.get(func)
+        if closed is None or any([type(part) is torch.dtype and part.is_complex for part in key]):
+            return None  # conjugation is lazy: torch knows who is whose view
+        layouts = closed(*args, **kwargs)
+        if layouts is None:
+            return None
+        value = fresh(layouts)
+        return self._remembered(key, (value, describe(func, args, kwargs, value, "fresh", layouts)))
+
+    def _remembered(self, key: tuple, answer: tuple[Any, Op]) -> tuple[Any, Op]:
+        if self.remember:
+            if len(self._known) >= MEMORY_LIMIT:
+                self._known.clear()
+            with suppress(TypeError):
+                self._known[key] = answer[1]
+        return answer
 
 
 def fresh(layouts: Any) -> Any:
@@ -169,14 +173,17 @@ def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torc
 def shapes_of(value: Any) -> Any:
     """The same structure of lists and tuples with each tensor replaced by its Shape."""
     kind = type(value)
+    if kind is int or value is None:
+        return value
     if kind is Tensor or kind is Parameter:
         strided = value.layout is torch.strided and not value.is_nested
         return Shape(value.shape, value.dtype, None, value.device.type) if strided else Shape.of(value)
     if isinstance(value, Tensor):
         return Shape.of(value)
+    if kind is list or kind is tuple:
+        return value if value and type(value[0]) is int else kind([shapes_of(item) for item in value])
     if isinstance(value, list | tuple):
-        return type(value)([shapes_of(item) for item in value]) if type(value) in (list, tuple) else tuple(
-            shapes_of(item) for item in value)
+        return tuple(shapes_of(item) for item in value)
     return value
 
 
@@ -274,13 +281,21 @@ def _makes_fresh_tensors(func: Any) -> bool:
     return known
 
 
+_in_place: dict[Any, bool] = {}
+
+
 def _writes_only_self(func: Any) -> bool:
     """Whether the operator writes its first argument, returns it and leaves its shape: relu_, add_."""
-    schema = getattr(func, "_schema", None)
-    if schema is None or torch.Tag.inplace_view in func.tags:
-        return False
-    written = [arg.alias_info is not None and arg.alias_info.is_write for arg in schema.arguments]
-    return written[:1] == [True] and not any(written[1:]) and func not in (aten.resize_.default, aten.set_.default)
+    known = _in_place.get(func)
+    if known is None:
+        schema = getattr(func, "_schema", None)
+        if schema is None or torch.Tag.inplace_view in func.tags or func in (aten.resize_.default, aten.set_.default):
+            known = False
+        else:
+            written = [arg.alias_info is not None and arg.alias_info.is_write for arg in schema.arguments]
+            known = written[:1] == [True] and not any(written[1:])
+        _in_place[func] = known
+    return known
 
 
 def _fits_into_self(args: tuple) -> bool:

@@ -1,9 +1,9 @@
 """Stock layers of torch answered at their door: the operator that such a layer calls follows from the layer itself.
 
 From `nn.Conv2d.__call__` to the operator lie five frames of Python and torch's dispatcher: more work than answering the
-operator takes. A shortcut is taken only where the memory knows that very operator call, so it was once gone the long
-way, and where nobody could tell the difference: no hook, no transform, no mode of others, no patched function, no
-gradients (the graph of a network that turns them on in evaluation keeps activations alive).
+operator takes. A shortcut is taken only where the answer is known or written down (so that what does not fit is refused
+by torch, in its words), and where nobody could tell the difference: no hook, no transform, no mode of others, no
+patched function, no gradients (the graph of a network that turns them on in evaluation keeps activations alive).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def _conv2d(layer: Any, x: Tensor) -> Call | None:
     if layer.padding_mode != "zeros" or type(layer.padding) is str or x.dim() != 4:
         return None
     owned = layer._parameters
-    return aten.convolution.default, (x, owned["weight"], owned["bias"], layer.stride, layer.padding, layer.dilation,
-                                      False, (0, 0), layer.groups)
+    return aten.convolution.default, (x, owned["weight"], owned["bias"], [*layer.stride], [*layer.padding],
+                                      [*layer.dilation], False, [0, 0], layer.groups)
 
 
 def _batch_norm2d(layer: Any, x: Tensor) -> Call | None:

@@ -136,18 +136,21 @@ class _Recorder(WithoutValues, Recording):
         return value
 
     def shortcut(self, func: Any, args: tuple) -> Any:
-        """The first output of an operator call that the memory knows, as if it had been dispatched; else None."""
+        """The first output of an operator call, as if it had been dispatched; None where torch has to be asked."""
         assert self.memory is not None
         tensors: list[Tensor] = []
-        op = self.memory.known(key_of(func, args, {}, tensors))
-        if op is None:
-            return None
-        if op.fate == "self":
-            return self.noted(tensors, args[0], op)
-        if op.fate != "fresh":
-            return None
+        key = key_of(func, args, {}, tensors)
+        op = self.memory.known(key)
         with torch._C._DisableTorchDispatch():
-            value = fresh(op.layouts)
+            if op is None:
+                answer = self.memory.foretell(func, args, {}, key) if key is not None else None
+                if answer is None:
+                    return None
+                value, op = answer
+            elif op.fate == "torch":
+                return None
+            else:
+                value = args[0] if op.fate == "self" else fresh(op.layouts)
         value = self.noted(tensors, value, op)
         return value if type(value) is Tensor else value[0]
 
