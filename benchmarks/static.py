@@ -30,9 +30,18 @@ from archprof.sources import load
 SHAPE = (3, 224, 224)
 
 
-def seconds(call: Callable[[], Any]) -> float:
-    """User plus system time of one call, which pays for no garbage but its own."""
+Prepared = Callable[[], Callable[[], Any]]  # makes a call ready; making it ready is not timed
+
+
+def seconds(prepared: Prepared) -> float:
+    """User plus system time of one call, which pays for no garbage but its own.
+
+    What was there before is frozen: looking through all of torch for garbage would leave the CPU's caches to the
+    collector, between one side's call and the other's.
+    """
+    call = prepared()
     gc.collect()
+    gc.freeze()
     start = time.process_time()
     call()
     return time.process_time() - start
@@ -53,17 +62,22 @@ def subject_of(name: str, shape: tuple[int, ...] = SHAPE) -> counts.Subject:
     return found
 
 
-def cold(subject: counts.Subject, batch_size: int = 1) -> Callable[[], Any]:
+def cold(subject: counts.Subject, batch_size: int = 1) -> Prepared:
     """A profile by a process that has seen nothing."""
-    return lambda: counts.profile_of(subject, batch_size, shape_memory=ShapeMemory())
+    return lambda: lambda: counts.profile_of(subject, batch_size, shape_memory=ShapeMemory())
 
 
-def fourth(subject: counts.Subject) -> Callable[[], Any]:
+def fourth(subject: counts.Subject) -> Prepared:
     """A profile by a process that has seen three other ResNets, but not this one, each time again."""
     memory = ShapeMemory()
     for name in ("resnet18", "resnet50", "resnet101"):
         counts.profile_of(subject_of(name), shape_memory=memory)
-    return lambda: counts.profile_of(subject, shape_memory=duplicate(memory))
+
+    def prepared() -> Callable[[], Any]:
+        again = duplicate(memory)
+        return lambda: counts.profile_of(subject, shape_memory=again)
+
+    return prepared
 
 
 def duplicate(memory: ShapeMemory) -> ShapeMemory:
@@ -77,8 +91,8 @@ def duplicate(memory: ShapeMemory) -> ShapeMemory:
     return again
 
 
-def ratio(title: str, mine: Callable[[], Any], theirs: Callable[[], Any], pairs: int, aim: float) -> None:
-    mine(), theirs()
+def ratio(title: str, mine: Prepared, theirs: Prepared, pairs: int, aim: float) -> None:
+    seconds(mine), seconds(theirs)
     timed = [(seconds(mine), seconds(theirs)) for _ in range(pairs)]
     a, b = (median(side) for side in zip(*timed, strict=True))
     print(f"{title:58} {a * 1e3:9.1f} {b * 1e3:9.1f} {median(y / x for x, y in timed):8.1f}x {aim:6.0f}x")
@@ -86,20 +100,21 @@ def ratio(title: str, mine: Callable[[], Any], theirs: Callable[[], Any], pairs:
 
 def beside_others(pairs: int, real_pairs: int) -> None:
     print(f"{'resnet152':58} {'ours, ms':>9} {'other, ms':>9} {'ratio':>9} {'aim':>7}")
-    subject = subject_of("resnet152")
+    subject, another = subject_of("resnet152"), subject_of("resnet152").module  # hooks leave their traces in a module
     x = torch.empty(1, *SHAPE, device="meta")
+    for other in (torchinfo_summary, flop_counter):
+        other(another, x)  # what they import, and what of torch they replace, comes before any time is taken
     for name, other in (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter)):
-        def theirs(other: Callable[..., None] = other) -> None:
-            other(subject.module, x)
+        def theirs(other: Callable[..., None] = other) -> Callable[[], None]:
+            return lambda: other(another, x)
 
         ratio(f"nothing remembered; {name} on meta", cold(subject), theirs, pairs, 10)
         ratio(f"the fourth of four ResNets; {name} on meta", fourth(subject), theirs, pairs, 20)
     if real_pairs:
         real, batch = load("resnet152").eval(), torch.rand(32, *SHAPE)
         for name, other in (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter)):
-            def theirs_real(other: Callable[..., None] = other) -> None:
-                with torch.no_grad():
-                    other(real, batch)
+            def theirs_real(other: Callable[..., None] = other) -> Callable[[], None]:
+                return lambda: torch.no_grad()(other)(real, batch)
 
             ratio(f"nothing remembered; {name}, real, batch 32", cold(subject), theirs_real, real_pairs, 100)
 
@@ -118,7 +133,7 @@ class Deep(nn.Module):
         return x
 
 
-def fastest(call: Callable[[], Any], times: int) -> float:
+def fastest(call: Prepared, times: int) -> float:
     return min(seconds(call) for _ in range(times))
 
 
@@ -128,7 +143,7 @@ def by_depth(times: int) -> None:
             for blocks in (250, 1000)}
     named = {name: subject_of(name) for name in ("resnet18", "resnet50", "resnet152")}
     for name, subject in (named | deep).items():
-        calls = len(cold(subject)().layers)
+        calls = len(cold(subject)()().layers)
         spent = fastest(cold(subject), times)
         print(f"{name:30} {spent * 1e3:8.1f} {calls:7d} {spent / calls * 1e6:12.1f}")
 

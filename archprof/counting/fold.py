@@ -13,6 +13,7 @@ from ..records import LayerCost, Shape, StaticProfile, TypeCost, Uncounted
 from . import memory
 from .calls import OpCall, Repeat
 from .inventory import inventory
+from .modules import FIRST_BUFFER
 from .shapes import Op
 from .trace import Trace
 
@@ -34,20 +35,27 @@ class Facts(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """What a passage adds: its layers, with the number of a part for a path, and the parameters that it claims."""
+    """What a passage adds: its layers, with the number of a part for a path, what they add to the types, and the
+    parameters that it claims."""
 
     generation: int
     layers: list[tuple[int, tuple[Any, ...]]]
-    claims: list[int]
+    types: list[TypeCost]
+    claims: bytearray
     macs: int
     activations: int
 
 
 class _Totals:
-    """Layers and totals, call by call; a passage that was copied adds what it added the first time."""
+    """Layers and totals, call by call; a passage that was copied adds what it added the first time.
+
+    `loose` are the places of layers that no passage added, `types` what the passages added to the types.
+    """
 
     def __init__(self, found: Trace) -> None:
         self.layers: list[LayerCost] = []
+        self.loose: list[int] = []
+        self.types: list[TypeCost] = []
         self.uncounted: Counter[str] = Counter()
         self.macs = self.activations = 0
         self.readers = _Readers(found)
@@ -73,23 +81,24 @@ class _Totals:
         parameters, weights, learned = self.readers.claimed(call, facts, len(self.layers))
         if facts.listed:
             kind = FULLY_CONNECTED if learned and facts.type is MATRIX_PRODUCT else facts.type
+            self.loose.append(len(self.layers))
             self.layers.append(LayerCost(
                 call.module, facts.op, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
                 parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
 
     def repeat(self, repeat: Repeat) -> None:
         """Add a copied passage: what it added the first time, or call by call."""
-        unread, folded = self.readers.unread, repeat.passage.folded
-        if not self.readers.nothing_known(repeat.parameters, repeat.given):
+        folded, own = repeat.passage.folded, places(repeat.parameters)
+        if not self.readers.nothing_known(own, repeat.given):
             for call in repeat.calls():
                 self.add(call)
         elif folded is None or folded.generation != self.generation:
             repeat.passage.folded = self.first(repeat)
         else:
-            for spot in folded.claims:
-                del unread[repeat.parameters[spot]]
+            self.readers.read[own] = folded.claims
             paths, new, layer = repeat.paths, tuple.__new__, LayerCost  # quicker than calling a named tuple
             self.layers += [new(layer, (paths[part], *rest)) for part, rest in folded.layers]
+            self.types += folded.types
             self.macs += folded.macs
             self.activations += folded.activations
 
@@ -103,10 +112,11 @@ class _Totals:
         if (len(readers.handed_on), len(readers.derived), self.uncounted.total()) != known:
             return None
         part = {path: place for place, path in enumerate(repeat.paths)}
+        layers = self.layers[before:]
         return Folded(
             self.generation,
-            [(part[layer.module], tuple(layer[1:])) for layer in self.layers[before:]],
-            [spot for spot, number in enumerate(repeat.parameters) if number not in readers.unread],
+            [(part[layer.module], tuple(layer[1:])) for layer in layers], list(_by_type(layers)),
+            readers.read[places(repeat.parameters)],
             self.macs - macs, self.activations - activations)
 
 
@@ -132,10 +142,16 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.module_at(most.call),
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(totals.uncounted.items())),
-        by_type=by_type(layers, never),
+        by_type=_summed([*_by_type([layers[place] for place in totals.loose]), *totals.types,
+                         *([TypeCost(UNUSED, never, 0, 0)] if never else [])]),
         layers=tuple(layers),
         modules=modules,
     )
+
+
+def places(numbers: range) -> slice:
+    """Where the parameters with these numbers stand among a network's."""
+    return slice(-1 - numbers.start, -1 - numbers.stop)
 
 
 class _Readers:
@@ -146,18 +162,16 @@ class _Readers:
     """
 
     def __init__(self, found: Trace) -> None:
-        parameters = found.owned.parameters
-        self.last = -len(parameters)
-        self.unread = dict(zip(range(-1, self.last - 1, -1), parameters, strict=True))
+        self.parameters = found.owned.parameters
+        self.read = bytearray(len(self.parameters))  # 1 at the place of each that was read
         # storages that no input had a part in -> the parameters that they stand for
         self.derived: dict[int, tuple[int, ...]] = {
             number: () for number, storage in found.own.items() if storage.owner == "constant"}
         self.handed_on: dict[int, int] = {}  # parameter -> row of the call that only handed it on
 
-    def nothing_known(self, parameters: Iterable[int], inputs: Iterable[int | None]) -> bool:
-        """Whether none of these parameters was read, and none of these inputs stands for a parameter."""
-        unread, derived = self.unread, self.derived
-        return all(map(unread.__contains__, parameters)) and not any(map(derived.__contains__, inputs))
+    def nothing_known(self, own: slice, inputs: Iterable[int | None]) -> bool:
+        """Whether none of the parameters at these places was read, and none of these inputs stands for one."""
+        return not any(self.read[own]) and not (self.derived and any(map(self.derived.__contains__, inputs)))
 
     def claimed(self, call: OpCall, facts: Facts, row: int) -> tuple[int, int, bool]:
         """Parameters that this call is the first to use, those of them that multiply, and whether it reads any."""
@@ -173,7 +187,7 @@ class _Readers:
                     only_derived = False
                 else:
                     read += stands_for
-            elif number >= self.last:  # a parameter, not a buffer
+            elif number > FIRST_BUFFER:  # a parameter
                 read.append(number)
         if only_derived and not call.backward:
             for number in call.outputs:
@@ -190,8 +204,10 @@ class _Readers:
             return 0, 0, False
         parameters = weights = 0
         for number in read:
-            parameter = self.unread.pop(number, None)
-            if parameter is not None:
+            place = -1 - number
+            if not self.read[place]:
+                self.read[place] = 1
+                parameter = self.parameters[place]
                 size = parameter.numel()
                 parameters += size
                 if facts.macs and parameter.dim() > 1:
@@ -201,8 +217,10 @@ class _Readers:
     def settle(self, layers: list[LayerCost]) -> int:
         """Give what was only handed on to the rows that did so; the number of parameters that nobody read."""
         never = 0
-        for number, parameter in self.unread.items():
-            row = self.handed_on.get(number)
+        for place, (parameter, read) in enumerate(zip(self.parameters, self.read, strict=True)):
+            if read:
+                continue
+            row = self.handed_on.get(-1 - place)
             if row is None:
                 never += parameter.numel()
             else:
@@ -239,20 +257,23 @@ def _shapes(values: Iterable[Any]) -> Iterable[costs.Shape]:
             yield from _shapes(value)
 
 
-def by_type(layers: Iterable[LayerCost], never_read: int = 0) -> tuple[TypeCost, ...]:
-    """Layers folded by type, the costliest first; parameters that no call read have a row of their own."""
+def _by_type(layers: Iterable[LayerCost]) -> tuple[TypeCost, ...]:
+    """Layers folded by type."""
+    return _summed([TypeCost(layer.type, layer.parameters, layer.macs or 0, 1, layer.weights, layer.activations)
+                    for layer in layers])
+
+
+def _summed(costs: Iterable[TypeCost]) -> tuple[TypeCost, ...]:
+    """One cost for each type, the costliest first."""
     rows: dict[str, list[int]] = {}
-    for layer in layers:
-        _, _, kind, _, _, macs, activations, parameters, weights, *_ = layer
-        row = rows.get(kind)
+    for cost in costs:
+        row = rows.get(cost.type)
         if row is None:
-            row = rows[kind] = [0, 0, 0, 0, 0]
-        row[0] += parameters
-        row[1] += macs or 0
-        row[2] += 1
-        row[3] += weights
-        row[4] += activations
-    if never_read:
-        rows[UNUSED] = [never_read, 0, 0, 0, 0]
+            row = rows[cost.type] = [0, 0, 0, 0, 0]
+        row[0] += cost.parameters
+        row[1] += cost.macs
+        row[2] += cost.calls
+        row[3] += cost.weights
+        row[4] += cost.activations
     folded = [TypeCost(kind, *row) for kind, row in rows.items()]
     return tuple(sorted(folded, key=lambda row: (-row.macs, -row.parameters, row.type)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -34,28 +35,36 @@ def inventory(parts: Parts, alike: Sequence[int],
     for call in calls:
         if type(call) is Repeat:
             paths = call.paths
-            found = [(paths[part], elements, nbytes) for part, _, elements, nbytes in call.passage.module_calls]
+            for part, _, elements, nbytes in call.passage.module_calls:
+                path = paths[part]
+                returned[path] = _added(returned[path], elements, nbytes) if path in returned else (1, elements, nbytes)
         else:
-            found = [(call[0], call[2], call[3])]  # type: ignore[list-item]
-        for path, elements, nbytes in found:
-            before = returned.get(path)
-            returned[path] = (1, elements, nbytes) if before is None else (
-                before[0] + 1, before[1] + elements, before[2] + nbytes)
+            path, _, elements, nbytes = call  # type: ignore[misc]
+            returned[path] = _added(returned.get(path, _NEVER), elements, nbytes)
     seen: set[int] = set()
-    known: dict[int, tuple[str, Sizes]] = {}
+    known: dict[int, tuple[str, int, int, int]] = {}
     sizes: list[Sizes] = []
     rows: list[ModuleCost] = []
+    times = Counter(alike)
     new, row = tuple.__new__, ModuleCost  # quicker than calling a named tuple
     for (path, part), number in zip(parts, alike, strict=True):
-        if number in known:
-            kind, own = known[number]
-        else:
-            kind, own = type(part).__name__, _sizes(part, seen)
+        own = known.get(number)
+        if own is None:
+            size = _sizes(part, seen)
+            own = type(part).__name__, size.parameters, size.trainable_parameters, size.buffers
+            sizes.append(size)
             if number:
-                known[number] = kind, own
-        sizes.append(own)
-        rows.append(new(row, (path, kind, own[0], own[1], own[2], *returned.get(path, (0, 0, 0)))))
+                known[number] = own
+                sizes += [size] * (times[number] - 1)
+        rows.append(new(row, (path, *own, *returned.get(path, _NEVER))))
     return tuple(rows), Sizes(*map(sum, zip(*sizes, strict=True)))
+
+
+_NEVER = 0, 0, 0
+
+
+def _added(before: tuple[int, int, int], elements: int, nbytes: int) -> tuple[int, int, int]:
+    return before[0] + 1, before[1] + elements, before[2] + nbytes
 
 
 def _sizes(part: nn.Module, seen: set[int]) -> Sizes:

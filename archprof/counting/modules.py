@@ -21,6 +21,9 @@ LAZY = frozenset({UninitializedParameter, UninitializedBuffer})
 
 _is_meta = attrgetter("is_meta")
 
+#: The number of a pass's first buffer; the numbers of parameters are nearer to zero.
+FIRST_BUFFER = -(10**9)
+
 _TABLES = ("_parameters", "_buffers", "_modules")
 
 _CONTAINERS = frozenset({dict, list, set})
@@ -54,6 +57,7 @@ class StillLazy(RuntimeError):
 class Owned:
     """A module's parameters and buffers, each once, in the order of its parts.
 
+    `numbers` are theirs by identity: those of parameters from -1 downwards, those of buffers from FIRST_BUFFER.
     `shared` are the identities of those that are held more than once. `starts` says for each part, and for the end, how
     many parameters and buffers come before its own. Raises StillLazy where one has no shape yet.
     """
@@ -61,19 +65,19 @@ class Owned:
     def __init__(self, parts: Parts) -> None:
         self.parameters: list[Any] = []
         self.buffers: list[Any] = []
+        self.numbers: dict[int, int] = {}
         self.shared: set[int] = set()
         self.starts: list[tuple[int, int]] = []
-        seen: set[int] = set()
-        parameters, buffers, starts = self.parameters, self.buffers, self.starts
+        parameters, buffers, starts, numbers = self.parameters, self.buffers, self.starts, self.numbers
         for _, part in parts:
             starts.append((len(parameters), len(buffers)))
-            for table, found in ((part._parameters, parameters), (part._buffers, buffers)):
+            for table, found, zero in ((part._parameters, parameters, -1), (part._buffers, buffers, FIRST_BUFFER)):
                 for tensor in table.values():
                     if tensor is not None:
-                        if id(tensor) in seen:
+                        if id(tensor) in numbers:
                             self.shared.add(id(tensor))
                         else:
-                            seen.add(id(tensor))
+                            numbers[id(tensor)] = zero - len(found)
                             found.append(tensor)
         starts.append((len(parameters), len(buffers)))
         self.tensors = parameters + buffers
@@ -95,11 +99,16 @@ def untouched(parts: Parts) -> Iterator[None]:
     So do the contents of lists, dicts and sets that are attributes of modules which are not torch's own.
     """
     kept: list[tuple[Any, Any]] = []
+    attributes_of: list[tuple[nn.Module, dict[str, Any]]] = []
     scripted: list[tuple[nn.Module, bool]] = []
+    torchs: dict[type, bool] = {}
     for _, part in parts:
         attributes, kind = part.__dict__, type(part)
-        if kind.__module__.startswith("torch."):
-            if isinstance(part, torch.jit.ScriptModule):
+        is_torchs = torchs.get(kind)
+        if is_torchs is None:
+            is_torchs = torchs[kind] = kind.__module__.startswith("torch.")
+        if is_torchs:
+            if issubclass(kind, torch.jit.ScriptModule):
                 scripted.append((part, part.training))
                 continue
             for name in _TABLES:
@@ -108,11 +117,13 @@ def untouched(parts: Parts) -> Iterator[None]:
                     kept.append((table, table.copy()))
         else:
             kept += [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
-        kept.append((attributes, attributes.copy()))
+        attributes_of.append((part, attributes.copy()))
     with _same_random_numbers():
         try:
             yield
         finally:
+            for part, attributes in attributes_of:  # as they were copied: refilled they would take four times the room
+                object.__setattr__(part, "__dict__", attributes)
             for container, before in kept:
                 if type(container) is list:
                     container[:] = before

@@ -33,7 +33,7 @@ class Recording:
         self.storages: dict[int, Storage] = {}
         self.moment = self.made = self.deaths = 0
         self.open = True
-        self.owned = dict(zip(map(id, owned.tensors), range(-1, -1 - len(owned.tensors), -1), strict=True))
+        self.owned = owned.numbers
         self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
         self.watches: list[_Watch] = []
 

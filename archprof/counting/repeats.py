@@ -11,7 +11,9 @@ pass, and across the passes of a run for blocks whose code is pure (`purity`).
 from __future__ import annotations
 
 from collections import Counter
-from operator import is_, itemgetter
+from collections.abc import Callable
+from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 
 from .alike import likeness
 from .calls import Chosen, Passage, Repeat, Storage, module_calls, op_calls, storages, table_of
-from .modules import Owned, Parts, walk
+from .modules import FIRST_BUFFER, Owned, Parts, walk
 from .purity import ANY, PURE, purity
 from .recording import Recording
 from .shapes import MEMORY_LIMIT, Passages, ShapeMemory, fresh, nbytes_of
@@ -69,7 +71,7 @@ class Repeats:
         self.blocks: dict[int, Block] = {}
         if memory is not None:
             passages = memory.passages
-            if not _same(passages.surroundings, surroundings := _surroundings()):
+            if passages.surroundings != (surroundings := _surroundings()):
                 passages.known.clear()
                 passages.surroundings = surroundings
             if len(passages.likeness) > MEMORY_LIMIT:
@@ -170,13 +172,20 @@ def _state() -> tuple[Any, ...] | None:
             torch._C._get_cudnn_sdp_enabled())
 
 
+@cache
+def _readers() -> list[tuple[dict[str, Any], Callable[[Any], tuple[Any, ...]]]]:
+    """Namespaces of torch, and what reads their functions out of them; what torch loads later is left out."""
+    return [(vars(space), itemgetter(*[name for name, value in vars(space).items()
+                                       if callable(value) and not isinstance(value, type)]))
+            for space in (F, torch, Tensor)]
+
+
 def _surroundings() -> tuple[Any, ...]:
     """What pure code calls: whoever replaces a function of torch wants it to be called."""
-    return (*vars(F).values(), *vars(torch).values(), *vars(Tensor).values())
-
-
-def _same(before: tuple[Any, ...], after: tuple[Any, ...]) -> bool:
-    return len(before) == len(after) and all(map(is_, before, after))
+    try:
+        return tuple([read(space) for space, read in _readers()])
+    except KeyError:  # somebody took one away
+        return ()
 
 
 def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) -> dict[int, Block]:
@@ -197,7 +206,7 @@ def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) ->
         if kind.purity == ANY or (times[number] == 1 and kind.purity != PURE):
             continue
         parameter, buffer = owned.starts[place]
-        parameter, buffer = -1 - parameter, -1 - len(owned.parameters) - buffer
+        parameter, buffer = -1 - parameter, FIRST_BUFFER - buffer
         found[id(part)] = Block(
             number, place, kind.parts, range(parameter, parameter - kind.parameters, -1),
             range(buffer, buffer - kind.buffers, -1), passages.known if kind.purity == PURE else here)

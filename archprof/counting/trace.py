@@ -43,9 +43,9 @@ class Trace:
 
     `entries` are the operator calls and `module_entries` the modules' calls in their order, with copied passages among
     them; `calls`, `module_calls` and `storages` have them all written out. Storages are numbered by their place in
-    `storages`, those of parameters and buffers from -1 downwards in the order of `owned` (stand-ins, where the pass ran
-    on meta); `own` are those by number that no passage made and let go. `parts` are the modules by path; `alike` are
-    numbers for them, the same for those that are known to be alike, else 0.
+    `storages`, those of parameters and buffers as in `owned` (stand-ins, where the pass ran on meta); `own` are those
+    by number that no passage made and let go. `parts` are the modules by path; `alike` are numbers for them, the same
+    for those that are known to be alike, else 0.
     """
 
     entries: list[OpCall | Repeat]
