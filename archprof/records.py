@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import json_lines
 from .errors import BadFile
-from .timing import Latency, Ratio, Stopping, ratios_to
+from .timing import WIDEST, Latency, Ratio, Stopping, ratios_to
 
 if TYPE_CHECKING:
     import pandas
@@ -291,7 +291,8 @@ class Comparison:
     def ratios(self) -> tuple[Ratio, ...]:
         """Latency of each architecture over the reference's, per batch size, where both were measured."""
         cells = {row.name: row.latency for row in self.architectures}
-        return ratios_to(self.reference, cells) if self.reference in cells else ()
+        widest = max(WIDEST, self.stopping.precision) if self.stopping else WIDEST
+        return ratios_to(self.reference, cells, widest) if self.reference in cells else ()
 
     @property
     def metered(self) -> bool:

@@ -17,9 +17,13 @@ SAMPLES_FOR_P99 = 100
 FEWEST_BLOCKS = 3
 
 
+#: Intervals wider than this (half width) are marked unreliable: neighbouring networks of a family differ by less, so
+#: that a figure this vague says nothing about the choice.
+WIDEST = 0.05
+
 #: Seconds for all measuring of a run when none are asked for: enough for FEWEST_BLOCKS of three large networks at
 #: batch sizes 1, 8 and 32 on two cores, and little enough for an answer within half a minute.
-TIME_BUDGET_S = 24.0
+TIME_BUDGET_S = 22.0
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ class Latency:
 class Ratio:
     """How many times as long `architecture` takes as `reference`, with its 95 % interval.
 
-    `reliable` only where both measurements are.
+    `reliable` where `ratios_to` says so; the two times may be vaguer.
     """
 
     batch_size: int
@@ -269,21 +273,24 @@ def _paired(above: Iterable[Block], below: Iterable[Block]) -> list[float]:
     return [block.seconds / base[block.round] for block in above if block.round in base]
 
 
-def ratios_to(reference: str | None, cells: Mapping[str, Sequence[Latency]]) -> tuple[Ratio, ...]:
-    """Ratio of every other architecture to the reference, batch size by batch size."""
+def ratios_to(reference: str | None, cells: Mapping[str, Sequence[Latency]],
+              widest: float = WIDEST) -> tuple[Ratio, ...]:
+    """Ratio of every other architecture to the reference, batch size by batch size.
+
+    A ratio can be relied on where FEWEST_BLOCKS rounds have an undisturbed block of both and its own interval is within
+    `widest` (half width): a machine that gets slower for all may leave times vague whose ratio is not.
+    """
     if reference is None:
         return ()
     base = {cell.batch_size: cell for cell in cells[reference] if cell.measured}
-    return tuple(
-        Ratio(
-            cell.batch_size,
-            name,
-            reference,
-            *ratio_of(cell, base[cell.batch_size]),
-            reliable=cell.reliable and base[cell.batch_size].reliable,
-        )
-        for name, row in cells.items()
-        if name != reference
-        for cell in row
-        if cell.measured and cell.batch_size in base
-    )
+    found = []
+    for name, row in cells.items():
+        for cell in row:
+            below = base.get(cell.batch_size)
+            if name == reference or not cell.measured or below is None:
+                continue
+            ratio, interval = ratio_of(cell, below)
+            sure = (not cell.error and not below.error and stats.half_width(interval, ratio) <= widest
+                    and len(_paired(cell.clean, below.clean)) >= FEWEST_BLOCKS)
+            found.append(Ratio(cell.batch_size, name, reference, ratio, interval, sure))
+    return tuple(found)

@@ -79,6 +79,34 @@ def test_ratios_are_taken_batch_by_batch_where_both_were_measured():
     assert ratios_to(None, cells) == ()
 
 
+def test_a_ratio_is_relied_on_by_its_own_interval():
+    """The machine's speed wanders by a third, for both alike: each time is vague, their quotient is 4."""
+    pace = (3.0, 4.0, 3.2, 3.9, 3.1, 4.1, 3.0)
+    slow, fast = latency(*(4 * p for p in pace)), latency(*pace)
+    assert stats.half_width(fast.ci95_s, fast.p50_s) > 0.1
+    (ratio,) = ratios_to("b", {"a": [slow], "b": [fast]})
+    assert ratio.ratio == 4 and ratio.reliable
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        (latency(2, 2), latency(1, 1)),  # too few rounds
+        (latency(2, 2, 2, 2, disturbed=(1, 2)), latency(1, 1, 1, 1)),  # too few undisturbed ones
+        (latency(2, 2, 2), latency(1, 1, 1, first=10)),  # none in common
+        (latency(2, 3, 2, 3, 2, 3), latency(1, 1, 1, 1, 1, 1)),  # an interval of a fifth to each side
+    ],
+)
+def test_a_vague_ratio_is_said_to_be(above, below):
+    (ratio,) = ratios_to("b", {"a": [above], "b": [below]})
+    assert not ratio.reliable and ratio.sentence.endswith("not reliable)")
+
+
+def test_a_wider_precision_relies_on_a_wider_interval():
+    cells = {"a": [latency(2, 3, 2, 3, 2, 3)], "b": [latency(1, 1, 1, 1, 1, 1)]}
+    assert [ratios_to("b", cells, widest)[0].reliable for widest in (0.05, 0.3)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("ratio", "interval", "shown"),
     [

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import stats
-from ..timing import FEWEST_BLOCKS, Latency
-
-#: Intervals wider than this (half width) are marked unreliable: neighbouring networks of a family differ by
-#: less, so that a figure this vague says nothing about the choice.
-WIDEST = 0.05
+from ..timing import FEWEST_BLOCKS, WIDEST, Latency
 
 
 def judged(seen: Latency, precision: float, cut: str = "") -> Latency:

@@ -107,9 +107,7 @@ def interval(cell: Latency) -> str:
 
 def _relative_sentence(comparison: Comparison, size: int) -> list[str]:
     """How each network's time stands to the reference's, where there are few."""
-    found = [ratio for ratio in comparison.ratios if ratio.batch_size == size]
-    doubtful = {row.name for row, cell in timed(comparison, size) if not cell.reliable}
-    sure = [ratio for ratio in found if not {ratio.architecture, ratio.reference} & doubtful]
+    sure = [ratio for ratio in comparison.ratios if ratio.batch_size == size and ratio.reliable]
     if not 1 < len(sure) <= 8:
         return []
     told = listed([f"{ratio.architecture} {with_interval(ratio.ratio, ratio.ci95)}" for ratio in sure])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from ... import units
 from ...errors import BadOption
-from ...timing import ratios_to
 from . import axes
-from .measures import reliable, usual_batch_size
+from .measures import usual_batch_size
 from .page import Page
 from .registry import draws
 
@@ -24,13 +23,7 @@ def relative(page: Page) -> None:
     size = usual_batch_size(page.comparison, page.options.batch_size)
     if size is None:
         raise BadOption("latency was not measured;", "run without --no-latency.")
-    found = {
-        ratio.architecture: ratio
-        for ratio in ratios_to(reference, {row.name: row.latency for row in page.comparison.architectures})
-        if ratio.batch_size == size
-    }
-    base = next((row for row in page.comparison.architectures if row.name == reference), None)
-    sure_base = base is not None and (cell := base.latency_at(size)) is not None and cell.reliable
+    found = {ratio.architecture: ratio for ratio in page.comparison.ratios if ratio.batch_size == size}
     rows = [row for row in page.rows if row.name in found]
     if not rows:
         raise BadOption(
@@ -44,7 +37,7 @@ def relative(page: Page) -> None:
     for place, row in enumerate(rows):
         ratio, look = found[row.name], page.look(row)
         low, high = ratio.ci95
-        sure = reliable(row, size) and sure_base
+        sure = ratio.reliable
         plot.errorbar(
             [ratio.ratio],
             [place],
