@@ -279,6 +279,58 @@ def test_a_block_that_touches_more_than_its_own_is_run(kind: type[Block]) -> Non
     kept.clear()
 
 
+class Counts(Block):
+    """Its second call is another than its first."""
+
+    times = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.times += 1
+        return x + self.inside(x) if self.times < 2 else self.inside(x)
+
+
+class Steers(nn.Module):
+    """Sets what its blocks do while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Steered() for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for place, block in enumerate(self.blocks):
+            block.on = place > 1
+            x = block(x)
+        return x
+
+
+class Steered(Block):
+    on = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inside(x) if self.on else x + self.inside(x)
+
+
+class Listed(Block):
+    """What it does follows from how many inputs it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(len(x))
+        return x + self.inside(x) if len(self.seen) < 2 else self.inside(x)
+
+
+@pytest.mark.parametrize("network", [nn.Sequential(block := Counts(), block, Counts()), Steers(),
+                                     nn.Sequential(block := Listed(), block, Listed())])
+def test_blocks_that_change_while_the_network_runs(network: nn.Module) -> None:
+    for part in network.modules():
+        if isinstance(part, Block):
+            part.inside = nn.Conv2d(8, 8, 1)
+    assert copied(network) == 0
+
+
 def test_a_switch_set_between_two_passes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     memory, network = ShapeMemory(), nn.Sequential(*[Switched() for _ in range(3)])
     assert copied(network, memory=memory) == 2

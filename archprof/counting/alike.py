@@ -31,6 +31,9 @@ _BY_NAME = frozenset({type, FunctionType, BuiltinFunctionType})
 #: Types of what a class holds by which its behaviour can be told.
 _CODE = (_FIXED - {str}) | {FunctionType, property, staticmethod, classmethod}
 
+#: A list that torch's convolutions keep and never change.
+_OF_TORCH = frozenset({"_reversed_padding_repeated_twice"})
+
 _BASES = frozenset(nn.Module.__mro__)
 
 _USUAL = frozenset({Tensor, Parameter})
@@ -115,7 +118,7 @@ def _settings(attributes: dict[str, Any]) -> Settings:
     found: list[Any] = []
     for name, value in attributes.items():
         if name not in _EVERY:
-            found += (name, _fixed(value))
+            found += (name, _fixed(tuple(value) if name in _OF_TORCH else value))
     for table in ("_parameters", "_buffers"):
         found += [(name, tensor is None) for name, tensor in attributes[table].items()]
     return *found, frozenset(attributes["_non_persistent_buffers_set"])
@@ -126,7 +129,7 @@ def _fixed(value: Any) -> Any:
     kind = type(value)
     if kind in _FIXED or (kind in _BY_NAME and (value.__module__ or "").partition(".")[0] == "torch"):
         return kind, value
-    if kind is tuple or kind is list:
+    if kind is tuple:
         return kind, tuple([_fixed(item) for item in value])
     raise _Unknown
 

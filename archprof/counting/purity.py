@@ -27,6 +27,12 @@ _PLAIN = (int, float, bool, str, type(None), torch.dtype, torch.device, torch.me
 
 _SETTERS = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]})
 
+_WRITERS = frozenset({dis.opmap["STORE_ATTR"], dis.opmap["DELETE_ATTR"]})
+
+#: What changes a module by a call.
+_CHANGING = frozenset({"setattr", "delattr", "__setattr__", "__dict__", "vars", "register_buffer", "register_parameter",
+                       "register_module", "add_module", "train", "eval", "apply", "requires_grad_"})
+
 _BASES = frozenset(nn.Module.__mro__)
 
 
@@ -36,28 +42,40 @@ def purity(kind: type) -> int:
         return PURE
     if any(["__getattr__" in vars(base) for base in kind.__mro__ if base not in _BASES]):
         return ANY
-    least, names, waiting = PURE, {"forward"}, _functions(kind, ["forward"])
+    least = PURE
+    for codes, met in _reached(kind):
+        if not all([_SETTERS.isdisjoint(code.co_code[::2]) for code in codes]):
+            return ANY
+        least = min([least, *map(_steadiness, met)])
+    return least
+
+
+def changes_modules(kind: type) -> bool:
+    """Whether forward, or what it calls, sets attributes: of its module, or of any other."""
+    return not _trusted(kind.__module__) and any([
+        not _WRITERS.isdisjoint(code.co_code[::2]) or not _CHANGING.isdisjoint(code.co_names)
+        for codes, _ in _reached(kind) for code in codes])
+
+
+def _reached(kind: type) -> Iterator[tuple[list[CodeType], list[Any]]]:
+    """For each function that forward may lead to, trusted ones left out: its code, and the globals and values in
+    closures that the code mentions."""
+    names, waiting = {"forward"}, _functions(kind, ["forward"])
     seen = set(waiting)
     while waiting:
         function = waiting.pop()
         if _trusted(function.__module__):
             continue
         codes = list(_codes(function.__code__))
-        if not all([_SETTERS.isdisjoint(code.co_code[::2]) for code in codes]):
-            return ANY
         mentioned = {name for code in codes for name in code.co_names}
         met = [function.__globals__[name] for name in mentioned if name in function.__globals__]
         met += list(inspect.getclosurevars(function).nonlocals.values()) if function.__closure__ else []
-        for value in met:
-            least = min(least, _steadiness(value))
+        yield codes, met
         more = [value for value in met if isinstance(value, FunctionType)]
         more += _functions(kind, mentioned - names)
         names |= mentioned
         waiting += [other for other in more if other not in seen]
         seen.update(more)
-        if least == ANY:
-            break
-    return least
 
 
 def _functions(kind: type, names: Iterable[str]) -> list[FunctionType]:

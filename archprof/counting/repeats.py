@@ -3,9 +3,9 @@
 Networks are made of blocks that repeat: 35 of the 50 blocks of a ResNet-152 are alike. The first of them is traced
 operator by operator; from then on its passage (calls, storages, outputs of its parts) is copied into the trace under
 the next block's names and numbers, and the block's own code does not run. That is done only for blocks that `alike`
-knows to be so and whose code is steady, and only where the passage is self-contained: it touches nothing but its
-inputs, its own parameters and what it made itself, and leaves nothing behind but one output. It is done within one
-pass, and across the passes of a run for blocks whose code is pure (`purity`).
+knows to be so and whose code is steady, in networks whose forward changes no module, and only where the passage is
+self-contained: it touches nothing but its inputs, its own parameters and what it made itself, and leaves nothing behind
+but one output. It is done within one pass, and across the passes of a run for blocks whose code is pure (`purity`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .alike import likeness
+from .alike import code_of, likeness
 from .calls import Chosen, Passage, Repeat, Storage, module_calls, op_calls, storages, table_of
 from .modules import FIRST_BUFFER, Owned, Parts, walk
-from .purity import ANY, PURE, purity
+from .purity import ANY, PURE, changes_modules, purity
 from .recording import Recording
 from .shapes import MEMORY_LIMIT, Passages, ShapeMemory, fresh, nbytes_of
 
@@ -77,7 +77,8 @@ class Repeats:
             if len(passages.likeness) > MEMORY_LIMIT:
                 passages.clear()
             self.alike = likeness(parts, owned, passages.likeness)
-            self.blocks = _blocks(parts, owned, self.alike, passages)
+            if not _any_changes({type(part) for _, part in parts}, passages.changing):
+                self.blocks = _blocks(parts, owned, self.alike, passages)
 
     def meet(self, recorder: Recording, module: nn.Module, args: tuple[Any, ...]) -> Meeting | None:
         """A block about to be called, where another call could be alike."""
@@ -186,6 +187,17 @@ def _surroundings() -> tuple[Any, ...]:
         return tuple([read(space) for space, read in _readers()])
     except KeyError:  # somebody took one away
         return ()
+
+
+def _any_changes(kinds: set[type], known: dict[Any, bool]) -> bool:
+    """Whether the forward of any of these changes modules: what is alike at first may then differ when it is called."""
+    for kind in kinds:
+        key = kind, code_of(kind)
+        if key not in known:
+            known[key] = changes_modules(kind)
+        if known[key]:
+            return True
+    return False
 
 
 def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) -> dict[int, Block]:

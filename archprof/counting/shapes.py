@@ -56,17 +56,19 @@ class Op:
 
 class Passages:
     """What is remembered of whole blocks (`repeats`): numbers of modules that are alike, what was found out about the
-    blocks among them, and what they did. It holds while the functions in `surroundings` stay in their places."""
+    blocks among them, which classes change modules, and what blocks did. The last holds while the functions in
+    `surroundings` stay in their places."""
 
     def __init__(self) -> None:
         self.likeness: dict[Any, int] = {}
         self.blocks: dict[int, Any] = {}
+        self.changing: dict[Any, bool] = {}
         self.known: dict[tuple[Any, ...], Any] = {}
         self.surroundings: tuple[Any, ...] = ()
 
     def clear(self) -> None:
         """Forget it all."""
-        for remembered in (self.likeness, self.blocks, self.known):
+        for remembered in (self.likeness, self.blocks, self.changing, self.known):
             remembered.clear()
 
 
