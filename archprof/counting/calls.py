@@ -111,30 +111,18 @@ def table_of(given: list[int | None], first: int, made: int, parameters: Iterabl
 
 def op_calls(entries: Iterable[OpCall | Repeat]) -> list[OpCall]:
     """Every call, those of copied passages too."""
-    found: list[OpCall] = []
-    for entry in entries:
-        if type(entry) is Repeat:
-            found += entry.calls()
-        else:
-            found.append(entry)  # type: ignore[arg-type]
-    return found
+    return [call for entry in entries for call in (entry.calls() if isinstance(entry, Repeat) else (entry,))]
 
 
 def module_calls(entries: Iterable[ModuleCall | Repeat]) -> list[ModuleCall]:
     """Every module's call, those of copied passages too."""
-    found: list[ModuleCall] = []
-    for entry in entries:
-        if type(entry) is Repeat:
-            found += entry.module_calls()
-        else:
-            found.append(entry)  # type: ignore[arg-type]
-    return found
+    return [call for entry in entries for call in (entry.module_calls() if isinstance(entry, Repeat) else (entry,))]
 
 
 def storages(own: dict[int, Storage], entries: Iterable[OpCall | Repeat], first: int = 0) -> list[Storage]:
     """Every storage from number `first` on, in the order of their numbers; `own` are those of calls that ran."""
     found = {number: storage for number, storage in own.items() if number >= first}
     for entry in entries:
-        if type(entry) is Repeat:
+        if isinstance(entry, Repeat):
             found |= entry.storages()
     return [found[number] for number in sorted(found)]
