@@ -236,7 +236,7 @@ def test_custom_autograd_function() -> None:
 
 
 def test_a_custom_operator_is_said_to_be_uncounted() -> None:
-    @torch.library.custom_op("archprof_test::fused", mutates_args=())
+    @torch.library.custom_op("archprof_modules::fused", mutates_args=())
     def fused(x: Tensor, w: Tensor) -> Tensor:
         return torch.relu(x @ w.t())
 
@@ -247,7 +247,7 @@ def test_a_custom_operator_is_said_to_be_uncounted() -> None:
     network = Does(lambda layer, x: layer(fused(x, T(5, 5))), nn.Linear(5, 7))
     found = profile(network, (X,))
     assert found.macs == LINEAR
-    assert [(row.op, row.calls) for row in found.uncounted] == [("archprof_test.fused", 1)]
+    assert [(row.op, row.calls) for row in found.uncounted] == [("archprof_modules.fused", 1)]
 
 
 # --- transforms and modes inside forward --------------------------------------------------------------------------
