@@ -39,7 +39,7 @@ from torch.utils import benchmark
 from archprof import sources
 from archprof.measure import device, latency
 from archprof.measure.conditions import Conditions
-from archprof.timing import TIME_BUDGET_S, Latency, ratios_to
+from archprof.timing import FEWEST_BLOCKS, TIME_BUDGET_S, Latency, ratios_to
 
 BUSY = """
 import time
@@ -178,7 +178,7 @@ def default_command(folder: Path) -> tuple[float, bool]:
     )
     took = time.perf_counter() - start
     cells = [cell for row in json.loads(out.read_text())["architectures"] for cell in row["latency"]]
-    return took, all(cell.get("samples", 0) >= 2 for cell in cells)
+    return took, all(cell.get("samples", 0) >= FEWEST_BLOCKS for cell in cells)
 
 
 def wanting(load_name: str, seen: list[Run], runs: int) -> bool:

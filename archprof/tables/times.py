@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import regression, units
 from ..records import ArchitectureResult, Comparison
-from ..timing import Latency, Ratio
+from ..timing import FEWEST_BLOCKS, Latency, Ratio
 from .table import UNRELIABLE, Cell, Column, Table
 
 #: Networks of a family from which on a line is shown: through two points it always goes.
@@ -69,7 +69,7 @@ def _latency_cells(comparison: Comparison, row: ArchitectureResult, cell: Latenc
     return known | {
         "p50_s": Cell(cell.p50_s, mark),
         "ci95_s": Cell((low, high), text=f"{units.milliseconds(low)} to {units.milliseconds(high)}")
-        if len(cell.seconds) > 1 else Cell(),
+        if len(cell.seconds) >= FEWEST_BLOCKS else Cell(),
         "p90_s": Cell(cell.p90_s, mark),
         "p99_s": Cell(cell.p99_s, mark if cell.p99_s else ""),
         "throughput": Cell(cell.throughput, mark),
