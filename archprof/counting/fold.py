@@ -263,10 +263,10 @@ def _by_type(layers: Iterable[LayerCost]) -> tuple[TypeCost, ...]:
                     for layer in layers])
 
 
-def _summed(costs: Iterable[TypeCost]) -> tuple[TypeCost, ...]:
+def _summed(parts: Iterable[TypeCost]) -> tuple[TypeCost, ...]:
     """One cost for each type, the costliest first."""
     rows: dict[str, list[int]] = {}
-    for cost in costs:
+    for cost in parts:
         row = rows.get(cost.type)
         if row is None:
             row = rows[cost.type] = [0, 0, 0, 0, 0]
