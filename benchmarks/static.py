@@ -86,7 +86,8 @@ def duplicate(memory: ShapeMemory) -> ShapeMemory:
     again._known.update(memory._known)
     again.passages.likeness.update(passages.likeness)
     again.passages.blocks.update(passages.blocks)
-    again.passages.changing.update(passages.changing)
+    again.passages.conduct.update(passages.conduct)
+    again.passages.copied |= passages.copied
     again.passages.known.update({key: copy.copy(passage) for key, passage in passages.known.items()})
     again.passages.surroundings = passages.surroundings
     return again

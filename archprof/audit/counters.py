@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from ..counting import counts
 from ..counting.inputs import default_inputs
 from ..counting.meta import WithoutValues
-from ..counting.modules import replace_tensors, set_training, untouched, walk
+from ..counting.modules import in_mode, replace_tensors, untouched, walk
 from ..counting.trace import Trace
 from ..records import Shape
 from ..spec import ModelSpec
@@ -78,9 +78,8 @@ def _opinion(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace)
 def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> _Count:
     """The tool's answer on a module that comes back as it was."""
     parts = walk(module)
-    with untouched(parts), warnings.catch_warnings():
+    with in_mode(parts, False), untouched(parts), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        set_training(parts, False)
         if tool.real:
             replace_tensors(parts, _zeros, on_meta=True)
             device = next((p.device for p in module.parameters()), torch.device("cpu"))

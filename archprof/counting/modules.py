@@ -93,45 +93,46 @@ class Owned:
 
 
 @contextmanager
-def untouched(parts: Parts) -> Iterator[None]:
-    """Whatever happens inside, the modules' modes, attributes and tables and torch's random state come back.
+def untouched(parts: Parts | None = None) -> Iterator[Callable[[Parts], None]]:
+    """Whatever happens inside, the modules' attributes and tables and torch's random state come back.
 
-    So do the contents of lists, dicts and sets that are attributes of modules which are not torch's own.
+    So do the contents of lists, dicts and sets that are attributes of modules which are not torch's own. What is handed
+    over keeps those of more modules, as they are when it is called.
     """
     kept: list[tuple[Any, Any]] = []
     attributes_of: list[tuple[nn.Module, dict[str, Any]]] = []
-    scripted: list[tuple[nn.Module, bool]] = []
     torchs: dict[type, bool] = {}
-    for _, part in parts:
-        attributes, kind = part.__dict__, type(part)
-        is_torchs = torchs.get(kind)
-        if is_torchs is None:
-            is_torchs = torchs[kind] = kind.__module__.startswith("torch.")
-        if is_torchs:
-            if issubclass(kind, torch.jit.ScriptModule):
-                scripted.append((part, part.training))
-                continue
-            for name in _TABLES:
-                table = attributes.get(name)
-                if table:  # torch's own layers put nothing into an empty one
-                    kept.append((table, table.copy()))
-        else:
-            kept += [(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS]
-        attributes_of.append((part, attributes.copy()))
+
+    def keep(parts: Parts) -> None:
+        for _, part in parts:
+            attributes, kind = part.__dict__, type(part)
+            is_torchs = torchs.get(kind)
+            if is_torchs is None:
+                is_torchs = torchs[kind] = kind.__module__.startswith("torch.")
+            if is_torchs and issubclass(kind, torch.jit.ScriptModule):
+                pass  # its tables belong to what was compiled
+            elif is_torchs:
+                for name in _TABLES:
+                    table = attributes.get(name)
+                    if table:  # torch's own layers put nothing into an empty one
+                        kept.append((table, table.copy()))
+            else:
+                kept.extend([(value, value.copy()) for value in attributes.values() if type(value) in _CONTAINERS])
+            attributes_of.append((part, attributes.copy()))
+
+    keep(parts or [])
     with _same_random_numbers():
         try:
-            yield
-        finally:
-            for part, attributes in attributes_of:  # as they were copied: refilled they would take four times the room
+            yield keep
+        finally:  # backwards: what was kept twice comes back as it was at first
+            for part, attributes in reversed(attributes_of):  # as copied: refilled they would take four times the room
                 object.__setattr__(part, "__dict__", attributes)
-            for container, before in kept:
+            for container, before in reversed(kept):
                 if type(container) is list:
                     container[:] = before
                 else:
                     container.clear()
                     container.update(before)
-            for script, training in scripted:
-                script.train(training)
 
 
 @contextmanager
@@ -164,14 +165,27 @@ def no_gradients_yet(owned: Owned) -> Iterator[None]:
             parameter.grad = gradient
 
 
-def set_training(parts: Parts, training: bool) -> None:
-    """Set each module's mode by itself: what `train()` was overridden to do besides must not happen."""
+@contextmanager
+def in_mode(parts: Parts, training: bool) -> Iterator[None]:
+    """Inside, each module's mode is set by itself: what `train()` was overridden to do besides must not happen."""
+    scripted: list[tuple[torch.jit.ScriptModule, bool]] = []
+    others: list[tuple[nn.Module, Any]] = []
     for _, part in parts:
-        if part.training is not training:
-            if isinstance(part, torch.jit.ScriptModule):
-                part.train(training)
-            else:
-                part.__dict__["training"] = training
+        if isinstance(part, torch.jit.ScriptModule):  # its mode goes to what is inside of it, too
+            scripted.append((part, part.training))
+        elif part.training is not training and "training" in part.__dict__:
+            others.append((part, part.training))
+    for script, _ in scripted:
+        script.train(training)
+    for module, _ in others:
+        module.__dict__["training"] = training
+    try:
+        yield
+    finally:
+        for script, before in scripted:
+            script.train(before)
+        for module, before in others:
+            module.__dict__["training"] = before
 
 
 def duplicate(tensor: Tensor) -> Tensor:

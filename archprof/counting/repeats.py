@@ -23,9 +23,16 @@ from torch import Tensor, nn
 from .alike import code_of, likeness
 from .calls import Chosen, Passage, Repeat, Storage, module_calls, op_calls, storages, table_of
 from .modules import FIRST_BUFFER, Owned, Parts, walk
-from .purity import ANY, PURE, changes_modules, purity
+from .purity import ANY, PURE, STEADY, changes_modules, purity
 from .recording import Recording
 from .shapes import MEMORY_LIMIT, Passages, ShapeMemory, fresh, nbytes_of
+
+
+class Conduct(NamedTuple):
+    """What a class's code may do: whether it changes modules, and its purity."""
+
+    changes: bool
+    purity: int
 
 
 class Kind(NamedTuple):
@@ -63,22 +70,32 @@ class Meeting(NamedTuple):
 
 
 class Repeats:
-    """The blocks of a network that occur more than once, and the passages known so far."""
+    """The blocks of a network that occur more than once, and the passages known so far.
+
+    `shut` are the outermost blocks that will probably be copied, by the places of their parts: only where nobody can
+    reach what is inside of a block but through the block itself.
+    """
 
     def __init__(self, parts: Parts, owned: Owned, memory: ShapeMemory | None) -> None:
         self.paths = [path for path, _ in parts]
         self.alike = [0] * len(parts)
         self.blocks: dict[int, Block] = {}
+        self.shut: list[range] = []
         if memory is not None:
-            passages = memory.passages
+            self.passages = passages = memory.passages
             if passages.surroundings != (surroundings := _surroundings()):
                 passages.known.clear()
+                passages.copied.clear()
                 passages.surroundings = surroundings
             if len(passages.likeness) > MEMORY_LIMIT:
                 passages.clear()
             self.alike = likeness(parts, owned, passages.likeness)
-            if not _any_changes({type(part) for _, part in parts}, passages.changing):
+            kinds = {type(part) for _, part in parts}
+            if not any([_conduct(kind, passages).changes for kind in kinds]):
                 self.blocks = _blocks(parts, owned, self.alike, passages)
+                # with a number for each no module hides another in an attribute, and steady code meets none elsewhere
+                if all(self.alike) and all([_conduct(kind, passages).purity >= STEADY for kind in kinds]):
+                    self.shut = _outermost(list(self.blocks.values()), passages.copied)
 
     def meet(self, recorder: Recording, module: nn.Module, args: tuple[Any, ...]) -> Meeting | None:
         """A block about to be called, where another call could be alike."""
@@ -104,7 +121,9 @@ class Repeats:
 
     def learn(self, recorder: Recording, met: Meeting, value: Any) -> None:
         """Keep what the block has just done for the next that is alike; None where that cannot be copied."""
-        met.block.known[met.key] = self._passage(recorder, met, value)
+        passage = met.block.known[met.key] = self._passage(recorder, met, value)
+        if passage is not None and met.block.known is self.passages.known:
+            self.passages.copied.add(met.block.alike)
 
     def _passage(self, recorder: Recording, met: Meeting, value: Any) -> Passage | None:
         block, entries = met.block, recorder.calls[met.calls:]
@@ -189,15 +208,13 @@ def _surroundings() -> tuple[Any, ...]:
         return ()
 
 
-def _any_changes(kinds: set[type], known: dict[Any, bool]) -> bool:
-    """Whether the forward of any of these changes modules: what is alike at first may then differ when it is called."""
-    for kind in kinds:
-        key = kind, code_of(kind)
-        if key not in known:
-            known[key] = changes_modules(kind)
-        if known[key]:
-            return True
-    return False
+def _conduct(kind: type, passages: Passages) -> Conduct:
+    """What is known of a class's code, or can be read off it."""
+    key = kind, code_of(kind)
+    known = passages.conduct.get(key)
+    if known is None:
+        known = passages.conduct[key] = Conduct(changes_modules(kind), purity(kind))
+    return known
 
 
 def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) -> dict[int, Block]:
@@ -214,7 +231,7 @@ def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) ->
             continue
         kind = passages.blocks.get(number)
         if kind is None:
-            kind = passages.blocks[number] = _kind(part, place, owned)
+            kind = passages.blocks[number] = _kind(part, place, owned, passages)
         if kind.purity == ANY or (times[number] == 1 and kind.purity != PURE):
             continue
         parameter, buffer = owned.starts[place]
@@ -225,8 +242,20 @@ def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) ->
     return found
 
 
-def _kind(block: nn.Module, place: int, owned: Owned) -> Kind:
+def _outermost(blocks: list[Block], copied: set[int]) -> list[range]:
+    """Where those of the blocks stand that are like an earlier one, here or in another network, none inside another."""
+    found: list[range] = []
+    earlier, end = set(copied), 0
+    for block in blocks:
+        if block.alike in earlier and block.first_part >= end:
+            end = block.first_part + block.parts
+            found.append(range(block.first_part, end))
+        earlier.add(block.alike)
+    return found
+
+
+def _kind(block: nn.Module, place: int, owned: Owned, passages: Passages) -> Kind:
     inside = walk(block)
     start, end = owned.starts[place], owned.starts[place + len(inside)]
-    least = min([purity(kind) for kind in {type(part) for _, part in inside}])
+    least = min([_conduct(kind, passages).purity for kind in {type(part) for _, part in inside}])
     return Kind(len(inside), end[0] - start[0], end[1] - start[1], least)

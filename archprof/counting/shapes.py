@@ -56,19 +56,20 @@ class Op:
 
 class Passages:
     """What is remembered of whole blocks (`repeats`): numbers of modules that are alike, what was found out about the
-    blocks among them, which classes change modules, and what blocks did. The last holds while the functions in
-    `surroundings` stay in their places."""
+    blocks among them and about the classes' code, what blocks did, and the numbers of those for which that can be
+    copied. These two hold while the functions in `surroundings` stay in their places."""
 
     def __init__(self) -> None:
         self.likeness: dict[Any, int] = {}
         self.blocks: dict[int, Any] = {}
-        self.changing: dict[Any, bool] = {}
+        self.conduct: dict[Any, Any] = {}
         self.known: dict[tuple[Any, ...], Any] = {}
+        self.copied: set[int] = set()
         self.surroundings: tuple[Any, ...] = ()
 
     def clear(self) -> None:
         """Forget it all."""
-        for remembered in (self.likeness, self.blocks, self.changing, self.known):
+        for remembered in (self.likeness, self.blocks, self.conduct, self.known, self.copied):
             remembered.clear()
 
 

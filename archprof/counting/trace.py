@@ -21,20 +21,12 @@ from torch import Tensor, nn
 from .calls import ModuleCall, OpCall, Repeat, Storage, module_calls, op_calls, storages
 from .complex_convolutions import FourProducts
 from .meta import WithoutValues, stand_in
-from .modules import (
-    Owned,
-    Parts,
-    duplicate,
-    no_gradients_yet,
-    replace_tensors,
-    set_training,
-    untouched,
-    walk,
-)
+from .modules import Owned, Parts, duplicate, in_mode, no_gradients_yet, replace_tensors, untouched, walk
 from .recording import Recording
 from .repeats import Repeats
 from .shapes import Op, ShapeMemory, collect_tensors, fresh, key_of
 from .shortcuts import Door, call_of, doors
+from .shut import prepare
 
 
 @dataclass(frozen=True)
@@ -177,14 +169,12 @@ def _first_tensor(value: Any) -> Tensor | None:
     return None
 
 
-@contextmanager
-def _module_calls(recorder: _Recorder, parts: Parts, open_doors: dict[type, Door], repeats: Repeats) -> Iterator[None]:
-    """The recorder knows which module is running, and an error which one it left first.
+def _watched(recorder: _Recorder, open_doors: dict[type, Door], repeats: Repeats) -> Callable[[Parts], None]:
+    """What makes modules tell the recorder when they run, and an error which of them it left first.
 
-    Each part is given the attribute that torch looks for before it runs a module, a compiled form of it; `untouched`
-    takes it away. Global forward hooks would send every call down a path that takes longer than its operators do here,
-    and a class's method replaced makes Python forget what it knows of all subclasses. Compiled modules run as they are
-    written.
+    Each is given the attribute that torch looks for before it runs a module, a compiled form of it. Global forward
+    hooks would send every call down a path that takes longer than its operators do here, and a class's method replaced
+    makes Python forget what it knows of all subclasses. Compiled modules run as they are written.
     """
     call, done = nn.Module._call_impl, recorder.module_calls
     door_of, blocks = open_doors.get, repeats.blocks
@@ -220,14 +210,11 @@ def _module_calls(recorder: _Recorder, parts: Parts, open_doors: dict[type, Door
             recorder.module = outer
             recorder.depth -= 1
 
-    for path, part in parts:
-        part.__dict__["_compiled_call_impl"] = partial(noting_call, part, path)
-    try:
-        yield
-    finally:
-        for _, part in parts:
-            if isinstance(part, torch.jit.ScriptModule):
-                part.__dict__.pop("_compiled_call_impl", None)
+    def watch(parts: Parts) -> None:
+        for path, part in parts:
+            part.__dict__["_compiled_call_impl"] = partial(noting_call, part, path)
+
+    return watch
 
 
 @contextmanager
@@ -268,10 +255,11 @@ def trace(
     kwargs = kwargs or {}
     parts = walk(module)
     with ExitStack() as stack:
-        stack.enter_context(untouched(parts))
-        set_training(parts, training)
+        stack.enter_context(in_mode(parts, training))
+        keep = stack.enter_context(untouched())
         owned = Owned(parts)
         if owned.any_real:
+            keep(parts)
             replace_tensors(parts, duplicate if memory is None else stand_in)
             owned = Owned(parts)
         recorder = _Recorder(memory, owned, follow_gradients=training)
@@ -282,7 +270,13 @@ def trace(
         stack.enter_context(_uncompiled())
         open_doors = doors() if memory is not None and memory.remember and not training else {}
         repeats = Repeats(parts, owned, memory if open_doors else None)
-        stack.enter_context(_module_calls(recorder, parts, open_doors, repeats))
+        watch = _watched(recorder, open_doors, repeats)
+
+        def ready(parts: Parts) -> None:
+            keep(parts)
+            watch(parts)
+
+        prepare(parts, repeats.shut, ready)
         stack.enter_context(torch.set_grad_enabled(training))
         if any([dtype.is_complex for dtype in set(map(_dtype, [*owned.parameters, *inputs]))]):
             stack.enter_context(FourProducts())
