@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import sys
 import textwrap
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -81,13 +81,15 @@ def profile(
     if inputs is None and not kwargs:
         return profile_of(subject, batch_size, mode, shape_memory)
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    return _recorded(subject, args, kwargs or {}, mode, shape_memory)[0]
+    with _no_collection():
+        return _recorded(subject, args, kwargs or {}, mode, shape_memory)[0]
 
 
 def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
                shape_memory: ShapeMemory = SHARED) -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
-    return recorded(subject, batch_size, mode, shape_memory)[0]
+    with _no_collection():
+        return recorded(subject, batch_size, mode, shape_memory)[0]
 
 
 def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
@@ -112,10 +114,7 @@ def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: S
 
 def _recorded(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
               shape_memory: ShapeMemory) -> tuple[StaticProfile, Trace]:
-    # nothing of what a pass without values makes is garbage, and looking for some costs a third of its time
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with _no_collection():
         found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
         shape = first_shape(args, kwargs)
         return replace(
@@ -123,6 +122,16 @@ def _recorded(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
             name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
             input_shape=shape[1:], notes=subject.notes + notes,
         ), found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time, and a tenth
+    where it begins before the trace is let go."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
     finally:
         if collecting:
             gc.enable()
