@@ -38,6 +38,10 @@ _BASES = frozenset(nn.Module.__mro__)
 
 _USUAL = frozenset({Tensor, Parameter})
 _seen = attrgetter("shape", "dtype", "requires_grad")
+_shape = attrgetter("shape")
+_shape_and_type = attrgetter("shape", "dtype")
+_type_and_gradient = attrgetter("dtype", "requires_grad")
+_requires_grad = attrgetter("requires_grad")
 _layout = attrgetter("layout")
 _is_row_major = methodcaller("is_contiguous")
 
@@ -54,8 +58,8 @@ def likeness(parts: Parts, owned: Owned, known: dict[Any, int]) -> list[int]:
     `known` are the numbers given so far, in other networks too.
     """
     shared = _shared(parts, owned)
-    layouts = _layouts(owned.tensors)
-    parameters, buffers, starts = layouts[:len(owned.parameters)], layouts[len(owned.parameters):], owned.starts
+    common, parameters, buffers = _layouts(owned)
+    starts = owned.starts
     numbers = [0] * len(parts)
     of_part: dict[int, int] = {}
     of_kind: dict[type, int] = {}
@@ -66,31 +70,44 @@ def likeness(parts: Parts, owned: Owned, known: dict[Any, int]) -> list[int]:
         attributes, kind = part.__dict__, type(part)
         code = of_kind.get(kind)
         if code is None:
-            code = of_kind[kind] = known.setdefault((kind, code_of(kind)), len(known) + 1)
+            code = of_kind[kind] = known.setdefault((kind, code_of(kind), common), len(known) + 1)
         first_parameter, first_buffer = starts[place]
-        own = *parameters[first_parameter:end_parameter], None, *buffers[first_buffer:end_buffer]
+        key: list[Any] = [code]
+        if first_parameter < end_parameter:
+            key += parameters[first_parameter:end_parameter]
+        key.append(None)
+        if first_buffer < end_buffer:
+            key += buffers[first_buffer:end_buffer]
         end_parameter, end_buffer = first_parameter, first_buffer
         try:
             if (attributes["_forward_pre_hooks"] or attributes["_forward_hooks"] or attributes["_backward_hooks"]
                     or attributes["_backward_pre_hooks"] or (shared and _touches(part, shared))):
                 continue
+            key.append(settings_of(kind, _settings)(attributes))
             inside = attributes["_modules"]
-            settings = settings_of(kind, _settings)(attributes)
-            key = code, settings, own, *inside, *[of_part[id(child)] for child in inside.values()]
-            numbers[place] = of_part[id(part)] = known.setdefault(key, len(known) + 1)
+            if inside:
+                key += inside
+                key += [of_part[id(child)] for child in inside.values()]
+            numbers[place] = of_part[id(part)] = known.setdefault(tuple(key), len(known) + 1)
         except (_Unknown, KeyError, TypeError):  # scripted parts
             continue
     return numbers
 
 
-def _layouts(tensors: list[Tensor]) -> list[Any]:
-    """Of each tensor what others see of it, without values; of an unusual one something that equals nothing."""
-    found: list[Any] = list(map(_seen, tensors))
+def _layouts(owned: Owned) -> tuple[Any, list[Any], list[Any]]:
+    """What others see of tensors, without values: what all parameters have in common, if that is so, and what each
+    parameter and each buffer has besides; of an unusual one something that equals nothing."""
+    tensors = owned.tensors
     if set(map(type, tensors)) <= _USUAL and {torch.strided}.issuperset(map(_layout, tensors)) and all(
             map(_is_row_major, tensors)):
-        return found
-    return [(*seen, tensor.stride()) if type(tensor) in _USUAL and tensor.layout is torch.strided else object()
-            for seen, tensor in zip(found, tensors, strict=True)]
+        common = set(map(_type_and_gradient, owned.parameters))
+        if len(common) < 2 and not any(map(_requires_grad, owned.buffers)):
+            return tuple(common), list(map(_shape, owned.parameters)), list(map(_shape_and_type, owned.buffers))
+        return None, list(map(_seen, owned.parameters)), list(map(_seen, owned.buffers))
+    found: list[Any] = [
+        (*_seen(tensor), tensor.stride()) if type(tensor) in _USUAL and tensor.layout is torch.strided else object()
+        for tensor in tensors]
+    return None, found[:len(owned.parameters)], found[len(owned.parameters):]
 
 
 def code_of(kind: type) -> tuple[Any, ...]:
@@ -102,8 +119,8 @@ def code_of(kind: type) -> tuple[Any, ...]:
 def _shared(parts: Parts, owned: Owned) -> set[int]:
     """Identities of modules and tensors that several modules hold: which of them a number meant would be unclear."""
     shared = set(owned.shared)
-    children = [id(child) for _, part in parts for child in part._modules.values() if child is not None]
-    if len(children) != len(parts) - 1:
+    if sum([len(part._modules) for _, part in parts]) != len(parts) - 1:
+        children = [id(child) for _, part in parts for child in part._modules.values() if child is not None]
         shared.update(identity for identity, times in Counter(children).items() if times > 1)
     return shared
 

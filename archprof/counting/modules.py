@@ -168,13 +168,11 @@ def no_gradients_yet(owned: Owned) -> Iterator[None]:
 @contextmanager
 def in_mode(parts: Parts, training: bool) -> Iterator[None]:
     """Inside, each module's mode is set by itself: what `train()` was overridden to do besides must not happen."""
-    scripted: list[tuple[torch.jit.ScriptModule, bool]] = []
-    others: list[tuple[nn.Module, Any]] = []
-    for _, part in parts:
-        if isinstance(part, torch.jit.ScriptModule):  # its mode goes to what is inside of it, too
-            scripted.append((part, part.training))
-        elif part.training is not training and "training" in part.__dict__:
-            others.append((part, part.training))
+    other = [part for _, part in parts if part.training is not training]
+    # the mode of a scripted module goes to what is inside of it, too
+    scripted = [(part, part.training) for _, part in parts if isinstance(part, torch.jit.ScriptModule)] if other else []
+    others = [(part, part.training) for part in other
+              if not isinstance(part, torch.jit.ScriptModule) and "training" in part.__dict__]
     for script, _ in scripted:
         script.train(training)
     for module, _ in others:
