@@ -7,10 +7,10 @@ noise (Kalibera and Jones 2013).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from . import environment, stats, units
+from . import environment, pace, stats, units
 from .errors import BadOption
 from .records import ArchitectureResult, Comparison
 from .timing import Latency
@@ -72,16 +72,21 @@ def differences(before: Comparison, after: Comparison, factor: float = FACTOR) -
         )
     pairs = list(_pairs(before, after))
     chance = CHANCE / max(sum(isinstance(pair, tuple) for *_, pair in pairs), 1)
+    other_pace = pace.departures(_pace(before), _pace(after))
     return tuple(
         Difference(name, batch_size, CANNOT_TELL, pair)
         if isinstance(pair, str)
-        else compared(name, *pair, factor, chance)
+        else compared(name, *pair, factor, chance, other_pace)
         for name, batch_size, pair in pairs
     )
 
 
-def compared(name: str, before: Latency, after: Latency, factor: float, chance: float = CHANCE) -> Difference:
-    """The verdict on two measurements of one network: both `factor` and the rank-sum test must speak."""
+def compared(name: str, before: Latency, after: Latency, factor: float, chance: float = CHANCE,
+             other_pace: Sequence[pace.Departure] = ()) -> Difference:
+    """The verdict on two measurements of one network: both `factor` and the rank-sum test must speak.
+
+    Where the machine had another pace, a change must exceed `factor` by as much as the paces differ.
+    """
     change = after.p50_s / before.p50_s
     p = stats.rank_sum_p(after.seconds, before.seconds)
     verdict, why = SLOWER if change > 1 else FASTER, ""
@@ -90,6 +95,8 @@ def compared(name: str, before: Latency, after: Latency, factor: float, chance: 
         verdict, why = CANNOT_TELL, f"unreliable {side}: {seen.why}"
     elif max(change, 1 / change) < factor:
         verdict, why = CANNOT_TELL, f"less than a factor of {factor:g}"
+    elif other_pace and max(change, 1 / change) < factor * other_pace[0].factor:
+        verdict, why = CANNOT_TELL, f"the machine had another pace: {other_pace[0].text}"
     elif p > chance:
         verdict = CANNOT_TELL
         why = f"may be chance: p = {p:.2g} from {len(before.seconds)} and {len(after.seconds)} samples"
@@ -104,6 +111,11 @@ def compared(name: str, before: Latency, after: Latency, factor: float, chance: 
         stats.bootstrap_ratio_interval(after.seconds, before.seconds),
         p,
     )
+
+
+def _pace(side: Comparison) -> dict[str, float]:
+    """How fast the machine was while a comparison was measured."""
+    return pace.pace_of([block for row in side.architectures for cell in row.latency for block in cell.clean])
 
 
 def _pairs(before: Comparison, after: Comparison) -> Iterator[tuple[str, int, tuple[Latency, Latency] | str]]:

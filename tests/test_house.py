@@ -10,7 +10,7 @@ ROOT = pathlib.Path(__file__).parents[1] / "archprof"
 # several floors; the rest of that package stands where its plain name does.
 ROOMS = """
     errors stats environment families processes
-    units spec input_spec json_lines timing records layer_types regression
+    units spec input_spec json_lines timing pace records layer_types regression
     separable.formula separable.styles separable.records
     tables.table layer_times audit.conventions audit.opinions tables.audit tables.layers tables
     differences zoo published sources
@@ -28,9 +28,9 @@ FACE = "__init__"
 
 # Rooms that may be used without torch: what starts from a saved file, and what says --help.
 WITHOUT_TORCH = """
-    errors stats environment families processes units spec input_spec json_lines timing records layer_types regression
-    separable.formula separable.styles separable.records tables.table layer_times audit.conventions audit.opinions
-    tables.audit tables.layers tables differences published costs budgets render catalogue
+    errors stats environment families processes units spec input_spec json_lines timing pace records layer_types
+    regression separable.formula separable.styles separable.records tables.table layer_times audit.conventions
+    audit.opinions tables.audit tables.layers tables differences published costs budgets render catalogue
 """.split()
 
 HEAVY = {"torch", "torchvision", "timm", "torchinfo", "fvcore"}

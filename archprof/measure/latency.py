@@ -13,29 +13,22 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
-from math import ceil, sqrt
+from math import sqrt
 
-from .. import stats
+from .. import pace, stats
 from ..errors import BadOption
 from ..timing import FEWEST_BLOCKS, TIME_BUDGET_S, Block, Latency, ratio_of
 from . import quiet
+from .cells import BLOCK_S, LEAD_IN_S, Cell, Key, Running, Step
 from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
 from .verdicts import half_width, judged
 
 __all__ = ["Cell", "Interrupted", "Key", "Progress", "check_sampling", "forward_step", "measure"]
 
-#: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
-#: 10 GB/s: 3 ms) and what a clock takes to step.
-BLOCK_S = 0.05
-
 #: A block that is disturbed ends after so many times its length: where threads wait for one another, a neighbour
 #: on one of the CPUs can make a pass a hundred times as long, and a block of many passes would use up the time budget.
 MOST_LENGTHS = 4
-
-#: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
-#: the caches. A pass as long as a block does that within itself.
-LEAD_IN_S = 0.01
 
 #: A block for a coarse energy meter is so many times as long as the meter needs: passes may run faster than known.
 METERED_LENGTHS = 1.1
@@ -50,28 +43,6 @@ MOST_WARM_UP = 0.02
 #: A cell with fewer undisturbed blocks goes on even when its interval is narrow enough: stopping at the first
 #: lucky interval would make intervals too narrow.
 LEAST_BLOCKS = 10
-
-Key = tuple[str, int]  # name, batch size
-Step = Callable[[], object]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One network at one batch size.
-
-    `prepare` makes the step that is timed. It may raise, and the others go on; it is called a second time
-    where memory did not suffice beside the other networks.
-    """
-
-    name: str
-    batch_size: int
-    prepare: Callable[[], Step]
-
-    @property
-    def key(self) -> Key:
-        """What the cell's result is filed under."""
-        return self.name, self.batch_size
-
 
 @dataclass(frozen=True)
 class Progress:
@@ -93,42 +64,6 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, latencies: dict[Key, Latency]) -> None:
         super().__init__("interrupted")
         self.latencies = latencies
-
-
-@dataclass
-class _Running:
-    """A cell being measured. `pass_s` is the shortest time seen for one pass.
-
-    `length_s` and `lead_in_s` are what its next block and the passes at its head are to last; `for_meter` says that
-    the cell had its turn for a block long enough for the energy meter.
-    """
-
-    cell: Cell
-    step: Step
-    pass_s: float
-    peak: int | None = None
-    state: int | None = None
-    blocks: list[Block] = field(default_factory=list)
-    length_s: float = BLOCK_S
-    lead_in_s: float = LEAD_IN_S
-    for_meter: bool = False
-
-    @property
-    def passes(self) -> int:
-        return max(ceil(self.length_s / self.pass_s), 1)
-
-    @property
-    def lead_in(self) -> int:
-        return 0 if self.pass_s >= self.length_s else ceil(self.lead_in_s / self.pass_s)
-
-    @property
-    def block_s(self) -> float:
-        """What a block is expected to take."""
-        return (self.passes + self.lead_in) * self.pass_s
-
-    @property
-    def latency(self) -> Latency:
-        return Latency(self.cell.batch_size, tuple(self.blocks), self.peak, optimizer_state_bytes=self.state)
 
 
 def measure(
@@ -180,7 +115,7 @@ class _Sampling:
     start: float = 0.0
     round: int = 0
     order: int = 0
-    alive: list[_Running] = field(default_factory=list)
+    alive: list[Running] = field(default_factory=list)
     results: dict[Key, Latency] = field(default_factory=dict)
     lacked: dict[Key, str] = field(default_factory=dict)  # what was said where memory lacked beside others
 
@@ -264,7 +199,7 @@ class _Sampling:
         smaller = [known for known in self.alive if known.cell.name == cell.name]
         return max((known.pass_s / known.cell.batch_size for known in smaller), default=0.0) * cell.batch_size
 
-    def warm(self, cell: Cell) -> _Running:
+    def warm(self, cell: Cell) -> Running:
         """Make the step and run it until its time stops falling; memory is measured on the first pass.
 
         What a first pass takes beyond the second (a compiler, lazy initialisation) is not charged to the time
@@ -287,9 +222,9 @@ class _Sampling:
                 self.start, cold = self.start + max(best - seconds, 0.0), False
             steady = 0 if seconds < best * (1 - FALLING) else steady + 1
             best = min(best, seconds)
-        return _Running(cell, step, max(best, 1e-9), peak, getattr(step, "optimizer_state_bytes", None))
+        return Running(cell, step, max(best, 1e-9), peak, getattr(step, "optimizer_state_bytes", None))
 
-    def next_round(self) -> list[_Running]:
+    def next_round(self) -> list[Running]:
         """The unfinished cells of the batch size whose turn it is; empty when all is done or nothing fits.
 
         After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
@@ -308,7 +243,7 @@ class _Sampling:
                 )
         return min(turns, key=lambda turn: turn[:3])[3] if turns else []
 
-    def round_for_meter(self) -> list[_Running]:
+    def round_for_meter(self) -> list[Running]:
         """Cells of one batch size whose blocks were all too short for the energy meter, to be run for longer.
 
         That comes after the times, for what is left of the budget, once for each cell. The lead-in lasts an update of
@@ -330,15 +265,15 @@ class _Sampling:
                 return chosen
         return []
 
-    def affordable(self, row: Sequence[_Running]) -> list[_Running]:
+    def affordable(self, row: Sequence[Running]) -> list[Running]:
         """The cheapest cells whose blocks fit into the time that is left, together."""
-        chosen: list[_Running] = []
+        chosen: list[Running] = []
         for running in sorted(row, key=lambda running: running.block_s):
             if _cost([*chosen, running]) <= self.left:
                 chosen.append(running)
         return chosen
 
-    def one_round(self, running: Sequence[_Running]) -> None:
+    def one_round(self, running: Sequence[Running]) -> None:
         """One block of each cell, in a fresh order."""
         self.round += 1
         order = list(running)
@@ -357,7 +292,7 @@ class _Sampling:
             cell.step = gone
             free_memory()
 
-    def block(self, running: _Running) -> Block:
+    def block(self, running: Running) -> Block:
         """One block: untimed lead-in, then the timed passes, with the witness's readings at both ends.
 
         The energy meter is read closest to the passes: the other readings take time, and the device its idle power.
@@ -372,13 +307,15 @@ class _Sampling:
             seconds, passes = self.timed(running.step, running.passes, running.length_s)
             joules = meter.joules(energy, seconds * passes) if meter else None
             after = self.witness.look() if self.witness else None
+            kept_pace = self.witness.pace() if self.witness and self.witness.pace else {}
         finally:
             if collecting:
                 gc.enable()
         self.order += 1
         disturbed, found = None, None
         if self.witness and before and after:
-            disturbed, found = self.witness.verdict(before, after)
+            disturbed, evidence = self.witness.verdict(before, after)
+            found = {**evidence, **kept_pace}
         running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
         return Block(seconds, passes, self.round, self.order, disturbed, found, joules)
 
@@ -393,16 +330,16 @@ class _Sampling:
         self.sync()
         return (self.clock() - start) / max(done, 1), done
 
-    def at(self, batch_size: int) -> list[_Running]:
+    def at(self, batch_size: int) -> list[Running]:
         return [running for running in self.alive if running.cell.batch_size == batch_size]
 
-    def unfinished(self, row: Sequence[_Running]) -> list[_Running]:
+    def unfinished(self, row: Sequence[Running]) -> list[Running]:
         """The cells of one batch size that are not precise enough, with the reference if ratios need it."""
         base = next((running for running in row if running.cell.name == self.reference), None)
         vague = [running for running in row if not self.precise(running, base)]
         return [*vague, base] if base and vague and base not in vague else vague
 
-    def precise(self, running: _Running, base: _Running | None) -> bool:
+    def precise(self, running: Running, base: Running | None) -> bool:
         """Whether the interval of the median, and of the ratio to the reference, are within the precision."""
         seen = running.latency
         if len(seen.clean) < LEAST_BLOCKS or half_width(seen) > self.precision:
@@ -414,7 +351,9 @@ class _Sampling:
 
     def finish(self, cut: str) -> None:
         """File the results of what is alive, and let its memory go."""
+        paced = {block.order: block for block in pace.marked([block for cell in self.alive for block in cell.blocks])}
         for running in self.alive:
+            running.blocks = [paced[block.order] for block in running.blocks]
             seen = running.latency
             if seen.measured:
                 self.results[running.cell.key] = judged(seen, self.precision, cut)
@@ -435,7 +374,7 @@ class _Sampling:
             self.progress(Progress(doing, self.clock() - self.start, self.time_budget))
 
 
-def _cost(row: Iterable[_Running]) -> float:
+def _cost(row: Iterable[Running]) -> float:
     """Seconds that a block of each is expected to take."""
     return sum(running.block_s for running in row)
 

@@ -4,8 +4,9 @@ What the rules look at on Linux, best first. The time that this process's thread
 took them is exactly the time that others took from it (/proc/self/task/*/schedstat, field 2: kernel
 documentation, scheduler/sched-stats). Pressure says the same of the whole machine (/proc/pressure/cpu, line
 'some': kernel documentation, accounting/psi). Others' CPU time and steal come from /proc/stat. Where none of
-these exist, the number of involuntary context switches (getrusage) is what remains. What nobody can see from
-inside (a neighbour of the same host that shares the last cache) shows as spread: it widens the interval.
+these exist, the number of involuntary context switches (getrusage) is what remains. What no
+counter shows (a neighbour of the same host that takes the last cache, a lower clock) shows in the pace of fixed work
+beside the blocks (`archprof.pace`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import gpu, power
+from . import fixed_work, gpu, power
 
 Readings = Mapping[str, float]  # counters by name; a missing name is a counter that cannot be read
 
@@ -137,13 +138,15 @@ def judge(found: Readings) -> str | None:
 class Witness:
     """Reads the counters before and after a block, and judges what lies between.
 
-    `look` is replaceable: a test brings scripted readings. `meter` counts the device's energy; None: there is none.
+    `look` is replaceable: a test brings scripted readings. `meter` counts the device's energy, `pace` times fixed work
+    after a block (`fixed_work`); None: there is none.
     """
 
     threads: int
     cpus: int
     look: Callable[[], Readings] = read_cpu
     meter: power.Meter | None = None
+    pace: Callable[[], Readings] | None = None
 
     def verdict(self, before: Readings, after: Readings) -> tuple[str | None, dict[str, float]]:
         """What disturbed the time between two looks (None: nothing), and the evidence."""
@@ -152,18 +155,25 @@ class Witness:
 
 
 def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
-    """The witness for this machine; for a CUDA device it also asks NVML, where pynvml is installed."""
+    """The witness for this machine; for a CUDA device it also asks NVML, where pynvml is installed.
+
+    The pace is that of the CPU, so it is watched where the CPU is measured.
+    """
     meter, _ = power.offered(device)
     if device.startswith("cuda") and (nvml := gpu.library()):
         look = gpu.reader(nvml, gpu.uuid_of(device))
         return Witness(threads, cpus, lambda: look() | read_cpu(), meter)
-    return Witness(threads, cpus, meter=meter)
+    return Witness(threads, cpus, meter=meter, pace=fixed_work.reader() if device == "cpu" else None)
 
 
 def watch(
     seen: Witness, seconds: float, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[str | None, dict[str, float]]:
-    """What disturbs the machine while this process does nothing for so long, and the evidence."""
+    """What disturbs the machine while this process does nothing for so long, and the evidence; its pace after that."""
     before = seen.look()
     sleep(seconds)
-    return seen.verdict(before, seen.look())
+    cause, found = seen.verdict(before, seen.look())
+    if seen.pace:
+        seen.pace()  # wakes what slept
+        found |= seen.pace()
+    return cause, found

@@ -1,0 +1,74 @@
+"""What is measured: a network at one batch size, and what is known of it while that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import ceil
+
+from ..timing import Block, Latency
+
+#: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
+#: 10 GB/s: 3 ms) and what a clock takes to step.
+BLOCK_S = 0.05
+
+#: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
+#: the caches. A pass as long as a block does that within itself.
+LEAD_IN_S = 0.01
+
+Key = tuple[str, int]  # name, batch size
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network at one batch size.
+
+    `prepare` makes the step that is timed. It may raise, and the others go on; it is called a second time
+    where memory did not suffice beside the other networks.
+    """
+
+    name: str
+    batch_size: int
+    prepare: Callable[[], Step]
+
+    @property
+    def key(self) -> Key:
+        """What the cell's result is filed under."""
+        return self.name, self.batch_size
+
+
+@dataclass
+class Running:
+    """A cell being measured. `pass_s` is the shortest time seen for one pass.
+
+    `length_s` and `lead_in_s` are what its next block and the passes at its head are to last; `for_meter` says that
+    the cell had its turn for a block long enough for the energy meter.
+    """
+
+    cell: Cell
+    step: Step
+    pass_s: float
+    peak: int | None = None
+    state: int | None = None
+    blocks: list[Block] = field(default_factory=list)
+    length_s: float = BLOCK_S
+    lead_in_s: float = LEAD_IN_S
+    for_meter: bool = False
+
+    @property
+    def passes(self) -> int:
+        return max(ceil(self.length_s / self.pass_s), 1)
+
+    @property
+    def lead_in(self) -> int:
+        return 0 if self.pass_s >= self.length_s else ceil(self.lead_in_s / self.pass_s)
+
+    @property
+    def block_s(self) -> float:
+        """What a block is expected to take."""
+        return (self.passes + self.lead_in) * self.pass_s
+
+    @property
+    def latency(self) -> Latency:
+        return Latency(self.cell.batch_size, tuple(self.blocks), self.peak, optimizer_state_bytes=self.state)

@@ -1,0 +1,42 @@
+"""Two calculations that never change, timed to see how fast the machine is right now (`archprof.pace`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+#: Two matrices of this side and their product, 768 KiB, stay in a core's own cache: what is timed is arithmetic.
+SIDE = 256
+PRODUCTS = 2
+TIMES = 3
+
+#: Bytes copied from one place to another: more than most last-level caches hold of both, so that memory is timed.
+COPIED = 32 << 20
+
+
+def reader(clock: Callable[[], float] = time.perf_counter) -> Callable[[], dict[str, float]]:
+    """What times both, as `product_us` (microseconds of one product, the best of TIMES) and `copy_ms` (of one copy).
+
+    Takes about 3 ms, and 64 MiB for as long as it is kept.
+    """
+    one, other = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    product = torch.empty(SIDE, SIDE)
+    here, there = torch.rand(COPIED // 4), torch.zeros(COPIED // 4)
+
+    def seconds(work: Callable[[], object]) -> float:
+        start = clock()
+        work()
+        return clock() - start
+
+    def multiply() -> None:
+        for _ in range(PRODUCTS):
+            torch.mm(one, other, out=product)
+
+    def read() -> dict[str, float]:
+        copying = seconds(lambda: there.copy_(here))
+        multiplying = min([seconds(multiply) for _ in range(TIMES)])
+        return {"product_us": round(multiplying / PRODUCTS * 1e6, 2), "copy_ms": round(copying * 1e3, 3)}
+
+    return read
