@@ -70,6 +70,17 @@ def test_a_block_is_as_long_as_caches_need_or_one_pass():
     assert {block.passes for block in seen["long", 1].blocks} == {1}
 
 
+def test_disturbed_blocks_are_made_up_for_before_intervals_are_made_narrower():
+    """A neighbour takes half of the CPU during the first passes of the small batch: both get their three blocks."""
+    machine = Machine()
+    small = [0.010 + 0.0001 * (n * n % 7) for n in range(1000)]
+    machine.slowed = lambda now: 2.0 if machine.passes.count("a@1") < 14 else 1.0
+    cells = [machine.cell("a", 1, small), machine.cell("a", 32, 0.4)]
+    seen = machine.measure(cells, time_budget=3.4, precision=1e-9)
+    assert [len(found.blocks) - len(found.clean) for found in seen.values()] == [3, 1]
+    assert min(len(found.clean) for found in seen.values()) >= FEWEST_BLOCKS
+
+
 def test_lead_in_passes_are_not_timed():
     """After another network has run, the first passes find the caches cold: they take ten times as long."""
     machine = Machine()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
-from ..timing import Block, Latency
+from ..timing import FEWEST_BLOCKS, Block, Latency
 
 #: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
 #: 10 GB/s: 3 ms) and what a clock takes to step.
@@ -68,6 +68,12 @@ class Running:
     def block_s(self) -> float:
         """What a block is expected to take."""
         return (self.passes + self.lead_in) * self.pass_s
+
+    @property
+    def useful(self) -> int:
+        """Blocks so far, without as many of the disturbed ones as are made up for."""
+        disturbed = sum(block.disturbed is not None for block in self.blocks)
+        return len(self.blocks) - min(disturbed, FEWEST_BLOCKS)
 
     @property
     def latency(self) -> Latency:

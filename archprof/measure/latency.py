@@ -230,14 +230,15 @@ class _Sampling:
         After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
         sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
         too little time is left is run without its costliest cells: the others get the blocks that they need.
+        Disturbed blocks are made up for before, FEWEST_BLOCKS of them at most.
         """
         turns = []
         for batch_size in sorted({running.cell.batch_size for running in self.alive}):
             unfinished = self.unfinished(self.at(batch_size))
-            few = [running for running in unfinished if len(running.blocks) < FEWEST_BLOCKS]
+            few = [running for running in unfinished if running.useful < FEWEST_BLOCKS]
             chosen = unfinished if _cost(unfinished) <= self.left else self.affordable(few)
             if chosen:
-                rounds = min(len(running.blocks) for running in chosen)
+                rounds = min(running.useful for running in chosen)
                 turns.append(
                     (max(rounds - FEWEST_BLOCKS, 0) * sqrt(_cost(chosen)), rounds, batch_size, chosen)
                 )
