@@ -57,10 +57,11 @@ def test_blocks_without_readings_and_of_any_order_are_as_they_were():
 
 
 def test_the_fixed_work_is_timed_by_the_clock():
-    """Each clock reading is 1 ms after the one before: a copy takes 1 ms, each turn of products too."""
+    """Each clock reading is 1 ms after the one before: a copy takes 1 ms, each turn of products or sums too."""
     ticks = iter(range(1000))
     seen = fixed_work.reader(lambda: next(ticks) / 1000)()
-    assert seen == {"product_us": pytest.approx(1000 / fixed_work.PRODUCTS), "copy_ms": pytest.approx(1.0)}
+    assert seen == {"product_us": pytest.approx(1000 / fixed_work.PRODUCTS), "copy_ms": pytest.approx(1.0),
+                    "sum_us": pytest.approx(1000 / fixed_work.SUMS)}
 
 
 def test_a_measurement_leaves_out_what_the_machine_slowed_down():
@@ -84,6 +85,12 @@ def test_the_pace_of_the_moment_is_told_beforehand():
     looks = iter([{"wall": 0.0, "own": 0.0, "switches": 0}, {"wall": 1.0, "own": 0.0, "switches": 0}])
     witness = quiet.Witness(2, 2, lambda: next(looks), pace=lambda: {"product_us": PRODUCT, "copy_ms": COPY})
     assert quiet.watch(witness, 1.0, lambda _: None)[1]["product_us"] == PRODUCT
+
+
+def test_a_reading_that_one_side_lacks_is_not_compared():
+    assert departures({"product_us": 200.0}, {"product_us": 200.0, "sum_us": 9.0}) == []
+    assert [text for _, text in departures({"sum_us": 5.0, "copy_ms": 1.0}, {"sum_us": 6.0, "copy_ms": 1.5})] == [
+        "copies took 50 % longer", "sums took 20 % longer"]
 
 
 def saved(seconds: list[float], product_us: float) -> Comparison:

@@ -84,8 +84,8 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
     unknown = [name for name in ("waiting", "pressure", "others") if name not in evidence]
     lines += ["", verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
     if "product_us" in evidence:
-        lines.append(f"pace: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, copying 32 MiB "
-                     f"{evidence['copy_ms']:.1f} ms; another day's times are comparable where these agree")
+        lines.append(f"pace: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
+                     f"threads share {evidence['sum_us']:.1f} us, copying 32 MiB {evidence['copy_ms']:.1f} ms")
     if unknown:
         lines.append("unknown on this system: " + ", ".join(unknown))
     return "\n".join(lines)
