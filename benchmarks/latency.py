@@ -8,7 +8,7 @@ off), one that is always busy. The claims are ratios and shares, so they do not 
 
   quiet     (max - min) / median of the ratio over ten runs is at most 5 %, and the 95 % interval holds the
             median of the runs in at least eight of ten; a run that archprof does not stand by, or that it saw at
-            another pace of the machine than most, is repeated, ten times in all at most
+            another pace of the machine than most, is repeated, twenty times in all at most
   busy      every run is within 5 % of the quiet ratio, or says that it is not reliable, or at another pace
   overhead  our p50 is within 2 % of a bare loop's, turn by turn with it
   default   'archprof compare resnet50 mobilenetv1 alexnet' answers within 30 s, each latency with an interval
@@ -56,6 +56,10 @@ CONDITIONS = Conditions()
 
 #: What torch.utils.benchmark gets for each network: a median of many passes, whatever the time.
 THEIR_SECONDS = 3.0
+
+
+#: How often ours and a bare loop take turns.
+TURNS = 9
 
 
 @dataclass(frozen=True)
@@ -145,12 +149,12 @@ def one_run(made: dict[str, latency.Step], seconds: float, seed: int) -> Run:
 def overhead(step: latency.Step, seconds: float) -> float | None:
     """Our p50 over a bare loop's median, minus 1; None where ours was not reliable.
 
-    The two take turns, so that both see the same machine.
+    The two take short turns, so that both see the same machine.
     """
     quotients = []
-    for turn in range(3):
-        ours = measured({"net": step}, seconds / 6, turn)["net"]
-        passes, end = [], time.perf_counter() + seconds / 6
+    for turn in range(TURNS):
+        ours = measured({"net": step}, seconds / TURNS / 2, turn)["net"]
+        passes, end = [], time.perf_counter() + seconds / TURNS / 2
         while time.perf_counter() < end:
             start = time.perf_counter()
             step()
@@ -188,11 +192,11 @@ def default_command(folder: Path) -> tuple[float, bool]:
 def wanting(load_name: str, seen: list[Run], runs: int) -> bool:
     """Whether there should be another run: until there are enough.
 
-    Without load those count that archprof stands by and saw at one pace, of twice as many at most: a machine that it
-    says is disturbed, or another than it was, is not what the claim about quiet ones is about.
+    Without load those count that archprof stands by and saw at one pace, of three times as many at most: a machine that
+    it says is disturbed, or another than it was, is not what the claim about quiet ones is about.
     """
     enough = len(alike(seen)) if LOADS[load_name] is None else len(seen)
-    return enough < runs and len(seen) < 2 * runs
+    return enough < runs and len(seen) < 3 * runs
 
 
 def alike(quiet: list[Run]) -> list[Run]:
