@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from test_diff import HERE, SLOW, STEADY
 from test_latency import Machine
 
@@ -58,8 +59,9 @@ def test_blocks_without_readings_and_of_any_order_are_as_they_were():
 
 def test_the_fixed_work_is_timed_by_the_clock():
     """Each clock reading is 1 ms after the one before: a copy takes 1 ms, each turn of products or sums too."""
-    ticks = iter(range(1000))
+    ticks, state = iter(range(1000)), torch.get_rng_state()
     seen = fixed_work.reader(lambda: next(ticks) / 1000)()
+    assert torch.equal(torch.get_rng_state(), state)
     assert seen == {"product_us": pytest.approx(1000 / fixed_work.PRODUCTS), "copy_ms": pytest.approx(1.0),
                     "sum_us": pytest.approx(1000 / fixed_work.SUMS)}
 

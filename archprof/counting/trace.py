@@ -258,7 +258,7 @@ def trace(
         stack.enter_context(in_mode(parts, training))
         keep = stack.enter_context(untouched())
         owned = Owned(parts)
-        if owned.any_real:
+        if kept := owned.any_real:
             keep(parts)
             replace_tensors(parts, duplicate if memory is None else stand_in)
             owned = Owned(parts)
@@ -273,7 +273,8 @@ def trace(
         watch = _watched(recorder, open_doors, repeats)
 
         def ready(parts: Parts) -> None:
-            keep(parts)
+            if not kept:
+                keep(parts)
             watch(parts)
 
         prepare(parts, repeats.shut, ready)
