@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from archprof.errors import BadOption
 from archprof.measure import latency, quiet
-from archprof.measure.latency import BLOCK_S, LEAST_BLOCKS, STEADY_PASSES, Cell, Interrupted
+from archprof.measure.latency import BLOCK_S, FEWER_BLOCKS, LEAST_BLOCKS, SPREAD_S, STEADY_PASSES, Cell, Interrupted
 from archprof.timing import FEWEST_BLOCKS, ratio_of
 
 
@@ -102,13 +102,13 @@ def test_warm_up_lasts_until_times_stop_falling():
     falling = [0.5, 0.04, 0.03, 0.02] + [0.02] * 10_000
     seen = machine.measure([machine.cell("a", 1, falling)], time_budget=200.0)
     assert seen["a", 1].seconds == pytest.approx([0.02] * LEAST_BLOCKS)
-    # the first, three that fall, STEADY_PASSES that do not: then 10 blocks of a lead-in and three passes
+    # the first, three that fall, STEADY_PASSES that do not: then blocks of a lead-in and three passes
     assert len(machine.passes) == 4 + STEADY_PASSES + LEAST_BLOCKS * (1 + 3)
 
 
 def test_compiling_is_not_charged_to_the_budget():
     machine = Machine()
-    found = machine.measure([machine.cell("a", 1, [60.0] + [0.02] * 10_000)], time_budget=2.0)["a", 1]
+    found = machine.measure([machine.cell("a", 1, [60.0] + [0.02] * 10_000)], time_budget=4.0)["a", 1]
     assert found.reliable and len(found.blocks) == LEAST_BLOCKS and found.p50_s == pytest.approx(0.02)
 
 
@@ -123,6 +123,14 @@ def test_steady_times_stop_at_the_fewest_blocks_that_count():
     machine = Machine()
     found = machine.measure([machine.cell("a", 1, 0.02)])["a", 1]
     assert len(found.blocks) == LEAST_BLOCKS and found.reliable and found.note is None
+
+
+def test_long_blocks_are_enough_when_they_are_fewer():
+    """Blocks of 0.4 s end when SPREAD_S have passed; of 2 s, ten take longer than that."""
+    machine = Machine()
+    some, few = (len(machine.measure([machine.cell("a", 1, seconds)], time_budget=100.0)["a", 1].blocks)
+                 for seconds in (0.4, 2.0))
+    assert FEWER_BLOCKS < some == round(SPREAD_S / 0.4) < LEAST_BLOCKS and few == FEWER_BLOCKS
 
 
 def test_the_time_budget_ends_it_and_says_so():

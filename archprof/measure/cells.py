@@ -40,7 +40,7 @@ class Cell:
 
 @dataclass
 class Running:
-    """A cell being measured. `pass_s` is the shortest time seen for one pass.
+    """A cell being measured. `pass_s` is the shortest time seen for one pass, `since` when its warm-up was over.
 
     `length_s` and `lead_in_s` are what its next block and the passes at its head are to last; `for_meter` says that
     the cell had its turn for a block long enough for the energy meter.
@@ -49,6 +49,7 @@ class Running:
     cell: Cell
     step: Step
     pass_s: float
+    since: float
     peak: int | None = None
     state: int | None = None
     blocks: list[Block] = field(default_factory=list)

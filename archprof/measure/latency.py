@@ -40,9 +40,15 @@ FALLING = 0.02
 #: ... or when it took this share of the time budget, the first pass not counted.
 MOST_WARM_UP = 0.02
 
-#: A cell with fewer undisturbed blocks goes on even when its interval is narrow enough: stopping at the first
-#: lucky interval would make intervals too narrow.
-LEAST_BLOCKS = 10
+#: A cell with fewer undisturbed blocks goes on even when its interval is narrow enough: who stops at the first
+#: lucky interval gets intervals that hold less often than they say (Chow and Robbins 1965 prove the 95 % for large
+#: numbers only).
+LEAST_BLOCKS = 30
+
+#: So few are enough where they are spread over so many seconds: long blocks average by themselves, and the seconds
+#: show what changes slowly.
+FEWER_BLOCKS = 10
+SPREAD_S = 10.0
 
 @dataclass(frozen=True)
 class Progress:
@@ -222,7 +228,8 @@ class _Sampling:
                 self.start, cold = self.start + max(best - seconds, 0.0), False
             steady = 0 if seconds < best * (1 - FALLING) else steady + 1
             best = min(best, seconds)
-        return Running(cell, step, max(best, 1e-9), peak, getattr(step, "optimizer_state_bytes", None))
+        state = getattr(step, "optimizer_state_bytes", None)
+        return Running(cell, step, max(best, 1e-9), self.clock(), peak, state)
 
     def next_round(self) -> list[Running]:
         """The unfinished cells of the batch size whose turn it is; empty when all is done or nothing fits.
@@ -343,7 +350,8 @@ class _Sampling:
     def precise(self, running: Running, base: Running | None) -> bool:
         """Whether the interval of the median, and of the ratio to the reference, are within the precision."""
         seen = running.latency
-        if len(seen.clean) < LEAST_BLOCKS or half_width(seen) > self.precision:
+        least = LEAST_BLOCKS if self.clock() - running.since < SPREAD_S else FEWER_BLOCKS
+        if len(seen.clean) < least or half_width(seen) > self.precision:
             return False
         if base is None or base is running or not base.latency.clean:
             return True
