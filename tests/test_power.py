@@ -229,9 +229,9 @@ def test_a_coarse_meter_gets_one_longer_block_after_the_times():
 
 def test_a_coarse_meter_takes_only_what_is_left_of_the_budget():
     machine = Machine(update_s=0.1)
-    seen = machine.measure(*[machine.cell(f"n{i}", 0.01, 50.0) for i in range(4)], time_budget=10.6)
+    seen = machine.measure(*[machine.cell(f"n{i}", 0.01, 50.0) for i in range(4)], time_budget=12.0)
     assert all(len(found.clean) >= latency.LEAST_BLOCKS for found in seen.values())
-    assert [name for (name, _), found in seen.items() if found.metered] == ["n0"] and machine.now < 10.9
+    assert [name for (name, _), found in seen.items() if found.metered] == ["n0"] and machine.now < 12.0
 
 
 def test_a_fine_meter_that_stands_still_changes_nothing():
