@@ -33,8 +33,9 @@ class Departure(NamedTuple):
 
 
 #: By the name of the reading. On a machine that stood still, one reading in ten was 4 % (products), 2 % (sums) or 13 %
-#: (copies) above the median, and the medians of most half minutes lay within 3, 3 and 8 % of one another. Where its
-#: host moved it, products took up to 60 % longer, sums 25 to 40 % longer, and copies 40 % less.
+#: (copies) above the median, and medians of 60 readings lay within 3, 3 and 16 % of one another; the ratio of two
+#: networks moved with the copies, so that runs may differ by less. Where its host moved it, products took up to 70 %
+#: longer, sums 25 to 120 % longer, and copies 40 % less.
 WORKS = {"product_us": Work("products", 0.08, 0.03), "sum_us": Work("sums", 0.10, 0.04),
          "copy_ms": Work("copies", 0.30, 0.10)}
 

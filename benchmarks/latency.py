@@ -195,33 +195,30 @@ def wanting(load_name: str, seen: list[Run], runs: int) -> bool:
     Without load those count that archprof stands by and saw at one pace, of three times as many at most: a machine that
     it says is disturbed, or another than it was, is not what the claim about quiet ones is about.
     """
-    enough = len(alike(seen)) if LOADS[load_name] is None else len(seen)
+    enough = len(counted(seen, usual_pace(seen))) if LOADS[load_name] is None else len(seen)
     return enough < runs and len(seen) < 3 * runs
 
 
-def alike(quiet: list[Run]) -> list[Run]:
-    """The reliable ones at the pace that most of them share."""
-    reliable = [run for run in quiet if run.reliable]
-    groups = [[run for run in reliable if not departures(one.pace, run.pace)] for one in reliable]
-    return max(groups, key=len, default=[])
+def counted(seen: list[Run], pace: dict[str, float]) -> list[Run]:
+    """The reliable runs at this pace."""
+    return [run for run in seen if run.reliable and not departures(pace, run.pace)]
 
 
-def usual_pace(runs: dict[str, list[Run]]) -> dict[str, float]:
-    """The pace of the machine in the quiet runs that count."""
-    counted = alike(runs["quiet"])
-    return {name: median(run.pace[name] for run in counted) for name in (counted[0].pace if counted else {})}
+def usual_pace(quiet: list[Run]) -> dict[str, float]:
+    """The pace that most of the reliable runs share: that of the run with most others near it."""
+    return max((run.pace for run in quiet if run.reliable), key=lambda pace: len(counted(quiet, pace)), default={})
 
 
 def table(runs: dict[str, list[Run]]) -> str:
     """One row a load: what came out, and how far from the quiet ratio."""
-    truth, pace = quiet_ratio(runs), usual_pace(runs)
+    truth, pace = quiet_ratio(runs), usual_pace(runs["quiet"])
     lines = [
         "| load | our ratio, usual pace | spread | not reliable | other pace | wrong | back to back | error |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, seen in runs.items():
         reliable, theirs = [run for run in seen if run.reliable], [run.theirs for run in seen]
-        ours = [run.ours for run in reliable if not departures(pace, run.pace)]
+        ours = [run.ours for run in counted(seen, pace)]
         shown = f"{min(ours):.2f} to {max(ours):.2f} | {spread(ours):.1%}" if ours else "none | none"
         worst = max(abs(ratio / truth - 1) for ratio in theirs)
         error = "unknown" if math.isnan(worst) else f"{worst:.0%}"
@@ -235,8 +232,8 @@ def table(runs: dict[str, list[Run]]) -> str:
 
 def quiet_ratio(runs: dict[str, list[Run]]) -> float:
     """What the other runs are held against: NaN where the machine was never quiet."""
-    counted = [run.ours for run in alike(runs["quiet"])]
-    return median(counted) if counted else math.nan
+    ratios = [run.ours for run in counted(runs["quiet"], usual_pace(runs["quiet"]))]
+    return median(ratios) if ratios else math.nan
 
 
 def spread(values: list[float]) -> float:
@@ -245,8 +242,7 @@ def spread(values: list[float]) -> float:
 
 def silent(seen: list[Run], truth: float, pace: dict[str, float]) -> list[Run]:
     """Runs that are wrong by more than 5 % and say neither that nor that the machine had another pace."""
-    return [run for run in seen
-            if run.reliable and abs(run.ours / truth - 1) > 0.05 and not departures(pace, run.pace)]
+    return [run for run in counted(seen, pace) if abs(run.ours / truth - 1) > 0.05]
 
 
 def main() -> int:
@@ -294,12 +290,13 @@ def judge(runs: dict[str, list[Run]], extra: float | None) -> int:
     """Print each claim with what was seen; 1 where one fails."""
     import tempfile
 
-    truth, undisturbed = quiet_ratio(runs), alike(runs["quiet"])
+    truth, pace = quiet_ratio(runs), usual_pace(runs["quiet"])
+    undisturbed = counted(runs["quiet"], pace)
     covered = sum(run.interval[0] <= truth <= run.interval[1] for run in undisturbed)
     with tempfile.TemporaryDirectory() as folder:
         took, shown = default_command(Path(folder))
     quiet_spread = spread([run.ours for run in undisturbed])
-    wrong = sum(len(silent(seen, truth, usual_pace(runs))) for seen in runs.values())
+    wrong = sum(len(silent(seen, truth, pace)) for seen in runs.values())
     claims = [
         (f"quiet ratios spread by {quiet_spread:.1%}, at most 5 %", quiet_spread <= 0.05),
         (

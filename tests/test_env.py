@@ -38,6 +38,14 @@ def test_the_page_of_a_quiet_machine():
     assert env.page(FACTS, 2 * 2**30, None, evidence) == QUIET_PAGE
 
 
+def test_the_page_tells_the_pace_of_the_moment():
+    evidence = {"waiting": 0.0, "others": 0.01, "steal": 0.0, "pressure": 0.005,
+                "product_us": 187.4, "sum_us": 4.86, "copy_ms": 1.72}
+    assert env.page(FACTS, 2 * 2**30, None, evidence) == QUIET_PAGE + (
+        "\npace: a product of two 256x256 matrices takes 187 us, a sum that two threads share 4.9 us, copying 32 MiB "
+        "1.7 ms")
+
+
 def test_a_busy_machine_says_what_to_expect():
     page = env.page(FACTS, None, "other work (59 % of the CPUs)", {"others": 0.59, "waiting": 0.0})
     assert "not quiet: other work (59 % of the CPUs); a measurement now leaves out" in page

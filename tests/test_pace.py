@@ -16,8 +16,8 @@ from archprof.timing import Block, Latency
 PRODUCT, COPY = 200.0, 1.5
 
 
-def blocks(*product_us: float, copy_ms: float = COPY, disturbed: dict[int, str] | None = None) -> list[Block]:
-    return [Block(0.01, 5, 1, order, (disturbed or {}).get(order), {"product_us": us, "copy_ms": copy_ms})
+def blocks(*product_us: float, disturbed: dict[int, str] | None = None) -> list[Block]:
+    return [Block(0.01, 5, 1, order, (disturbed or {}).get(order), {"product_us": us, "copy_ms": COPY})
             for order, us in enumerate(product_us)]
 
 

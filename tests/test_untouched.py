@@ -181,3 +181,21 @@ def test_a_patched_function_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     original: Callable[..., Tensor] = nn.functional.relu
     monkeypatch.setattr(nn.functional, "relu", lambda x, inplace=False: original(x) + 1)
     assert len(profile(network, (T(1, 3, 8, 8),)).layers) == len(plain.layers) + 1
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_mode_of_a_scripted_part_comes_back(training: bool) -> None:
+    """Also where it was in evaluation before, and forward alone changed it."""
+    class Switches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.5)))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.inside.train(not training)
+            return self.inside(x)
+
+    network = Switches().train(training)
+    profile(network, (T(1, 3, 6, 6),))
+    assert [part.training for part in network.modules()] == [training] * 4
+    assert "_compiled_call_impl" not in network.inside.__dict__

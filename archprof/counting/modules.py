@@ -168,13 +168,13 @@ def no_gradients_yet(owned: Owned) -> Iterator[None]:
 @contextmanager
 def in_mode(parts: Parts, training: bool) -> Iterator[None]:
     """Inside, each module's mode is set by itself: what `train()` was overridden to do besides must not happen."""
-    other = [part for _, part in parts if part.training is not training]
-    # the mode of a scripted module goes to what is inside of it, too
-    scripted = [(part, part.training) for _, part in parts if isinstance(part, torch.jit.ScriptModule)] if other else []
-    others = [(part, part.training) for part in other
-              if not isinstance(part, torch.jit.ScriptModule) and "training" in part.__dict__]
-    for script, _ in scripted:
-        script.train(training)
+    # a scripted module's mode is no attribute, goes to what is inside of it, and may be changed by whoever runs
+    scripted = [(part, part.training) for _, part in parts if isinstance(part, torch.jit.ScriptModule)]
+    others = [(part, part.training) for _, part in parts if part.training is not training
+              and "training" in part.__dict__ and not isinstance(part, torch.jit.ScriptModule)]
+    for script, before in scripted:
+        if before is not training:
+            script.train(training)
     for module, _ in others:
         module.__dict__["training"] = training
     try:

@@ -50,6 +50,7 @@ LEAST_BLOCKS = 30
 FEWER_BLOCKS = 10
 SPREAD_S = 10.0
 
+
 @dataclass(frozen=True)
 class Progress:
     """What a progress display needs: what runs now, and how much of the time is used."""
@@ -315,7 +316,7 @@ class _Sampling:
             seconds, passes = self.timed(running.step, running.passes, running.length_s)
             joules = meter.joules(energy, seconds * passes) if meter else None
             after = self.witness.look() if self.witness else None
-            kept_pace = self.witness.pace() if self.witness and self.witness.pace else {}
+            readings = self.witness.pace() if self.witness and self.witness.pace else {}
         finally:
             if collecting:
                 gc.enable()
@@ -323,7 +324,7 @@ class _Sampling:
         disturbed, found = None, None
         if self.witness and before and after:
             disturbed, evidence = self.witness.verdict(before, after)
-            found = {**evidence, **kept_pace}
+            found = {**evidence, **readings}
         running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
         return Block(seconds, passes, self.round, self.order, disturbed, found, joules)
 

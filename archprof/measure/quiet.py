@@ -4,9 +4,9 @@ What the rules look at on Linux, best first. The time that this process's thread
 took them is exactly the time that others took from it (/proc/self/task/*/schedstat, field 2: kernel
 documentation, scheduler/sched-stats). Pressure says the same of the whole machine (/proc/pressure/cpu, line
 'some': kernel documentation, accounting/psi). Others' CPU time and steal come from /proc/stat. Where none of
-these exist, the number of involuntary context switches (getrusage) is what remains. What no
-counter shows (a neighbour of the same host that takes the last cache, a lower clock) shows in the pace of fixed work
-beside the blocks (`archprof.pace`).
+these exist, the number of involuntary context switches (getrusage) is what remains. What no counter shows (a
+neighbour of the same host that takes the last cache, a lower clock) shows in the pace of fixed work beside the
+blocks (`archprof.pace`).
 """
 
 from __future__ import annotations
