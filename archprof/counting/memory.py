@@ -115,7 +115,8 @@ def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> in
     """The largest batch size from `least` on for which `needs(batch_size)` bytes are within `limit`; 0: none is.
 
     Needs grow with the batch, from 2 on along straight lines, so that few questions find the place where they
-    cross the limit: the chord between a batch that fits and one that does not says where to ask next.
+    cross the limit: the chord between a batch that fits and one that does not says where to ask next, in turn with
+    the middle between them, because chords alone creep along where the lines meet at a sharp angle.
     Raises BadOption where they do not grow.
     """
     if needs(least) > limit:
@@ -129,9 +130,11 @@ def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> in
         low, high = high, high + max(further, 1)
         if needs(high) <= limit:  # on a straight line the next batch is the first that does not fit
             low, high = high, high + 1
+    by_chord = False
     while high - low > 1:
+        by_chord = not by_chord
         chord = low + (limit - needs(low)) * (high - low) // (needs(high) - needs(low))
-        middle = min(max(chord, low + 1), high - 1)
+        middle = min(max(chord if by_chord else (low + high) // 2, low + 1), high - 1)
         if needs(middle) > limit:
             high = middle
         elif needs(middle + 1) > limit:
