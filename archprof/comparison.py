@@ -61,6 +61,7 @@ def compare(
     cuda_graph: bool = False,
     mode: str = "eval",
     optimizer: str = "sgd",
+    keep_memory: bool = True,
     input_shape: Shape | None = None,
     inputs: Callable[[int], sources.Arguments] | None = None,
     latency: bool = True,
@@ -77,8 +78,9 @@ def compare(
 
     `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
-    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `time_budget`
-    (seconds) bounds all measuring together. `divide` then measures which part of a pass each of a profile's layers
+    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. Unless `keep_memory` is
+    False, memory that a pass on the CPU frees is kept for the next. `time_budget` (seconds) bounds all measuring
+    together. `divide` then measures which part of a pass each of a profile's layers
     takes (their `seconds`), in a few seconds more for each network: eager forward passes on the CPU only. With
     `memory` (bytes) each result has the largest batch that is predicted to fit into it, in inference and in training
     with `optimizer`. `progress` is called with what is being done and the seconds that are left at most.
@@ -88,7 +90,7 @@ def compare(
     """
     conditions = check_available(
         Conditions(device=device, dtype=dtype, threads=threads, channels_last=channels_last, compile=compile,
-                   cuda_graph=cuda_graph, mode=mode, optimizer=optimizer))
+                   cuda_graph=cuda_graph, mode=mode, optimizer=optimizer, keep_memory=keep_memory))
     if latency:
         check_sampling(time_budget, precision)
     if divide:

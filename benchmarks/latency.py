@@ -257,16 +257,17 @@ def main() -> int:
     args = parser.parse_args()
     if args.smoke:
         args.runs, args.seconds, args.networks = 1, 0.4, ["resnet18@64", "mobilenetv1(width=0.25)@64"]
-    made = steps(args.networks)
-    runs = {}
-    for name, times in LOADS.items():
-        with load(times):
-            runs[name] = []
-            while wanting(name, runs[name], args.runs):
-                runs[name].append(one_run(made, args.seconds, len(runs[name])))
-                print(f"\r{name}: {len(runs[name])} runs ", end="", file=sys.stderr, flush=True)
-            print(file=sys.stderr)
-    extra = overhead(made[args.networks[1]], args.seconds)
+    with device.applied(CONDITIONS):  # for the others too: memory is kept whoever measures
+        made = steps(args.networks)
+        runs = {}
+        for name, times in LOADS.items():
+            with load(times):
+                runs[name] = []
+                while wanting(name, runs[name], args.runs):
+                    runs[name].append(one_run(made, args.seconds, len(runs[name])))
+                    print(f"\r{name}: {len(runs[name])} runs ", end="", file=sys.stderr, flush=True)
+                print(file=sys.stderr)
+        extra = overhead(made[args.networks[1]], args.seconds)
     print(f"{args.networks[0]} / {args.networks[1]}, batch 1, {args.runs} runs of {args.seconds:g} s\n")
     print(table(runs))
     said = [f"{name}: {doubt}" for name, seen in runs.items() for run in seen for doubt in run.doubts]

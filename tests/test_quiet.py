@@ -102,7 +102,7 @@ def test_counters_are_read_from_proc(tmp_path):
 
 
 def test_without_proc_own_time_and_switches_remain(tmp_path):
-    assert quiet.read_cpu(tmp_path, tmp_path).keys() == {"own", "switches", "wall"}
+    assert quiet.read_cpu(tmp_path, tmp_path).keys() == {"own", "switches", "faults", "wall"}
 
 
 def test_a_witness_judges_between_two_looks():

@@ -145,6 +145,7 @@ def add_measuring(parser: Any) -> None:
     group.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
     group.add_argument("--threads", type=typed(whole), metavar="N", help="CPU threads (default: torch's own choice)")
     group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
+    add_release_memory(group)
     group.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="measure under torch.compile")
     group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
     group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
@@ -155,10 +156,16 @@ def add_measuring(parser: Any) -> None:
                        help="stop when every 95 %% interval is within this (default: 0.02)")
 
 
+def add_release_memory(group: Any) -> None:
+    """--release-memory."""
+    group.add_argument("--release-memory", dest="keep_memory", action="store_false",
+                       help="let the C library give memory back after each pass, as a plain process does")
+
+
 def measuring(args: Any) -> dict[str, Any]:
     """The keyword arguments of `compare` that `add_measuring` reads."""
     names = ("batch_sizes", "device", "dtype", "threads", "channels_last", "compile", "cuda_graph", "mode",
-             "optimizer", "time_budget", "precision")
+             "optimizer", "keep_memory", "time_budget", "precision")
     return {name: getattr(args, name) for name in names}
 
 

@@ -37,6 +37,7 @@ def add(commands: Any) -> None:
     group.add_argument("--measure", action="store_true", help="add time, its share and what is achieved")
     group.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="default: torch's own choice")
     group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
+    options.add_release_memory(group)
     group.add_argument("--time-budget", type=options.typed(options.positive), default=10.0, metavar="SECONDS",
                        help="for the undisturbed pass (default: 10)")
     group.add_argument("--precision", type=options.typed(options.positive), default=0.02, metavar="FRACTION",
@@ -92,7 +93,7 @@ def _timed(
     from ..measure.conditions import Conditions
     from .progress import progress
 
-    conditions = Conditions(threads=args.threads, channels_last=args.channels_last)
+    conditions = Conditions(threads=args.threads, channels_last=args.channels_last, keep_memory=args.keep_memory)
     with progress() as tell:
         times = layer_timing.timed(
             subject, profile, conditions, time_budget=args.time_budget, precision=args.precision, progress=tell

@@ -23,7 +23,8 @@ class Conditions:
     """Everything the caller chooses that shapes a time.
 
     `threads` None keeps torch's own number; `compile` None is eager, otherwise torch.compile's mode.
-    `optimizer` matters in mode 'train' only. Raises BadOption for a word that is unknown, and for two that
+    `optimizer` matters in mode 'train' only. `keep_memory`: on the CPU, what a pass frees is kept for the next,
+    where the C library can be told to (`allocator`); otherwise passes pay for fresh memory, now and then or always. Raises BadOption for a word that is unknown, and for two that
     do not go together.
     """
 
@@ -35,6 +36,7 @@ class Conditions:
     cuda_graph: bool = False
     mode: str = "eval"
     optimizer: str = "sgd"
+    keep_memory: bool = True
 
     def __post_init__(self) -> None:
         one_of("dtype", self.dtype, DTYPES)

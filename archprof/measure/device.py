@@ -9,7 +9,7 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import torch
 
 from ..environment import fingerprint
 from ..errors import BadOption
-from . import gpu, power, quiet
+from . import allocator, gpu, power, quiet
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 #: Raised whenever the way of sampling changes so that times of two versions should not be compared.
-PROTOCOL = 1
+PROTOCOL = 2
 
 #: Variables that change how the CPU libraries compute, by prefix.
 LIBRARY_VARIABLES = (
@@ -122,13 +122,22 @@ def first_line(reason: BaseException) -> str:
 
 @contextmanager
 def applied(conditions: Conditions) -> Iterator[None]:
-    """torch runs with the conditions' number of threads inside, with its former number after."""
+    """Inside, torch runs with the conditions' number of threads, and memory is kept where they say so.
+
+    After it torch has its former number of threads, and memory goes back to the kernel as usual (`allocator.USUAL`).
+    """
     before = torch.get_num_threads()
-    torch.set_num_threads(conditions.threads or before)
-    try:
+    with ExitStack() as stack:
+        stack.callback(torch.set_num_threads, before)
+        torch.set_num_threads(conditions.threads or before)
+        if keeps_memory(conditions):
+            stack.enter_context(allocator.kept())
         yield
-    finally:
-        torch.set_num_threads(before)
+
+
+def keeps_memory(conditions: Conditions) -> bool:
+    """Whether memory that a pass frees is kept for the next on the CPU: asked for, and to be had."""
+    return conditions.keep_memory and conditions.kind == "cpu" and allocator.can_keep()
 
 
 def no_sync() -> None:
@@ -145,7 +154,8 @@ def sync_for(conditions: Conditions) -> Callable[[], None]:
 
 def witness(conditions: Conditions) -> quiet.Witness:
     """Who sees what disturbs a measurement under these conditions."""
-    return quiet.witness(conditions.threads or torch.get_num_threads(), usable_cpus(), conditions.device)
+    threads = conditions.threads or torch.get_num_threads()
+    return quiet.witness(threads, usable_cpus(), conditions.device, keeps_memory(conditions))
 
 
 def environment(conditions: Conditions) -> dict[str, Any]:
@@ -175,6 +185,8 @@ def environment(conditions: Conditions) -> dict[str, Any]:
         "variables": library_variables(os.environ),
         "protocol": PROTOCOL,
     }
+    if conditions.kind == "cpu":
+        found |= {"allocator": allocator.name(), "keep_memory": keeps_memory(conditions)}
     if conditions.kind == "cuda":
         found |= {
             "cuda": torch.version.cuda,

@@ -43,6 +43,10 @@ LEAST_STAT_SECONDS = 0.03
 #: Share of the CPUs' time that a hypervisor may give to other machines.
 MOST_STEAL = 0.02
 
+#: Pages a second that the kernel may hand out while memory is kept: one costs 0.5 to 3 us (the latter in a virtual
+#: machine), so that these take 0.25 to 1.5 % of the time. In steady passes there are none.
+MOST_FAULTS = 5000.0
+
 #: Involuntary context switches a second, where nothing better can be read: the scheduler's tick alone makes
 #: up to a few hundred with idle CPUs to go to.
 MOST_SWITCHES = 500.0
@@ -53,9 +57,10 @@ def read_cpu(
     group: Path = Path("/sys/fs/cgroup"),
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
-    """This process's and the machine's counters, in seconds (switches: a count); the unreadable left out."""
+    """This process's and the machine's counters, in seconds (switches, faults: counts); the unreadable left out."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    found: dict[str, float] = {"own": usage.ru_utime + usage.ru_stime, "switches": usage.ru_nivcsw}
+    found: dict[str, float] = {"own": usage.ru_utime + usage.ru_stime, "switches": usage.ru_nivcsw,
+                               "faults": usage.ru_minflt}
     for reading, root in ((_waiting, proc), (_pressure, proc), (_stat, proc), (_throttled, group)):
         try:
             found |= reading(root)
@@ -97,12 +102,14 @@ def evidence(before: Readings, after: Readings, threads: int, cpus: int) -> dict
     """Shares of wall time between two readings.
 
     `cpu`: own CPU time over wall time and threads; `waiting`, `throttled`, `pressure`: shares of wall time;
-    `others`, `steal`: shares of all CPUs' time; `switches`: involuntary context switches a second; states (a
-    GPU's) as they were after.
+    `others`, `steal`: shares of all CPUs' time; `switches`, `faults`: involuntary context switches and pages handed
+    out a second; states (a GPU's) as they were after.
     """
     delta = {name: after[name] - before[name] for name in after if name in before and name not in STATES}
     wall = max(delta["wall"], 1e-9)
     found = {"cpu": delta["own"] / wall / threads, "switches": delta["switches"] / wall}
+    if "faults" in delta:
+        found["faults"] = delta["faults"] / wall
     for name in ("waiting", "throttled", "pressure"):
         if name in delta:
             found[name] = delta[name] / wall
@@ -114,10 +121,11 @@ def evidence(before: Readings, after: Readings, threads: int, cpus: int) -> dict
     return {name: round(value, 4) for name, value in found.items()}
 
 
-def judge(found: Readings) -> str | None:
+def judge(found: Readings, memory_kept: bool = False) -> str | None:
     """What disturbed a block with this evidence, as 'cause (how much)'; None: nothing that the rules know.
 
-    On a GPU other work on the CPUs does not count, waiting for one does: kernels are launched from there.
+    On a GPU other work on the CPUs does not count, waiting for one does: kernels are launched from there. Fresh pages
+    disturb where memory is kept from pass to pass.
     """
     if found.get("waiting", 0.0) > MOST_WAITING:
         return f"waiting for a CPU ({found['waiting']:.2f} s of each second, all threads)"
@@ -131,6 +139,8 @@ def judge(found: Readings) -> str | None:
         return f"steal by the hypervisor ({100 * found['steal']:.0f} % of the CPUs)"
     if not found.keys() & {"waiting", "pressure"} and found.get("switches", 0.0) > MOST_SWITCHES:
         return f"preemption ({found['switches']:.0f} times a second)"
+    if memory_kept and found.get("faults", 0.0) > MOST_FAULTS:
+        return f"fresh memory ({found['faults']:,.0f} pages a second)"
     return gpu.judge(found)
 
 
@@ -139,7 +149,7 @@ class Witness:
     """Reads the counters before and after a block, and judges what lies between.
 
     `look` is replaceable: a test brings scripted readings. `meter` counts the device's energy, `pace` times fixed work
-    after a block (`fixed_work`); None: there is none.
+    after a block (`fixed_work`); None: there is none. `memory_kept` says that passes need no fresh memory.
     """
 
     threads: int
@@ -147,14 +157,15 @@ class Witness:
     look: Callable[[], Readings] = read_cpu
     meter: power.Meter | None = None
     pace: Callable[[], Readings] | None = None
+    memory_kept: bool = False
 
     def verdict(self, before: Readings, after: Readings) -> tuple[str | None, dict[str, float]]:
         """What disturbed the time between two looks (None: nothing), and the evidence."""
         found = evidence(before, after, self.threads, self.cpus)
-        return judge(found), found
+        return judge(found, self.memory_kept), found
 
 
-def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
+def witness(threads: int, cpus: int, device: str = "cpu", memory_kept: bool = False) -> Witness:
     """The witness for this machine; for a CUDA device it also asks NVML, where pynvml is installed.
 
     The pace is that of the CPU, so it is watched where the CPU is measured.
@@ -163,7 +174,8 @@ def witness(threads: int, cpus: int, device: str = "cpu") -> Witness:
     if device.startswith("cuda") and (nvml := gpu.library()):
         look = gpu.reader(nvml, gpu.uuid_of(device))
         return Witness(threads, cpus, lambda: look() | read_cpu(), meter)
-    return Witness(threads, cpus, meter=meter, pace=fixed_work.reader() if device == "cpu" else None)
+    pace = fixed_work.reader() if device == "cpu" else None
+    return Witness(threads, cpus, meter=meter, pace=pace, memory_kept=memory_kept)
 
 
 def watch(

@@ -305,6 +305,7 @@ def command(comparison: Comparison) -> list[str]:
         for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph"))
         if known.get(key)
     ]
+    words += ["--release-memory"] if known.get("keep_memory") is False else []
     return words
 
 

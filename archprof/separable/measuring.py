@@ -11,8 +11,7 @@ from torch import nn
 
 from ..measure import latency
 from ..measure.conditions import Conditions
-from ..measure.device import applied, check_available, environment, inputs, materialise, sync_for
-from ..measure.quiet import Witness
+from ..measure.device import applied, check_available, environment, inputs, materialise, sync_for, witness
 from ..timing import Latency
 from .counting import Pair, layer_modules
 from .formula import Convolution, convolution
@@ -155,11 +154,10 @@ def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions
 
 
 def _measured(cells: list[latency.Cell], conditions: Conditions, sampling: Sampling) -> dict[str, Latency]:
-    found = environment(conditions)
     with applied(conditions):
         seen = latency.measure(cells, sync=sync_for(conditions), time_budget=sampling.time_budget,
                                precision=sampling.precision, reference="standard", progress=sampling.progress,
-                               witness=Witness(found["threads"], found["cpus"]))
+                               witness=replace(witness(conditions), meter=None))
     return {name: result for (name, _), result in seen.items()}
 
 

@@ -176,7 +176,8 @@ def conditions(comparison: Comparison) -> str:
     plural = "" if env.get("threads") == 1 else "s"
     threads = [f"{env['threads']} thread{plural}"] if env.get("threads") and device == "cpu" else []
     kept = [f"{device}{name}", *threads, str(env.get("dtype", "")), f"torch {env.get('torch', '?')}"]
-    kept += [word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph")))
-             if on]
+    kept += [word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph")),
+                                   ("memory kept", env.get("keep_memory")),
+                                   ("memory not kept", env.get("keep_memory") is False)) if on]
     kept += [f"compiled ({env['compile']})"] if env.get("compile") else []
     return ", ".join(part for part in kept if part)

@@ -20,6 +20,7 @@ def environment_words(comparison: Comparison) -> list[str]:
         f"{threads} thread{'s' if threads != 1 else ''}" if threads else None,
         known.get("dtype"),
         "channels last" if known.get("channels_last") else None,
+        "memory not kept" if known.get("keep_memory") is False else None,
         "compiled" if known.get("compile") else None,
         f"torch {known['torch']}" if known.get("torch") else None,
         f"archprof {comparison.archprof}" if comparison.archprof else None,

@@ -1,0 +1,112 @@
+"""Memory that passes free is kept for the next ones, and goes back afterwards."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+from archprof.measure import allocator, device, quiet
+from archprof.measure.conditions import Conditions
+
+glibc = pytest.mark.skipif(not allocator.can_keep(), reason="the allocator is not glibc's")
+
+#: How many pages the kernel hands out for one tensor of 64 MiB after another, and whether the heap shrinks again.
+PASSES = """
+import json, resource, sys
+import torch
+from archprof.measure import device
+from archprof.measure.conditions import Conditions
+
+def pages():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def one_pass():
+    before = pages()
+    torch.empty(16 << 20).fill_(1.0)
+    return pages() - before
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+seen = {"before": [one_pass() for _ in range(3)]}
+with device.applied(Conditions(keep_memory=sys.argv[1] == "keep")):
+    seen["inside"] = [one_pass() for _ in range(12)]
+    held = resident()
+seen["given_back"] = held - resident()
+seen["after"] = [one_pass() for _ in range(3)]
+print(json.dumps(seen))
+"""
+
+
+def passes(keep: str) -> dict[str, list[int]]:
+    """In a process of its own: after it the C library is not quite as before."""
+    done = subprocess.run([sys.executable, "-c", PASSES, keep], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@glibc
+def test_kept_memory_costs_no_fresh_pages_from_pass_to_pass():
+    seen = passes("keep")
+    few = min(seen["before"]) / 10  # huge pages make them few, wherever they are on
+    assert max(seen["inside"][-4:]) < few, "a pass needed fresh pages"
+    assert min(seen["after"]) > few
+    assert seen["given_back"] >= 64 << 20
+
+
+@glibc
+def test_released_memory_is_paid_for_in_each_pass():
+    seen = passes("release")
+    assert min(seen["inside"]) > min(seen["before"]) / 10
+
+
+@pytest.mark.parametrize(("conditions", "kept"), [
+    (Conditions(), True), (Conditions(keep_memory=False), False), (Conditions(device="cuda"), False)])
+def test_memory_is_kept_on_the_cpu_where_it_is_asked_for_and_to_be_had(monkeypatch, conditions, kept):
+    entered = []
+
+    @contextmanager
+    def recorded():
+        entered.append("in")
+        yield
+        entered.append("out")
+
+    monkeypatch.setattr(allocator, "kept", recorded)
+    monkeypatch.setattr(allocator, "can_keep", lambda: True)
+    with pytest.raises(ZeroDivisionError), device.applied(conditions):
+        raise ZeroDivisionError
+    assert entered == (["in"] if kept else [])
+    monkeypatch.setattr(allocator, "can_keep", lambda: False)
+    assert not device.keeps_memory(conditions)
+
+
+def test_the_environment_names_the_allocator_and_says_whether_it_keeps():
+    found, other = device.environment(Conditions()), device.environment(Conditions(keep_memory=False))
+    assert found["allocator"] == allocator.name() and found["keep_memory"] == allocator.can_keep()
+    assert not other["keep_memory"]
+    assert (found["fingerprint"] != other["fingerprint"]) == allocator.can_keep()
+
+
+def test_another_librarys_malloc_is_left_alone(monkeypatch):
+    monkeypatch.setattr(allocator, "name", lambda: "libjemalloc.so.2")
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: pytest.fail("was called"))
+    with allocator.kept():
+        pass
+
+
+def test_fresh_pages_disturb_a_block_only_while_memory_is_kept():
+    base = {"wall": 0.0, "own": 0.0, "switches": 0.0, "waiting": 0.0, "faults": 100.0}
+    after = base | {"wall": 0.5, "own": 0.5, "faults": 100.0 + 0.5 * 2 * quiet.MOST_FAULTS}
+    cause, evidence = quiet.Witness(1, 1, memory_kept=True).verdict(base, after)
+    assert cause == "fresh memory (10,000 pages a second)" and evidence["faults"] == 10_000
+    assert quiet.Witness(1, 1).verdict(base, after)[0] is None
+    few = base | {"wall": 0.5, "own": 0.5, "faults": 200.0}
+    assert quiet.Witness(1, 1, memory_kept=True).verdict(base, few)[0] is None
+
+
+def test_the_counter_of_pages_is_read():
+    assert quiet.read_cpu()["faults"] > 0
