@@ -78,10 +78,10 @@ def compare(
 
     `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
-    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. Unless `keep_memory` is
-    False, memory that a pass on the CPU frees is kept for the next. `time_budget` (seconds) bounds all measuring
-    together. `divide` then measures which part of a pass each of a profile's layers
-    takes (their `seconds`), in a few seconds more for each network: eager forward passes on the CPU only. With
+    default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. Unless `keep_memory`
+    is False, memory that a pass on the CPU frees is kept for the next. `time_budget` (seconds) bounds all measuring
+    together. `divide` then measures which part of a pass each of a profile's layers takes (their `seconds`), in a few
+    seconds more for each network: eager forward passes on the CPU only. With
     `memory` (bytes) each result has the largest batch that is predicted to fit into it, in inference and in training
     with `optimizer`. `progress` is called with what is being done and the seconds that are left at most.
 
@@ -278,7 +278,7 @@ class _Run:
                 measured = latency.measure(
                     cells, sync=device.sync_for(self.conditions), time_budget=time_budget, precision=precision,
                     reference=reference, progress=lambda seen: self.tell(seen.doing, seen.left_s),
-                    witness=device.witness(self.conditions))
+                    witness=device.witness(self.conditions), rearrange=device.rearranger(self.conditions))
         except latency.Interrupted as stopped:
             self.keep(subjects, stopped.latencies | refused)
             raise

@@ -64,7 +64,7 @@ def undisturbed(
     with device.applied(conditions):
         found = latency.measure([cell], time_budget=time_budget, precision=precision,
                                 progress=lambda seen: tell(seen.doing, seen.left_s),
-                                witness=device.witness(conditions))
+                                witness=device.witness(conditions), rearrange=device.rearranger(conditions))
     seen = found[cell.key]
     if not seen.measured:
         raise ForwardFailed(f"{profile.name}, batch {profile.batch_size}: {seen.error}")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from test_diff import HERE, SLOW, STEADY
 from test_latency import Machine
 
 from archprof import differences
-from archprof.measure import fixed_work, quiet
-from archprof.pace import departures, marked, pace_of
+from archprof.measure import fixed_work, quiet, verdicts
+from archprof.pace import departures, marked, pace_of, unmarked
 from archprof.records import ArchitectureResult, Comparison
-from archprof.timing import Block, Latency
+from archprof.timing import FEWEST_BLOCKS, Block, Latency
 
 PRODUCT, COPY = 200.0, 1.5
 
@@ -49,6 +51,43 @@ def test_blocks_disturbed_otherwise_keep_their_cause_and_are_not_the_usual():
     busy = dict.fromkeys(range(5), "other work (60 % of the CPUs)")
     found = causes(marked(blocks(*[2 * PRODUCT] * 5, *[PRODUCT] * 4, disturbed=busy)))
     assert found == [*busy.values(), None, None, None, None]
+
+
+def test_marks_are_taken_back_when_most_turn_out_to_be_otherwise():
+    first = marked(blocks(*[PRODUCT] * 5, *[1.6 * PRODUCT] * 3))
+    later = [Block(0.01, 5, 1, 8 + n, None, {"product_us": 1.6 * PRODUCT, "copy_ms": COPY}) for n in range(9)]
+    assert causes(marked([*first, *later])) == causes(marked([*unmarked(first), *later]))
+    assert causes(marked([*first, *later]))[5:] == [None] * 12
+    busy = blocks(PRODUCT, disturbed={0: "other work (60 % of the CPUs)"})
+    assert unmarked(busy) == busy
+
+
+def test_too_few_at_the_usual_pace_are_joined_by_the_others_and_said_so():
+    """The interval spans both paces; with two blocks alone there would be none."""
+    slow = [replace(block, seconds=0.016) for block in blocks(*[1.6 * PRODUCT] * 4)]
+    usual = [replace(block, order=10 + place) for place, block in enumerate(blocks(*[PRODUCT] * 2))]
+    seen = Latency(1, tuple(replace(block, disturbed="another pace (products took 60 % longer than usual)")
+                            for block in slow) + tuple(usual))
+    found = verdicts.judged(seen, 0.02)
+    assert len(found.clean) == 6 and not found.reliable
+    assert found.why == "2 of 6 blocks ran at the pace of most of the run; the interval spans other paces"
+    low, high = found.ci95_s
+    assert low < 0.011 and high > 0.0159
+    enough = verdicts.judged(replace(seen, blocks=(*seen.blocks, replace(usual[0], order=20))), 0.02)
+    assert len(enough.clean) == 3 and enough.reliable
+
+
+def test_a_change_of_pace_is_made_up_for_while_it_is_measured():
+    """The small batch's first round ran at another pace: seen in time, it gets a fourth block before the large one."""
+    machine = Machine()
+    passes = [0.010 + 0.0001 * (n * n % 7) for n in range(1000)]
+    machine.slowed = lambda now: 1.6 if now < 0.5 else 1.0
+    witness = quiet.Witness(1, 1, lambda: {"wall": machine.now, "own": machine.now, "switches": 0},
+                            pace=lambda: {"product_us": PRODUCT * machine.slowed(machine.now - 1e-6)})
+    cells = [machine.cell("a", 1, passes), machine.cell("a", 32, 0.4)]
+    seen = machine.measure(cells, time_budget=3.4, precision=1e-9, witness=witness)
+    assert min(len(found.clean) for found in seen.values()) >= FEWEST_BLOCKS
+    assert any(block.disturbed for block in seen["a", 1].blocks)
 
 
 def test_blocks_without_readings_and_of_any_order_are_as_they_were():

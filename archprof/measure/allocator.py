@@ -1,18 +1,25 @@
-"""The C library's memory, kept from one pass to the next, as torch keeps a GPU's.
+"""The C library's memory: kept from one pass to the next, as torch keeps a GPU's, and cut up anew for each round.
 
 Left alone, glibc gives a large block back to the kernel as soon as it is free, and the end of its heap whenever enough
-of it is (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD). The next pass asks for the same memory and pays for every page
-anew. How many pages depends on what else happens to lie in the heap, so that one network in one process may take half as
-long again from one moment to the next; of large batches it can be most of the time.
+of it is (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD). The next pass asks for the same memory and pays for every
+page anew. How many pages depends on what else happens to lie in the heap, so that one network in one process may take
+half as long again from one moment to the next; of large batches it can be most of the time.
+
+Once memory is kept, each tensor of a pass lies where it lay in the pass before, and where that is decides which caches'
+sets it shares with others: with luck alone the ratio of two networks changed by up to 12 %, and stayed so for the rest
+of the run. A run therefore draws many layouts (Mytkowicz et al. 2009; Curtsinger and Berger 2013, Stabilizer).
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+
+import torch
 
 # What mallopt's settings are called in malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
@@ -23,6 +30,11 @@ KEPT = {_TRIM_THRESHOLD: -1, _MMAP_MAX: 0}
 #: As glibc is after it freed one block of 32 MiB, which is as far as it adjusts itself. What it was before cannot be
 #: asked, and after the first mallopt it adjusts no more.
 USUAL = {_TRIM_THRESHOLD: 64 << 20, _MMAP_THRESHOLD: 32 << 20, _MMAP_MAX: 65536}
+
+#: So many blocks of random sizes up to so many bytes are taken, and every other one is left free: pieces as large as a
+#: small network's feature maps, so that all that is larger is shifted by some of them and smaller tensors fit between.
+PIECES = 12
+LARGEST_PIECE = 4 << 20
 
 
 class _Symbol(ctypes.Structure):
@@ -74,3 +86,18 @@ def kept() -> Iterator[None]:
 def _set(library: ctypes.CDLL, options: dict[int, int]) -> None:
     for option, value in options.items():
         library.mallopt(option, value)
+
+
+def rearranger(draw: random.Random) -> Callable[[], None]:
+    """What cuts the free memory up differently each time that it is called, as long as it is kept.
+
+    The pieces are never written to, so they cost addresses: up to 24 MiB.
+    """
+    held: list[torch.Tensor] = []
+
+    def rearrange() -> None:
+        held.clear()
+        held.extend(torch.empty(draw.randrange(LARGEST_PIECE), dtype=torch.uint8) for _ in range(PIECES))
+        del held[::2]
+
+    return rearrange

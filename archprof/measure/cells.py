@@ -38,6 +38,20 @@ class Cell:
         return self.name, self.batch_size
 
 
+@dataclass(frozen=True)
+class Progress:
+    """What a progress display needs: what runs now, and how much of the time is used."""
+
+    doing: str
+    elapsed_s: float
+    budget_s: float
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the time budget that are left; measuring may end before."""
+        return max(self.budget_s - self.elapsed_s, 0.0)
+
+
 @dataclass
 class Running:
     """A cell being measured. `pass_s` is the shortest time seen for one pass, `since` when its warm-up was over.

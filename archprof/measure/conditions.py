@@ -23,9 +23,9 @@ class Conditions:
     """Everything the caller chooses that shapes a time.
 
     `threads` None keeps torch's own number; `compile` None is eager, otherwise torch.compile's mode.
-    `optimizer` matters in mode 'train' only. `keep_memory`: on the CPU, what a pass frees is kept for the next,
-    where the C library can be told to (`allocator`); otherwise passes pay for fresh memory, now and then or always. Raises BadOption for a word that is unknown, and for two that
-    do not go together.
+    `optimizer` matters in mode 'train' only. `keep_memory`: on the CPU, what a pass frees is kept for the next, where
+    the C library can be told to (`allocator`); otherwise passes pay for fresh memory, now and then or always.
+    Raises BadOption for a word that is unknown, and for two that do not go together.
     """
 
     device: str = "cpu"

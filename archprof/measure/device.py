@@ -6,6 +6,7 @@ import datetime
 import importlib.util
 import os
 import platform
+import random
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,7 @@ __all__ = [
     "materialise",
     "moved",
     "realistic",
+    "rearranger",
     "sync_for",
     "witness",
 ]
@@ -140,8 +142,8 @@ def keeps_memory(conditions: Conditions) -> bool:
     return conditions.keep_memory and conditions.kind == "cpu" and allocator.can_keep()
 
 
-def no_sync() -> None:
-    """The CPU has computed when a call returns."""
+def nothing() -> None:
+    """There is nothing to do on this device: the CPU has computed when a call returns."""
 
 
 def sync_for(conditions: Conditions) -> Callable[[], None]:
@@ -149,13 +151,18 @@ def sync_for(conditions: Conditions) -> Callable[[], None]:
     if conditions.kind == "cuda":
         device = torch.device(conditions.device)
         return lambda: torch.cuda.synchronize(device)
-    return torch.mps.synchronize if conditions.kind == "mps" else no_sync
+    return torch.mps.synchronize if conditions.kind == "mps" else nothing
 
 
 def witness(conditions: Conditions) -> quiet.Witness:
     """Who sees what disturbs a measurement under these conditions."""
     threads = conditions.threads or torch.get_num_threads()
     return quiet.witness(threads, usable_cpus(), conditions.device, keeps_memory(conditions))
+
+
+def rearranger(conditions: Conditions) -> Callable[[], None]:
+    """What makes tensors lie elsewhere in the CPU's memory (`allocator.rearranger`); does nothing for a GPU's."""
+    return allocator.rearranger(random.Random(0)) if conditions.kind == "cpu" else nothing
 
 
 def environment(conditions: Conditions) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from .. import pace, stats
 from ..errors import BadOption
 from ..timing import FEWEST_BLOCKS, TIME_BUDGET_S, Block, Latency, ratio_of
 from . import quiet
-from .cells import BLOCK_S, LEAD_IN_S, Cell, Key, Running, Step
+from .cells import BLOCK_S, LEAD_IN_S, Cell, Key, Progress, Running, Step
 from .memory import MEMORY, described, free_memory, out_of_memory
 from .steps import forward_step
 from .verdicts import half_width, judged
@@ -50,19 +50,8 @@ LEAST_BLOCKS = 30
 FEWER_BLOCKS = 10
 SPREAD_S = 10.0
 
-
-@dataclass(frozen=True)
-class Progress:
-    """What a progress display needs: what runs now, and how much of the time is used."""
-
-    doing: str
-    elapsed_s: float
-    budget_s: float
-
-    @property
-    def left_s(self) -> float:
-        """Seconds of the time budget that are left; measuring may end before."""
-        return max(self.budget_s - self.elapsed_s, 0.0)
+#: Paces are looked at again when there are so many times as many blocks, so that it takes time in proportion to them.
+MARKED_AGAIN = 1.1
 
 
 class Interrupted(KeyboardInterrupt):
@@ -83,18 +72,20 @@ def measure(
     reference: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     witness: quiet.Witness | None = None,
+    rearrange: Callable[[], None] = lambda: None,
     shuffle: random.Random | None = None,
 ) -> dict[Key, Latency]:
     """Time every cell until its interval, and that of its ratio to `reference`, is within `precision`.
 
     `time_budget` (seconds) covers warm-up and blocks, not compiling; what it cut short carries a note. Every
     cell gets a Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on
-    a GPU passes queue up within one. Without a `witness` no block is called disturbed. Raises BadOption for a
+    a GPU passes queue up within one. Without a `witness` no block is called disturbed. `rearrange` is called before
+    each round, so that tensors lie elsewhere in memory. Raises BadOption for a
     precision or a budget that is not positive, Interrupted on Ctrl-C.
     """
     check_sampling(time_budget, precision)
     sampling = _Sampling(
-        clock, sync, time_budget, precision, reference, progress, witness, shuffle or random.Random(0)
+        clock, sync, time_budget, precision, reference, progress, witness, rearrange, shuffle or random.Random(0)
     )
     return sampling.run(list(cells))
 
@@ -118,10 +109,12 @@ class _Sampling:
     reference: str | None
     progress: Callable[[Progress], None] | None
     witness: quiet.Witness | None
+    rearrange: Callable[[], None]
     shuffle: random.Random
     start: float = 0.0
     round: int = 0
     order: int = 0
+    marked: int = 0  # blocks when paces were last looked at
     alive: list[Running] = field(default_factory=list)
     results: dict[Key, Latency] = field(default_factory=dict)
     lacked: dict[Key, str] = field(default_factory=dict)  # what was said where memory lacked beside others
@@ -283,8 +276,11 @@ class _Sampling:
         return chosen
 
     def one_round(self, running: Sequence[Running]) -> None:
-        """One block of each cell, in a fresh order."""
+        """One block of each cell, in a fresh order and at a fresh place."""
+        if self.order >= MARKED_AGAIN * self.marked:
+            self.mark()
         self.round += 1
+        self.rearrange()
         order = list(running)
         self.shuffle.shuffle(order)
         for cell in order:
@@ -359,11 +355,17 @@ class _Sampling:
         ratio, interval = ratio_of(seen, base.latency)
         return stats.half_width(interval, ratio) <= self.precision
 
-    def finish(self, cut: str) -> None:
-        """File the results of what is alive, and let its memory go."""
+    def mark(self) -> None:
+        """Mark the blocks that ran at another pace than most so far."""
         paced = {block.order: block for block in pace.marked([block for cell in self.alive for block in cell.blocks])}
         for running in self.alive:
             running.blocks = [paced[block.order] for block in running.blocks]
+        self.marked = self.order
+
+    def finish(self, cut: str) -> None:
+        """File the results of what is alive, and let its memory go."""
+        self.mark()
+        for running in self.alive:
             seen = running.latency
             if seen.measured:
                 self.results[running.cell.key] = judged(seen, self.precision, cut)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import stats
+from .. import pace, stats
 from ..timing import FEWEST_BLOCKS, WIDEST, Latency
 
 
@@ -12,11 +12,16 @@ def judged(seen: Latency, precision: float, cut: str = "") -> Latency:
     """The same measurement with its verdict: `why` it cannot be relied on, or a `note` that it was cut short.
 
     Reliable are at least FEWEST_BLOCKS undisturbed blocks with an interval within WIDEST (or within the
-    precision asked for, if that is wider). `cut` is what ended the measurement, if not the time budget.
+    precision asked for, if that is wider). `cut` is what ended the measurement, if not the time budget. Where too few
+    ran at the pace of most of the run, those at other paces join them: a vague interval tells more than none.
     """
     clean, every = len(seen.clean), len(seen.blocks)
     limit = max(WIDEST, precision)
     why = note = None
+    all_paces = replace(seen, blocks=tuple(pace.unmarked(seen.blocks)))
+    if clean < FEWEST_BLOCKS <= len(all_paces.clean):
+        why = f"{clean} of {every} blocks ran at the pace of most of the run; the interval spans other paces"
+        return replace(all_paces, why=why, note=cut or None)
     if clean < FEWEST_BLOCKS and clean < every:
         why = f"{every - clean} of {every} blocks were disturbed ({commonest_cause(seen)}), {clean} are left"
     elif clean < FEWEST_BLOCKS:

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..measure import latency
 from ..measure.conditions import Conditions
-from ..measure.device import applied, check_available, environment, inputs, materialise, sync_for, witness
+from ..measure.device import applied, check_available, environment, inputs, materialise, rearranger, sync_for, witness
 from ..timing import Latency
 from .counting import Pair, layer_modules
 from .formula import Convolution, convolution
@@ -157,7 +157,7 @@ def _measured(cells: list[latency.Cell], conditions: Conditions, sampling: Sampl
     with applied(conditions):
         seen = latency.measure(cells, sync=sync_for(conditions), time_budget=sampling.time_budget,
                                precision=sampling.precision, reference="standard", progress=sampling.progress,
-                               witness=replace(witness(conditions), meter=None))
+                               witness=replace(witness(conditions), meter=None), rearrange=rearranger(conditions))
     return {name: result for (name, _), result in seen.items()}
 
 
