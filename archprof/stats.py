@@ -43,10 +43,12 @@ def quantile(values: Sequence[float], q: float) -> float:
 def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
     """Distribution-free confidence interval of the median, from order statistics.
 
-    The number of values below the true median is binomial(n, 1/2); the interval runs between the
-    order statistics that leave at most (1 - confidence)/2 on each side (Conover 1999, section 3.2;
-    recommended for performance data by Le Boudec 2010, section 2.2). With 2 to 5 values no such pair exists
-    at 95 %, and `student_interval` answers; one value is its own interval.
+    The number of values below the true median is binomial(n, 1/2), which gives the confidence of each pair of order
+    statistics (Conover 1999, section 3.2; recommended for performance data by Le Boudec 2010, section 2.2). No pair has
+    just the one asked for: of eight values the outermost have 99.2 %, the next 93.0 %. The interval ends between the
+    two pairs nearest to it, where Hettmansperger and Sheather 1986 interpolate; their formula hardly depends on the
+    distribution. With 2 to 5 values the outermost have less than 95 %, and `student_interval` answers; one value is its
+    own interval.
     """
     ordered = sorted(values)
     n = len(ordered)
@@ -54,17 +56,17 @@ def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[
         return ordered[0], ordered[0]
     if n <= len(STUDENT_T):
         return student_interval(ordered)
-    if n > 500:  # the normal approximation is exact to one rank from here on
-        reach = NormalDist().inv_cdf((1 + confidence) / 2) * math.sqrt(n) / 2
-        below = max(math.floor(n / 2 - reach), 1)
-        return ordered[below - 1], ordered[n - below]
-    tail, below = 0.0, 0
-    while True:
-        tail += math.comb(n, below) / 2**n
-        if tail > (1 - confidence) / 2:
-            break
-        below += 1
-    return ordered[below - 1], ordered[n - below]
+    if n > 500:  # the normal approximation is as good from here on
+        reach = NormalDist().inv_cdf((1 + confidence) / 2) / math.sqrt(n) / 2
+        return quantile(ordered, 0.5 - reach), quantile(ordered, 0.5 + reach)
+    outside, inner = 0.0, 0  # the share beyond the pair of ranks `inner` and n + 1 - `inner`
+    while (beyond := outside + 2 * math.comb(n, inner) / 2**n) <= 1 - confidence:
+        outside, inner = beyond, inner + 1
+    excess = (1 - outside - confidence) / (beyond - outside)
+    inwards = (n - inner) * excess / (inner + (n - 2 * inner) * excess)
+    low, high = (ordered[place] + inwards * (ordered[further] - ordered[place])
+                 for place, further in ((inner - 1, inner), (n - inner, n - inner - 1)))
+    return low, high
 
 
 def student_interval(values: Sequence[float]) -> tuple[float, float]:

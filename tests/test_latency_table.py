@@ -55,7 +55,7 @@ Latency of one forward pass, cpu (A CPU), 2 threads, float32, torch 2.13.0
  Batch   Architecture     ms   95 % interval   p90 ms   images/s   GFLOP/s   Peak (predicted)   Measured   x resnet18
  ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
      1   resnet18       15.0    14.9 to 15.1     15.1       66.7       133           1.00 MiB          —         1.00
-     1   resnet34       25.0    24.8 to 25.2     25.2       40.0       160           1.00 MiB          —         1.67
+     1   resnet34       25.0    24.9 to 25.1     25.2       40.0       160           1.00 MiB          —         1.67
      1   resnet50       45.0    44.7 to 45.3     45.4       22.2       178           1.00 MiB          —         3.00
      8   resnet18       85.0    84.5 to 85.5     85.7       94.1       188           8.00 MiB          —         1.00
      8   resnet34       500~      497 to 503     504~      16.0~         —           8.00 MiB          —         5.88

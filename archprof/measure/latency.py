@@ -147,6 +147,7 @@ class _Sampling:
         later: list[Cell] = []
         for batch_size in sorted({cell.batch_size for cell in cells}):
             row = [cell for cell in cells if cell.batch_size == batch_size]
+            self.rearrange()  # what that needs more of memory is taken while nothing is timed
             later += self.warm_up(row, {cell.name for cell in later})
             self.one_round(self.at(batch_size))
         while running := self.next_round() or self.round_for_meter():
