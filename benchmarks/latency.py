@@ -37,7 +37,7 @@ import torch
 from torch.utils import benchmark
 
 from archprof import sources
-from archprof.measure import device, latency
+from archprof.measure import device, fixed_work, latency
 from archprof.measure.conditions import Conditions
 from archprof.pace import departures, pace_of
 from archprof.timing import FEWEST_BLOCKS, TIME_BUDGET_S, Latency, ratios_to
@@ -59,7 +59,7 @@ THEIR_SECONDS = 3.0
 
 
 #: How often ours and a bare loop take turns.
-TURNS = 9
+TURNS = 15
 
 #: Passes of the bare loop between two layouts: about as many as a block of ours has of a small network.
 LOOP = 8
@@ -151,15 +151,15 @@ def one_run(made: dict[str, latency.Step], seconds: float, seed: int) -> Run:
 
 
 def overhead(step: latency.Step, seconds: float) -> float | None:
-    """Our p50 over a bare loop's median, minus 1; None where ours was not reliable.
+    """Our p50 over a bare loop's median, minus 1; None where ours was not reliable, or never at the loop's pace.
 
-    The two take short turns, so that both see the same machine, and the loop's tensors come to lie elsewhere as often
-    as ours do: otherwise the luck of one layout would be held against the mean of many.
+    The two take short turns, and those count in which both saw the same pace. The loop's tensors come to lie elsewhere
+    as often as ours do: otherwise the luck of one layout would be held against the mean of many.
     """
-    quotients, rearrange = [], device.rearranger(CONDITIONS)
+    quotients, rearrange, read = [], device.rearranger(CONDITIONS), fixed_work.reader()
     for turn in range(TURNS):
         ours = measured({"net": step}, seconds / TURNS / 2, turn)["net"]
-        passes, end = [], time.perf_counter() + seconds / TURNS / 2
+        passes, paces, end = [], [], time.perf_counter() + seconds / TURNS / 2
         while time.perf_counter() < end:
             rearrange()
             step()
@@ -167,7 +167,9 @@ def overhead(step: latency.Step, seconds: float) -> float | None:
                 start = time.perf_counter()
                 step()
                 passes.append(time.perf_counter() - start)
-        if ours.reliable:
+            paces.append(read())
+        pace = {name: median([reading[name] for reading in paces]) for name in paces[0]}
+        if ours.reliable and not departures(pace_of(ours.clean), pace):
             quotients.append(ours.p50_s / median(passes))
     return median(quotients) - 1 if quotients else None
 
