@@ -81,9 +81,9 @@ def compare(
     default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. Unless `keep_memory`
     is False, memory that a pass on the CPU frees is kept for the next. `time_budget` (seconds) bounds all measuring
     together. `divide` then measures which part of a pass each of a profile's layers takes (their `seconds`), in a few
-    seconds more for each network: eager forward passes on the CPU only. With
-    `memory` (bytes) each result has the largest batch that is predicted to fit into it, in inference and in training
-    with `optimizer`. `progress` is called with what is being done and the seconds that are left at most.
+    seconds more for each network: eager forward passes on the CPU only. With `memory` (bytes) each result has the
+    largest batch that is predicted to fit into it, in inference and in training with `optimizer`. `progress` is called
+    with what is being done and the seconds that are left at most.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
     row, with the reason. Raises BadOption for impossible conditions, Interrupted on Ctrl-C with the results so far.

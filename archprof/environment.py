@@ -28,5 +28,21 @@ def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str
     )
 
 
+def memory_words(environment: Mapping[str, Any]) -> str | None:
+    """What became of memory that a pass on the CPU freed: 'memory kept', 'memory left to glibc 2.36'; None: unknown."""
+    if "keep_memory" not in environment:
+        return None
+    return "memory kept" if environment["keep_memory"] else f"memory left to {_allocator(environment)}"
+
+
+def released(environment: Mapping[str, Any]) -> bool:
+    """Whether that memory could have been kept and was not."""
+    return environment.get("keep_memory") is False and _allocator(environment).startswith("glibc")
+
+
+def _allocator(environment: Mapping[str, Any]) -> str:
+    return environment.get("allocator") or "the C library"
+
+
 def _shown(value: Any) -> str:
     return "not stated" if value is None else str(value)

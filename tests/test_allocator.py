@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
+from archprof import environment
 from archprof.measure import allocator, device, quiet
 from archprof.measure.conditions import Conditions
 
@@ -123,6 +124,24 @@ def test_another_librarys_malloc_is_left_alone(monkeypatch):
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: pytest.fail("was called"))
     with allocator.kept():
         pass
+
+
+@pytest.mark.parametrize(("known", "words", "could"), [
+    ({}, None, False),  # a GPU, or an older file
+    ({"keep_memory": True, "allocator": "glibc 2.36"}, "memory kept", False),
+    ({"keep_memory": False, "allocator": "glibc 2.36"}, "memory left to glibc 2.36", True),
+    ({"keep_memory": False, "allocator": "libjemalloc.so.2"}, "memory left to libjemalloc.so.2", False),
+    ({"keep_memory": False, "allocator": None}, "memory left to the C library", False)])
+def test_what_became_of_memory_is_told_in_words(known, words, could):
+    assert environment.memory_words(known) == words and environment.released(known) == could
+
+
+def test_where_memory_is_full_it_stays_as_it_is(monkeypatch):
+    def full(*shape, **options):
+        raise RuntimeError("not enough memory: you tried to allocate 4194304 bytes.")
+
+    monkeypatch.setattr(torch, "empty", full)
+    device.rearranger(Conditions())()
 
 
 def test_fresh_pages_disturb_a_block_only_while_memory_is_kept():

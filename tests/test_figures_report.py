@@ -190,7 +190,7 @@ def test_the_command_to_repeat_it_names_the_conditions():
         "2",
         "--channels-last",
     ]
-    released = Comparison(ENVIRONMENT | {"keep_memory": False}, (odd,))
+    released = Comparison(ENVIRONMENT | {"keep_memory": False, "allocator": "glibc 2.36"}, (odd,))
     assert report.command(released)[-1] == "--release-memory"
     text = report.readme(made, "odd", [], {}, False)
     assert "archprof report 'mobilenetv1(width=0.5)@192' --batch-sizes 1,16" in text

@@ -5,9 +5,9 @@ of it is (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD). The next pass asks fo
 page anew. How many pages depends on what else happens to lie in the heap, so that one network in one process may take
 half as long again from one moment to the next; of large batches it can be most of the time.
 
-Once memory is kept, each tensor of a pass lies where it lay in the pass before, and where that is decides which caches'
-sets it shares with others: with luck alone the ratio of two networks changed by up to 12 %, and stayed so for the rest
-of the run. A run therefore draws many layouts (Mytkowicz et al. 2009; Curtsinger and Berger 2013, Stabilizer).
+Once memory is kept, each tensor of a pass lies where it lay in the pass before. Where that is decides, among other
+things, which others it displaces from the caches: by such luck alone the ratio of two networks changed by up to 12 %,
+for as long as a run lasts. A run therefore draws many layouts (Mytkowicz et al. 2009; Curtsinger and Berger 2013).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import ctypes
 import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import torch
@@ -97,7 +97,8 @@ def rearranger(draw: random.Random) -> Callable[[], None]:
 
     def rearrange() -> None:
         held.clear()
-        held.extend(torch.empty(draw.randrange(LARGEST_PIECE), dtype=torch.uint8) for _ in range(PIECES))
+        with suppress(RuntimeError):  # memory is full: it stays as it is
+            held.extend(torch.empty(draw.randrange(LARGEST_PIECE), dtype=torch.uint8) for _ in range(PIECES))
         del held[::2]
 
     return rearrange

@@ -80,8 +80,8 @@ def measure(
     `time_budget` (seconds) covers warm-up and blocks, not compiling; what it cut short carries a note. Every
     cell gets a Latency: with blocks, or with an `error`. `sync` is called at both ends of a block, so that on
     a GPU passes queue up within one. Without a `witness` no block is called disturbed. `rearrange` is called before
-    each round, so that tensors lie elsewhere in memory. Raises BadOption for a
-    precision or a budget that is not positive, Interrupted on Ctrl-C.
+    each round, so that tensors lie elsewhere in memory. Raises BadOption for a precision or a budget that is not
+    positive, Interrupted on Ctrl-C.
     """
     check_sampling(time_budget, precision)
     sampling = _Sampling(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import units
+from ..environment import released
 from ..errors import BadOption, BadOutput
 from ..layer_times import time_shares
 from ..records import Comparison
@@ -305,7 +306,7 @@ def command(comparison: Comparison) -> list[str]:
         for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph"))
         if known.get(key)
     ]
-    words += ["--release-memory"] if known.get("keep_memory") is False else []
+    words += ["--release-memory"] if released(known) else []
     return words
 
 

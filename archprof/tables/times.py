@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .. import regression, units
+from ..environment import memory_words
 from ..records import ArchitectureResult, Comparison
 from ..timing import FEWEST_BLOCKS, Latency, Ratio
 from .table import UNRELIABLE, Cell, Column, Table
@@ -176,8 +177,8 @@ def conditions(comparison: Comparison) -> str:
     plural = "" if env.get("threads") == 1 else "s"
     threads = [f"{env['threads']} thread{plural}"] if env.get("threads") and device == "cpu" else []
     kept = [f"{device}{name}", *threads, str(env.get("dtype", "")), f"torch {env.get('torch', '?')}"]
-    kept += [word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph")),
-                                   ("memory kept", env.get("keep_memory")),
-                                   ("memory not kept", env.get("keep_memory") is False)) if on]
+    kept += [word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph")))
+             if on]
     kept += [f"compiled ({env['compile']})"] if env.get("compile") else []
+    kept += [memory_words(env) or ""]
     return ", ".join(part for part in kept if part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...environment import memory_words
 from ...records import Accuracy, Comparison
 
 
@@ -20,7 +21,7 @@ def environment_words(comparison: Comparison) -> list[str]:
         f"{threads} thread{'s' if threads != 1 else ''}" if threads else None,
         known.get("dtype"),
         "channels last" if known.get("channels_last") else None,
-        "memory not kept" if known.get("keep_memory") is False else None,
+        None if known.get("keep_memory") else memory_words(known),
         "compiled" if known.get("compile") else None,
         f"torch {known['torch']}" if known.get("torch") else None,
         f"archprof {comparison.archprof}" if comparison.archprof else None,
