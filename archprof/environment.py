@@ -29,10 +29,10 @@ def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str
 
 
 def memory_words(environment: Mapping[str, Any]) -> str | None:
-    """What became of memory that a pass on the CPU freed: 'memory kept', 'memory left to glibc 2.36'; None: unknown."""
+    """What became of memory that a pass freed: 'kept for the next', 'left to glibc 2.36'; None: unknown, or a GPU's."""
     if "keep_memory" not in environment:
         return None
-    return "memory kept" if environment["keep_memory"] else f"memory left to {_allocator(environment)}"
+    return "kept for the next" if environment["keep_memory"] else f"left to {_allocator(environment)}"
 
 
 def released(environment: Mapping[str, Any]) -> bool:

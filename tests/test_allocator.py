@@ -128,10 +128,10 @@ def test_another_librarys_malloc_is_left_alone(monkeypatch):
 
 @pytest.mark.parametrize(("known", "words", "could"), [
     ({}, None, False),  # a GPU, or an older file
-    ({"keep_memory": True, "allocator": "glibc 2.36"}, "memory kept", False),
-    ({"keep_memory": False, "allocator": "glibc 2.36"}, "memory left to glibc 2.36", True),
-    ({"keep_memory": False, "allocator": "libjemalloc.so.2"}, "memory left to libjemalloc.so.2", False),
-    ({"keep_memory": False, "allocator": None}, "memory left to the C library", False)])
+    ({"keep_memory": True, "allocator": "glibc 2.36"}, "kept for the next", False),
+    ({"keep_memory": False, "allocator": "glibc 2.36"}, "left to glibc 2.36", True),
+    ({"keep_memory": False, "allocator": "libjemalloc.so.2"}, "left to libjemalloc.so.2", False),
+    ({"keep_memory": False, "allocator": None}, "left to the C library", False)])
 def test_what_became_of_memory_is_told_in_words(known, words, could):
     assert environment.memory_words(known) == words and environment.released(known) == could
 

@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     ("options", "environment", "titled"),
     [
         (("--dtype", "bfloat16", "--channels-last"), {"dtype": "bfloat16", "channels_last": True}, "channels last"),
-        (("--release-memory",), {"keep_memory": False}, "memory left to"),
+        (("--release-memory",), {"keep_memory": False}, "freed was left to"),
         (("--threads", "1"), {"threads": 1, "device": "cpu"}, "1 thread,"),
         (("--mode", "train", "--optimizer", "adamax"), {"mode": "train", "optimizer": "adamax"},
          "one training step (adamax)"),

@@ -31,7 +31,8 @@ def latency(comparison: Comparison) -> Table:
             elif cell.note and comparison.stopping is None:
                 notes.append(f"{row.name}, batch {batch_size}: {cell.note}")
     return Table(f"Latency of one {what_is_timed(comparison)}, {conditions(comparison)}", columns, tuple(rows),
-                 (*notes, *_ratio_sentences(comparison), *_stopping_sentence(comparison), *power_sentence(comparison)))
+                 (*notes, *_ratio_sentences(comparison), *_stopping_sentence(comparison), *_memory_sentence(comparison),
+                  *power_sentence(comparison)))
 
 
 def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
@@ -97,6 +98,12 @@ def _stopping_sentence(comparison: Comparison) -> list[str]:
     """What ended the measuring: the precision, or the time budget."""
     cells = [cell for row in comparison.architectures for cell in row.latency]
     return [comparison.stopping.sentence(cells, comparison.ratios)] if comparison.stopping else []
+
+
+def _memory_sentence(comparison: Comparison) -> list[str]:
+    """What became of memory between passes."""
+    words = memory_words(comparison.environment)
+    return [f"Memory that a pass freed was {words}."] if words else []
 
 
 def power_sentence(comparison: Comparison) -> list[str]:
@@ -180,5 +187,4 @@ def conditions(comparison: Comparison) -> str:
     kept += [word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph")))
              if on]
     kept += [f"compiled ({env['compile']})"] if env.get("compile") else []
-    kept += [memory_words(env) or ""]
     return ", ".join(part for part in kept if part)

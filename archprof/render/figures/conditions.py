@@ -21,7 +21,7 @@ def environment_words(comparison: Comparison) -> list[str]:
         f"{threads} thread{'s' if threads != 1 else ''}" if threads else None,
         known.get("dtype"),
         "channels last" if known.get("channels_last") else None,
-        None if known.get("keep_memory") else memory_words(known),
+        f"memory {memory_words(known)}" if known.get("keep_memory") is False else None,
         "compiled" if known.get("compile") else None,
         f"torch {known['torch']}" if known.get("torch") else None,
         f"archprof {comparison.archprof}" if comparison.archprof else None,
