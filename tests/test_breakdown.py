@@ -90,7 +90,7 @@ def test_times_that_cannot_be_relied_on_say_why():
     rows = [timed("resnet50", why="4 of 5 blocks were disturbed"), timed("vgg16", why="3 of 7 blocks were disturbed"),
             timed("alexnet", overhead=1.5)]  # fmt: skip
     said = small_print(figures.draw("breakdown", study(*rows)))
-    assert "Time not to be relied on (4 of 5 blocks were disturbed): resnet50, vgg16." in said
+    assert "Time not to be relied on (such as: 4 of 5 blocks were disturbed): resnet50, vgg16." in said
     assert "Time not to be relied on (profiled passes took more than 2 times as long): alexnet." in said
 
 

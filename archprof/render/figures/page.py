@@ -52,7 +52,7 @@ class Page:
         self._legends: list[Legend] = []
         self._strips: list[tuple[Axes, float, float]] = []
         self._notes: list[str] = []
-        self._missing: dict[str, tuple[str, dict[str, list[int]]]] = {}
+        self._missing: dict[tuple[str, str], tuple[list[str], dict[str, list[int]]]] = {}
         self._grid: list[list[Axes]] = []
         self.right_margin = 0.0  # inches kept free right of the plots, for labels at line ends
 
@@ -87,20 +87,21 @@ class Page:
         Told reason by reason, network by network; reasons that differ in their numbers alone are one.
         """
         why = why.rstrip(".")
-        key = what + _numberless(why)
-        self._missing.setdefault(key, (f"{what} ({why})", {}))[1].setdefault(label, []).append(batch_size)
+        whys, sizes = self._missing.setdefault((what, _numberless(why)), ([], {}))
+        whys.append(why)
+        sizes.setdefault(label, []).append(batch_size)
 
     def left_out(self, reasons: Iterable[tuple[str, str]], what: str = "Left out") -> None:
         """Name the (label, reason) of what the figure could not show, reason by reason.
 
         Reasons that differ in their numbers alone are one.
         """
-        grouped: dict[str, tuple[str, list[str]]] = {}
+        grouped: dict[str, list[tuple[str, str]]] = {}
         for label, reason in reasons:
-            reason = reason.rstrip(".")
-            grouped.setdefault(_numberless(reason), (reason, []))[1].append(label)
-        for reason, labels in grouped.values():
-            self.note(f"{what} ({reason}): {', '.join(labels)}.")
+            grouped.setdefault(_numberless(reason), []).append((label, reason.rstrip(".")))
+        for group in grouped.values():
+            labels, whys = zip(*group, strict=True)
+            self.note(f"{what} ({_one_for_all(whys)}): {', '.join(labels)}.")
 
     def legend(
         self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any
@@ -250,9 +251,9 @@ class Page:
         return out + [(legend, self._height_of(legend)) for legend in self._legends], beside
 
     def _small_print(self) -> Any:
-        for why, labels in self._missing.values():
+        for (what, _), (whys, labels) in self._missing.items():
             told = ", ".join(f"{label} at {', '.join(map(str, sizes))}" for label, sizes in labels.items())
-            self.note(f"{why}: {told}.")
+            self.note(f"{what} ({_one_for_all(whys)}): {told}.")
         text = " ".join([*self._notes, *conditions(self.comparison)])
         if not text:
             return None
@@ -362,7 +363,12 @@ class Page:
 
 
 def _numberless(reason: str) -> str:
-    return re.sub(r"[0-9.]+", "0", reason)
+    return re.sub(r"[0-9.]+", "0", reason.rstrip("."))
+
+
+def _one_for_all(reasons: Sequence[str]) -> str:
+    """The reason; the first as an example where others have other numbers."""
+    return reasons[0] if len(set(reasons)) == 1 else f"such as: {reasons[0]}"
 
 
 @lru_cache(maxsize=4096)
