@@ -100,14 +100,16 @@ def test_memory_is_kept_on_the_cpu_where_it_is_asked_for_and_to_be_had(monkeypat
     @contextmanager
     def recorded():
         entered.append("in")
-        yield
-        entered.append("out")
+        try:
+            yield
+        finally:
+            entered.append("out")
 
     monkeypatch.setattr(allocator, "kept", recorded)
     monkeypatch.setattr(allocator, "can_keep", lambda: True)
     with pytest.raises(ZeroDivisionError), device.applied(conditions):
         raise ZeroDivisionError
-    assert entered == (["in"] if kept else [])
+    assert entered == (["in", "out"] if kept else [])
     monkeypatch.setattr(allocator, "can_keep", lambda: False)
     assert not device.keeps_memory(conditions)
 
