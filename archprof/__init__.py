@@ -12,38 +12,54 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from .base.version import __version__
+from .results import presentation
 
 #: Public name -> the module that defines it.
 _PUBLIC = {
-    "load": "sources",
+    "load": "models",
     "profile": "counting.counts",
-    "compare": "comparison",
+    "compare": "runs.compare",
     "check": "budgets.judging",
-    "Comparison": "records",
-    "ArchitectureResult": "records",
-    "StaticProfile": "records",
-    "LayerCost": "records",
-    "Accuracy": "records",
-    "Latency": "timing",
-    "Ratio": "timing",
-    "ArchprofError": "errors",
+    "Comparison": "results.comparison",
+    "ArchitectureResult": "results.comparison",
+    "StaticProfile": "results.profile",
+    "LayerCost": "results.profile",
+    "Accuracy": "results.comparison",
+    "Latency": "results.latency",
+    "Ratio": "results.ratios",
+    "ArchprofError": "base.errors",
 }
 
 __all__ = [
-    "Accuracy", "ArchitectureResult", "ArchprofError", "Comparison", "Latency", "LayerCost", "Ratio", "StaticProfile",
-    "__version__", "check", "compare", "costs", "load", "profile", "separable",
+    "Accuracy",
+    "ArchitectureResult",
+    "ArchprofError",
+    "Comparison",
+    "Latency",
+    "LayerCost",
+    "Ratio",
+    "StaticProfile",
+    "__version__",
+    "check",
+    "compare",
+    "costs",
+    "load",
+    "profile",
+    "separable",
 ]
 
 if TYPE_CHECKING:
     from . import costs, separable
+    from .base.errors import ArchprofError
     from .budgets.judging import check
-    from .comparison import compare
     from .counting.counts import profile
-    from .errors import ArchprofError
-    from .records import Accuracy, ArchitectureResult, Comparison, LayerCost, StaticProfile
-    from .sources import load
-    from .timing import Latency, Ratio
+    from .models import load
+    from .results.comparison import Accuracy, ArchitectureResult, Comparison
+    from .results.latency import Latency
+    from .results.profile import LayerCost, StaticProfile
+    from .results.ratios import Ratio
+    from .runs.compare import compare
 
 
 #: Modules that are public as they stand.
@@ -56,6 +72,15 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'archprof' has no attribute '{name}'")
     return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
+
+
+def _render(record: Any, format: str) -> str:
+    from .render.records import render
+
+    return render(record, format)
+
+
+presentation.register(_render)
 
 
 def __dir__() -> list[str]:

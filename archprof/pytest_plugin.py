@@ -51,13 +51,15 @@ def archprof_budget() -> Callable[..., None]:
 def hold(model: Any, **keys: Any) -> None:
     """Fail the running test, with a sentence for each limit that is broken."""
     __tracebackhide__ = True
+    from .base.errors import ArchprofError
     from .budgets import config
     from .budgets import judging as budgets
-    from .errors import ArchprofError
 
     if "growth" in keys or any(isinstance(value, dict) and "growth" in value for value in keys.values()):
-        pytest.fail("archprof_budget: growth needs a baseline; "
-                    "state it in archprof.toml and run pytest --archprof.", pytrace=False)
+        pytest.fail(
+            "archprof_budget: growth needs a baseline; state it in archprof.toml and run pytest --archprof.",
+            pytrace=False,
+        )
     try:
         checked = budgets.check([config.from_keywords(model, **keys)])
     except ArchprofError as error:
@@ -70,8 +72,8 @@ class BudgetFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One test for each [[budget]]."""
+        from .base.errors import ArchprofError
         from .budgets import config, lock
-        from .errors import ArchprofError
 
         try:
             stated = config.read(self.path)
@@ -109,8 +111,8 @@ def _budget_file(config: pytest.Config) -> Path | None:
         return (config.invocation_params.dir / named).resolve()
     if not config.getoption("--archprof"):
         return None
+    from .base.errors import ArchprofError
     from .budgets.config import find
-    from .errors import ArchprofError
 
     try:
         return find(config.rootpath)
@@ -121,7 +123,7 @@ def _budget_file(config: pytest.Config) -> Path | None:
 def _fail_if_broken(checked: Any) -> None:
     __tracebackhide__ = True
     from .budgets.judging import broken
-    from .render.verdicts import sentence
+    from .render.tables.verdicts import sentence
 
     said = [sentence(verdict) for verdict in checked.verdicts if broken(verdict.status)]
     if said:

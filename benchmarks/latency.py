@@ -36,11 +36,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from torch.utils import benchmark
 
-from archprof import sources
-from archprof.measure import device, fixed_work, latency
+from archprof import models
+from archprof.measure import device, reference_work, sampling
 from archprof.measure.conditions import Conditions
-from archprof.pace import departures, pace_of
-from archprof.timing import FEWEST_BLOCKS, TIME_BUDGET_S, Latency, ratios_to
+from archprof.results.drift import departures, pace_of
+from archprof.results.latency import FEWEST_BLOCKS, TIME_BUDGET_S, Latency
+from archprof.results.ratios import ratios_to
 
 BUSY = """
 import time
@@ -101,26 +102,26 @@ def load(times: tuple[float, float] | None) -> Iterator[None]:
         neighbour.wait()
 
 
-def steps(names: list[str]) -> dict[str, latency.Step]:
+def steps(names: list[str]) -> dict[str, sampling.Step]:
     """A forward pass of each network at batch 1."""
     made = {}
     for name in names:
-        found = sources.find(name)
+        found = models.find(name)
         module = device.materialise(device.realistic(found.build), CONDITIONS)
         shape = (
             found.input_shape
             if found.spec.resolution is None
             else (found.input_shape[0], found.spec.resolution, found.spec.resolution)
         )
-        made[name] = latency.forward_step(module, device.inputs(shape, 1, CONDITIONS), CONDITIONS)
+        made[name] = sampling.forward_step(module, device.inputs(shape, 1, CONDITIONS), CONDITIONS)
         made[name]()  # whatever torch does once, it does here
     return made
 
 
-def measured(made: dict[str, latency.Step], seconds: float, seed: int) -> dict[str, Latency]:
+def measured(made: dict[str, sampling.Step], seconds: float, seed: int) -> dict[str, Latency]:
     """Every step at batch 1, as archprof compare measures it."""
-    cells = [latency.Cell(name, 1, lambda step=step: step) for name, step in made.items()]
-    found = latency.measure(
+    cells = [sampling.Cell(name, 1, lambda step=step: step) for name, step in made.items()]
+    found = sampling.measure(
         cells,
         time_budget=seconds,
         reference=cells[-1].name,
@@ -131,7 +132,7 @@ def measured(made: dict[str, latency.Step], seconds: float, seed: int) -> dict[s
     return {name: seen for (name, _), seen in found.items()}
 
 
-def one_run(made: dict[str, latency.Step], seconds: float, seed: int) -> Run:
+def one_run(made: dict[str, sampling.Step], seconds: float, seed: int) -> Run:
     """Both ways, the same time for each."""
     _, below = made
     seen = measured(made, seconds, seed)
@@ -150,13 +151,13 @@ def one_run(made: dict[str, latency.Step], seconds: float, seed: int) -> Run:
     return Run(ratio, interval, doubts, back_to_back[0] / back_to_back[1], pace)
 
 
-def overhead(step: latency.Step, seconds: float) -> float | None:
+def overhead(step: sampling.Step, seconds: float) -> float | None:
     """Our p50 over a bare loop's median, minus 1; None where ours was not reliable, or never at the loop's pace.
 
     The two take short turns, and those count in which both saw the same pace. The loop's tensors come to lie elsewhere
     as often as ours do: otherwise the luck of one layout would be held against the mean of many.
     """
-    quotients, rearrange, read = [], device.rearranger(CONDITIONS), fixed_work.reader()
+    quotients, rearrange, read = [], device.rearranger(CONDITIONS), reference_work.reader()
     for turn in range(TURNS):
         ours = measured({"net": step}, seconds / TURNS / 2, turn)["net"]
         passes, paces, end = [], [], time.perf_counter() + seconds / TURNS / 2
@@ -259,9 +260,13 @@ def main() -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=10, help="runs under each load (default: 10)")
-    parser.add_argument("--seconds", type=float, default=TIME_BUDGET_S,
-                        help=f"time budget of one run, which ends earlier when it is precise (default: "
-                             f"{TIME_BUDGET_S:g}, that of compare)")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=TIME_BUDGET_S,
+        help=f"time budget of one run, which ends earlier when it is precise (default: "
+        f"{TIME_BUDGET_S:g}, that of compare)",
+    )
     parser.add_argument("--networks", nargs=2, default=["resnet50", "mobilenetv1"], metavar="NAME")
     parser.add_argument("--smoke", action="store_true", help="a few seconds, no claims")
     args = parser.parse_args()
@@ -286,8 +291,10 @@ def main() -> int:
     for name, seen in runs.items():
         for run in seen:
             readings = ", ".join(f"{reading} {value:.4g}" for reading, value in run.pace.items())
-            print(f"{name}: {run.ours:.3f} ({run.interval[0]:.3f} to {run.interval[1]:.3f}), {readings}"
-                  f"{'' if run.reliable else ', not reliable'}")
+            print(
+                f"{name}: {run.ours:.3f} ({run.interval[0]:.3f} to {run.interval[1]:.3f}), {readings}"
+                f"{'' if run.reliable else ', not reliable'}"
+            )
     print(f"\noverhead over a bare loop: {'not reliable' if extra is None else f'{extra:+.1%}'}")
     if args.smoke:
         return 0

@@ -18,12 +18,14 @@ from statistics import median
 
 import torch
 
-from archprof import comparison, sources, zoo
+from archprof import models
 from archprof.counting import counts
 from archprof.measure import device
 from archprof.measure.conditions import Conditions
 from archprof.measure.memory import free_memory
 from archprof.measure.steps import forward_step
+from archprof.models import zoo
+from archprof.runs import compare
 
 BATCH_SIZES = (1, 8)
 SMALL = ("resnet_tiny", "plain20_cifar", "mobilenetv2_28")
@@ -68,9 +70,9 @@ class Row:
 def rows_of(name: str, kind: str) -> list[Row]:
     """One row for each batch size."""
     conditions = Conditions(device=kind)
-    counted = comparison.compare([name], batch_sizes=BATCH_SIZES, device=kind, latency=False).architectures[0]
+    counted = compare.compare([name], batch_sizes=BATCH_SIZES, device=kind, latency=False).architectures[0]
     assert counted.profile is not None and counted.held_bytes is not None
-    found = sources.find(name)
+    found = models.find(name)
     module = device.materialise(device.realistic(found.build), conditions)
     rows, state = [], {}
     for entry in counted.memory:
@@ -82,11 +84,18 @@ def rows_of(name: str, kind: str) -> list[Row]:
         momentum = next(item.state_bytes for item in counted.optimizers if item.optimizer == "sgd")
         whole = counted.training_bytes(entry, "sgd")
         trained, state = training_peak(module, args, kind, state)
-        rows.append(Row(
-            name, entry.batch_size, pure, pure + entry.scratch_bytes, measured - counted.held_bytes,
-            torchinfo_bytes(name, entry.batch_size, counted.profile.input_shape),
-            None if whole is None else whole - counted.held_bytes - momentum,
-            None if trained is None else trained - counted.held_bytes - momentum))
+        rows.append(
+            Row(
+                name,
+                entry.batch_size,
+                pure,
+                pure + entry.scratch_bytes,
+                measured - counted.held_bytes,
+                torchinfo_bytes(name, entry.batch_size, counted.profile.input_shape),
+                None if whole is None else whole - counted.held_bytes - momentum,
+                None if trained is None else trained - counted.held_bytes - momentum,
+            )
+        )
     del module, step, args
     free_memory()
     return rows
@@ -124,18 +133,24 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:+.1f} %"
 
 
-HEADINGS = ("| network | batch | measured | storages | error | with scratch | error | torchinfo | error "
-            "| training, measured | predicted | error |\n|---|" + "---:|" * 11)
+HEADINGS = (
+    "| network | batch | measured | storages | error | with scratch | error | torchinfo | error "
+    "| training, measured | predicted | error |\n|---|" + "---:|" * 11
+)
 
 
 def line(row: Row) -> str:
     """The row in Markdown, MiB."""
-    training = [f"{value / MIB:.2f}" if value is not None else "cannot be run"
-                for value in (row.training_measured, row.training_predicted)]
-    return (f"| {row.name} | {row.batch_size} | {row.measured / MIB:.2f} | {row.storages / MIB:.2f} "
-            f"| {percent(row.storages_error)} | {row.predicted / MIB:.2f} | {percent(row.error)} "
-            f"| {row.torchinfo / MIB:.1f} | {percent(row.torchinfo_error)} "
-            f"| {' | '.join(training)} | {percent(row.training_error)} |")
+    training = [
+        f"{value / MIB:.2f}" if value is not None else "cannot be run"
+        for value in (row.training_measured, row.training_predicted)
+    ]
+    return (
+        f"| {row.name} | {row.batch_size} | {row.measured / MIB:.2f} | {row.storages / MIB:.2f} "
+        f"| {percent(row.storages_error)} | {row.predicted / MIB:.2f} | {percent(row.error)} "
+        f"| {row.torchinfo / MIB:.1f} | {percent(row.torchinfo_error)} "
+        f"| {' | '.join(training)} | {percent(row.training_error)} |"
+    )
 
 
 def summary(rows: list[Row]) -> list[str]:
@@ -151,16 +166,21 @@ def summary(rows: list[Row]) -> list[str]:
         if not group:
             continue
         worst = max(group, key=lambda row: abs(error(row)))
-        said.append(f"- {what}: {percent(median(abs(error(row)) for row in group))}, "
-                    f"{percent(error(worst))} ({worst.name}, batch {worst.batch_size})")
+        said.append(
+            f"- {what}: {percent(median(abs(error(row)) for row in group))}, "
+            f"{percent(error(worst))} ({worst.name}, batch {worst.batch_size})"
+        )
     return said
 
 
 def missed(rows: list[Row], kind: str) -> list[str]:
     """The bounds that do not hold."""
     middle, most, training = BOUNDS[kind]
-    said = [f"{row.name}, batch {row.batch_size}: {percent(row.error)} is beyond {percent(most)}"
-            for row in rows if abs(row.error) > most]
+    said = [
+        f"{row.name}, batch {row.batch_size}: {percent(row.error)} is beyond {percent(most)}"
+        for row in rows
+        if abs(row.error) > most
+    ]
     if median(abs(row.error) for row in rows) > middle:
         said.append(f"the median of inference is beyond {percent(middle)}")
     errors = [abs(row.training_error) for row in rows if row.training_error is not None]
@@ -176,8 +196,11 @@ def main() -> int:
     parser.add_argument("--device", default="cpu", choices=tuple(BOUNDS))
     args = parser.parse_args()
     names = args.names or (SMALL if args.smoke else tuple(zoo.architectures()))
-    print(f"torch {torch.__version__}, {args.device}, {torch.backends.cpu.get_cpu_capability()}, "
-          f"{torch.get_num_threads()} threads, MiB above the loaded network\n\n{HEADINGS}", flush=True)
+    print(
+        f"torch {torch.__version__}, {args.device}, {torch.backends.cpu.get_cpu_capability()}, "
+        f"{torch.get_num_threads()} threads, MiB above the loaded network\n\n{HEADINGS}",
+        flush=True,
+    )
     rows = []
     for name in names:
         found = rows_of(name, args.device)

@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archprof.counting import counts
 from archprof.counting.shapes import ShapeMemory
-from archprof.sources import load
+from archprof.models import load
 
 SHAPE = (3, 224, 224)
 
@@ -107,6 +107,7 @@ def beside_others(pairs: int, real_pairs: int) -> None:
     for other in (torchinfo_summary, flop_counter):
         other(another, x)  # what they import, and what of torch they replace, comes before any time is taken
     for name, other in (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter)):
+
         def theirs(other: Callable[..., None] = other) -> Callable[[], None]:
             return lambda: other(another, x)
 
@@ -115,6 +116,7 @@ def beside_others(pairs: int, real_pairs: int) -> None:
     if real_pairs:
         real, batch = load("resnet152").eval(), torch.rand(32, *SHAPE)
         for name, other in (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter)):
+
             def theirs_real(other: Callable[..., None] = other) -> Callable[[], None]:
                 return lambda: torch.no_grad()(other)(real, batch)
 
@@ -126,8 +128,9 @@ class Deep(nn.Module):
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
-                                    for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()) for _ in range(blocks)
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         for block in self.blocks:
@@ -141,8 +144,10 @@ def fastest(call: Prepared, times: int) -> float:
 
 def by_depth(times: int) -> None:
     print(f"\n{'depth':30} {'ms':>8} {'calls':>7} {'us per call':>12}")
-    deep = {f"{4 * blocks} layers": counts.Subject(Deep(blocks).eval(), "deep", "instance", (16, 32, 32))
-            for blocks in (250, 1000)}
+    deep = {
+        f"{4 * blocks} layers": counts.Subject(Deep(blocks).eval(), "deep", "instance", (16, 32, 32))
+        for blocks in (250, 1000)
+    }
     named = {name: subject_of(name) for name in ("resnet18", "resnet50", "resnet152")}
     for name, subject in (named | deep).items():
         calls = len(cold(subject)()().layers)

@@ -10,7 +10,7 @@ import pytest
 @pytest.fixture(scope="session")
 def torchvision() -> ModuleType:
     """torchvision, made importable on a CPU-only torch; skips where it is not installed."""
-    from torchvision_on_cpu import import_torchvision
+    from helpers.torchvision_on_cpu import import_torchvision
 
     found = import_torchvision()
     if found is None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from budget_records import network, profiler, written
+from helpers.budget_records import network, profiler, written
 
 from archprof import pytest_plugin
 from archprof.budgets import judging as budgets
@@ -51,12 +51,14 @@ def test_the_fixture_passes_and_fails_with_a_sentence(pytester, inside):
     """)
     result = inside()
     result.assert_outcomes(passed=1, failed=3)
-    result.stdout.fnmatch_lines([
-        "net has 618 parameters, 18 more than the 600 allowed. conv (conv 3x3) weighs most: *",
-        "net has 27,808 mult-adds, 26,808 more than the 1 k allowed. conv (conv 3x3) weighs most: *",
-        "*unknown key 'parameter'. Did you mean 'parameters'*",
-        "*growth needs a baseline*",
-    ])
+    result.stdout.fnmatch_lines(
+        [
+            "net has 618 parameters, 18 more than the 600 allowed. conv (conv 3x3) weighs most: *",
+            "net has 27,808 mult-adds, 26,808 more than the 1 k allowed. conv (conv 3x3) weighs most: *",
+            "*unknown key 'parameter'. Did you mean 'parameters'*",
+            "*growth needs a baseline*",
+        ]
+    )
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
@@ -66,8 +68,13 @@ def test_the_file_runs_only_when_asked_for(pytester, inside):
     inside().assert_outcomes(passed=1)
     result = inside("--archprof", "-v")
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["archprof.toml::small PASSED*", "archprof.toml::wider FAILED*",
-                                 "wider has 1,226 parameters, 226 more than the 1 k allowed. *"])
+    result.stdout.fnmatch_lines(
+        [
+            "archprof.toml::small PASSED*",
+            "archprof.toml::wider FAILED*",
+            "wider has 1,226 parameters, 226 more than the 1 k allowed. *",
+        ]
+    )
 
 
 def test_the_file_runs_beside_chosen_paths_and_from_another_name(pytester, inside):
@@ -111,15 +118,19 @@ def test_a_module_is_counted_for_real(pytester, monkeypatch):
     result = pytester.runpytest_inprocess(plugins=[pytest_plugin])
     result.assert_outcomes(passed=1, failed=2)
     # conv 4*9 + 4, fc 2704*10 + 10
-    result.stdout.fnmatch_lines([
-        "Net has 27,090 parameters, 7,090 more than the 20 k allowed. 3 (fully connected) weighs most: "
-        "27,050 parameters, 99.9 % of them.",
-        "Net: *1x3x224x224*Its budget states no input_shape.",
-    ])
+    result.stdout.fnmatch_lines(
+        [
+            "Net has 27,090 parameters, 7,090 more than the 20 k allowed. 3 (fully connected) weighs most: "
+            "27,050 parameters, 99.9 % of them.",
+            "Net: *1x3x224x224*Its budget states no input_shape.",
+        ]
+    )
 
 
 def test_importing_the_plugin_imports_nothing_heavy():
-    code = ("import sys, archprof.pytest_plugin; "
-            "print([name for name in ('torch', 'numpy', 'rich', 'archprof.budgets.judging') if name in sys.modules])")
+    code = (
+        "import sys, archprof.pytest_plugin; "
+        "print([name for name in ('torch', 'numpy', 'rich', 'archprof.budgets.judging') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

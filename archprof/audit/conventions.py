@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from ..records import ModuleCost, StaticProfile
+from ..results.profile import ModuleCost, StaticProfile
 
 WHY = (
     "Both add up what modules return over the whole pass and double it for gradients; "

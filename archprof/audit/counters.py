@@ -22,8 +22,8 @@ from ..counting.inputs import default_inputs
 from ..counting.meta import WithoutValues
 from ..counting.modules import in_mode, replace_tensors, untouched, walk
 from ..counting.trace import Trace
-from ..records import Shape
-from ..spec import ModelSpec
+from ..models.spec import ModelSpec
+from ..results.profile import Shape
 from . import rules as audit_rules
 from .opinions import Audit, Opinion, Term
 
@@ -46,9 +46,7 @@ class _Tool(NamedTuple):
     real: bool = False
 
 
-def audit(
-    model: str | ModelSpec | nn.Module, *, batch_size: int = 1, input_shape: Shape | None = None
-) -> Audit:
+def audit(model: str | ModelSpec | nn.Module, *, batch_size: int = 1, input_shape: Shape | None = None) -> Audit:
     """Every tool's opinion on one network in inference mode, for one tensor of (batch_size, *input_shape).
 
     A tool that fails keeps its place, with its own message. Raises what `archprof.profile` raises.
@@ -69,9 +67,7 @@ def _opinion(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace)
     except Exception as error:
         reason = error.__cause__ or error
         said = " ".join(str(reason).split())[:160] or type(reason).__name__
-        return Opinion(
-            tool.name, version, tool.unit, ours, error=f"it stops with {type(reason).__name__}: {said}"
-        )
+        return Opinion(tool.name, version, tool.unit, ours, error=f"it stops with {type(reason).__name__}: {said}")
     return Opinion(tool.name, version, tool.unit, ours, count.total, tool.rules(found), count.parameters)
 
 
@@ -92,9 +88,7 @@ def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> _Count:
 def _zeros(tensor: Tensor) -> Tensor:
     """Zeros in the shape of a tensor on meta; a parameter stays one."""
     zeros = torch.zeros(tensor.shape, dtype=tensor.dtype)
-    return (
-        nn.Parameter(zeros, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else zeros
-    )
+    return nn.Parameter(zeros, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else zeros
 
 
 def _torchinfo(module: nn.Module, x: Tensor) -> _Count:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .. import __version__
-from ..records import SCHEMA_VERSION, StaticProfile, as_json
+from ..base.version import __version__
+from ..results.profile import StaticProfile
+from ..results.saved import SCHEMA_VERSION, as_json
 from . import conventions
 
 
@@ -42,9 +43,7 @@ class Opinion:
     @property
     def remainder(self) -> int | None:
         """What the terms leave unexplained: 0 where the tool is understood."""
-        return (
-            None if self.total is None else self.total - self.ours - sum(term.amount for term in self.terms)
-        )
+        return None if self.total is None else self.total - self.ours - sum(term.amount for term in self.terms)
 
 
 @dataclass(frozen=True)

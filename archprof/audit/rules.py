@@ -14,9 +14,9 @@ from torch import nn
 from torch.utils import flop_counter
 
 from ..costs import Shape
+from ..costs.kinds import layer_type
 from ..counting.calls import OpCall
 from ..counting.trace import Trace
-from ..layer_types import layer_type
 from .opinions import Term
 
 #: Layer types with a term of their own in torchinfo's count: it multiplies their parameters by the batch.
@@ -160,9 +160,7 @@ def flop_counter_mode(found: Trace) -> tuple[Term, ...]:
         terms["two operations for a mult-add"] += macs
         factor = {True: 4, False: 1}[
             any(
-                shape.dtype is not None and shape.dtype.is_complex
-                for shape in call.op.args
-                if isinstance(shape, Shape)
+                shape.dtype is not None and shape.dtype.is_complex for shape in call.op.args if isinstance(shape, Shape)
             )
         ]
         if factor > 1:

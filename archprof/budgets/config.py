@@ -10,9 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .. import spec
-from ..errors import ArchprofError, BadFile, BadOption, did_you_mean
-from ..records import Shape
+from ..base.errors import ArchprofError, BadFile, BadOption, did_you_mean
+from ..models import spec
+from ..results.profile import Shape
 from . import lock
 from .limits import MEASURES, LatencyLimit, Limit, known_keys, parse_latency, parse_limit, parse_percent, positive
 
@@ -72,8 +72,10 @@ class Config:
         """The budgets of those names, in the file's order; all where none is named."""
         for name in names:
             if name not in self.names:
-                raise BadOption(f"{self.path.name} has no budget '{name}'.{did_you_mean(name, self.names)}",
-                                f"It has: {', '.join(self.names)}.")
+                raise BadOption(
+                    f"{self.path.name} has no budget '{name}'.{did_you_mean(name, self.names)}",
+                    f"It has: {', '.join(self.names)}.",
+                )
         return tuple(budget for budget in self.budgets if not names or budget.name in names)
 
 
@@ -84,8 +86,10 @@ def find(folder: Path) -> Path:
         return own
     if project.exists() and "archprof" in _toml(project).get("tool", {}):
         return project
-    raise BadFile(f"no {FILE_NAME} here, and no [tool.archprof] in pyproject.toml;",
-                  "name a file with --config, or begin one: see docs/budgets.md.")
+    raise BadFile(
+        f"no {FILE_NAME} here, and no [tool.archprof] in pyproject.toml;",
+        "name a file with --config, or begin one: see docs/budgets.md.",
+    )
 
 
 def read(path: Path) -> Config:
@@ -122,20 +126,26 @@ def _budgets(table: Mapping[str, Any], path: Path) -> tuple[Budget, ...]:
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise BadFile("'budget' is no list of tables;", "wanted: [[budget]], with two brackets on each side.")
     if not entries:
-        raise BadFile("no budget in it;",
-                      'wanted: [[budget]] with model = "resnet18" and parameters = "< 12 M".')
-    lines = [number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-             if _HEADER.match(line)]
+        raise BadFile("no budget in it;", 'wanted: [[budget]] with model = "resnet18" and parameters = "< 12 M".')
+    lines = [
+        number for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1) if _HEADER.match(line)
+    ]
     budgets: list[Budget] = []
     for place, entry in enumerate(entries):
         what = f"budget {place + 1}"
         model = _text(entry.get("model"), what, "model")
-        budget = _budget(entry, _beside(model, path.parent), f"budget '{entry.get('name', model)}'",
-                         line=lines[place] if len(lines) == len(entries) else 0)
+        budget = _budget(
+            entry,
+            _beside(model, path.parent),
+            f"budget '{entry.get('name', model)}'",
+            line=lines[place] if len(lines) == len(entries) else 0,
+        )
         twin = next((n for n, other in enumerate(budgets, 1) if other.name == budget.name), None)
         if twin:
-            raise BadOption(f"budgets {twin} and {place + 1} are both named '{budget.name}';",
-                            'give one of them a name of its own: name = "...".')
+            raise BadOption(
+                f"budgets {twin} and {place + 1} are both named '{budget.name}';",
+                'give one of them a name of its own: name = "...".',
+            )
         budgets.append(budget)
     return tuple(budgets)
 
@@ -146,8 +156,9 @@ def _budget(entry: Mapping[str, Any], model: Any, what: str, line: int = 0) -> B
     budget = Budget(
         name=_text(entry.get("name", entry["model"]), what, "name"),
         model=model,
-        limits={key: parse_limit(entry[key], f"{what}: {key}", measure)
-                for key, measure in MEASURES.items() if key in entry},
+        limits={
+            key: parse_limit(entry[key], f"{what}: {key}", measure) for key, measure in MEASURES.items() if key in entry
+        },
         latency=parse_latency(entry["latency"], f"{what}: latency", batch_size) if "latency" in entry else (),
         growth=parse_percent(entry["growth"], f"{what}: growth") if "growth" in entry else None,
         input_shape=_shape(entry["input_shape"], f"{what}: input_shape") if "input_shape" in entry else None,
@@ -156,8 +167,7 @@ def _budget(entry: Mapping[str, Any], model: Any, what: str, line: int = 0) -> B
         line=line,
     )
     if not budget.limits and not budget.latency and budget.growth is None:
-        raise BadOption(f"{what} limits nothing;",
-                        f"wanted: any of {', '.join((*MEASURES, 'latency', 'growth'))}.")
+        raise BadOption(f"{what} limits nothing;", f"wanted: any of {', '.join((*MEASURES, 'latency', 'growth'))}.")
     return budget
 
 
@@ -171,16 +181,17 @@ def _beside(model: str, folder: Path) -> str:
 
 def _text(value: Any, what: str, key: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise BadOption(f"{what} has no {key};" if value is None else f"{what}: {key} {value!r} is no text;",
-                        f'wanted: {key} = "resnet18".')
+        raise BadOption(
+            f"{what} has no {key};" if value is None else f"{what}: {key} {value!r} is no text;",
+            f'wanted: {key} = "resnet18".',
+        )
     return value
 
 
 def _shape(value: Any, what: str) -> Shape:
     listed = isinstance(value, list | tuple) and bool(value)
     if not listed or not all(type(size) is int and size > 0 for size in value):
-        raise BadOption(f"{what} {value!r} is no shape;",
-                        "wanted: a list without the batch, such as [3, 224, 224].")
+        raise BadOption(f"{what} {value!r} is no shape;", "wanted: a list without the batch, such as [3, 224, 224].")
     return tuple(value)
 
 

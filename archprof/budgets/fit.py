@@ -9,10 +9,10 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from .. import zoo
-from ..errors import BadOption, UnknownModel, did_you_mean
-from ..records import Shape, StaticProfile
-from ..spec import parse
+from ..base.errors import BadOption, UnknownModel, did_you_mean
+from ..models import zoo
+from ..models.spec import parse
+from ..results.profile import Shape, StaticProfile
 from . import judging as budgets
 from .config import Budget
 from .judging import Profiler
@@ -73,8 +73,9 @@ def members(
     if found is None:
         near = did_you_mean(spec.target, zoo.architectures()) if spec.source == "zoo" else ""
         raise UnknownModel(f"'{name}' is no network of the zoo.{near}", "'archprof list' shows the zoo.")
-    shape = input_shape or (found.input_shape if spec.resolution is None else
-                            (found.input_shape[0], spec.resolution, spec.resolution))
+    shape = input_shape or (
+        found.input_shape if spec.resolution is None else (found.input_shape[0], spec.resolution, spec.resolution)
+    )
     fixed = dict(spec.options) | ({} if num_classes is None else {"num_classes": num_classes})
     own = {key: option.default for key, option in found.options.items()}
     if own.get("small_input") is False and max(shape[1:]) <= SMALL_INPUT:
@@ -82,8 +83,9 @@ def members(
     choices = {key: vary(own[key]) for key, vary in _CHOICES.items() if key in own and key not in fixed}
     sides = _sides(shape[1]) if input_shape is None and spec.resolution is None else [shape[1]]
     if not choices and len(sides) == 1:
-        raise BadOption(f"{found.name} has no option that could be varied.",
-                        f"Networks that have: {', '.join(_variable())}.")
+        raise BadOption(
+            f"{found.name} has no option that could be varied.", f"Networks that have: {', '.join(_variable())}."
+        )
     # a limit relative to another model asks for that model again and again
     counted = lru_cache(maxsize=8)(profile or budgets.count_model)
     fitting: list[Member] = []
@@ -99,8 +101,13 @@ def members(
         if checked.profile is not None and all(verdict.status == "within" for verdict in checked.verdicts):
             totals = replace(checked.profile, layers=(), modules=(), by_type=())  # thousands are held at once
             fitting.append(Member(text, changed, totals))
-    return Fit(written(found.name, fixed, spec.resolution), tuple(sorted(fitting, key=_rank)),
-               len(every) * len(sides), failed, input_shape)
+    return Fit(
+        written(found.name, fixed, spec.resolution),
+        tuple(sorted(fitting, key=_rank)),
+        len(every) * len(sides),
+        failed,
+        input_shape,
+    )
 
 
 def written(name: str, options: Mapping[str, Any], resolution: int | None = None) -> str:

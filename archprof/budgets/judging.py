@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import ArchprofError, ForwardFailed
-from ..records import Shape, StaticProfile
-from ..spec import parse
-from ..timing import ratio_of
+from ..base.errors import ArchprofError, ForwardFailed
+from ..models.spec import parse
+from ..results.profile import Shape, StaticProfile
+from ..results.ratios import ratio_of
 from . import lock
 from .config import Budget
 from .limits import MEASURES, Bound, LatencyLimit
@@ -138,29 +138,29 @@ def broken(status: str, strict: bool = False) -> bool:
     return status in ("over", "under", "error") or (strict and status == "cannot tell")
 
 
-def accept(
-    checked: Iterable[Checked], baselines: Mapping[str, Baseline], known: Iterable[str]
-) -> dict[str, Baseline]:
+def accept(checked: Iterable[Checked], baselines: Mapping[str, Baseline], known: Iterable[str]) -> dict[str, Baseline]:
     """The baselines after accepting what was counted.
 
     A model that was not counted keeps its old baseline; a budget that is no longer `known` loses it.
     """
     fresh = {
         one.budget.name: lock.baseline_of(one.budget.shown_model, one.profile, one.budget.counts_training)
-        for one in checked if one.profile is not None
+        for one in checked
+        if one.profile is not None
     }
     stated = set(known)
     return {name: entry for name, entry in ({**baselines} | fresh).items() if name in stated}
 
 
-def _checked(
-    budget: Budget, baseline: Baseline | None, growth: bool, counted: Profiler, measure: Measurer
-) -> Checked:
+def _checked(budget: Budget, baseline: Baseline | None, growth: bool, counted: Profiler, measure: Measurer) -> Checked:
     try:
         profile = counted(budget.model, budget.input_shape, budget.batch_size, budget.counts_training)
     except ArchprofError as error:
-        hint = " Its budget states no input_shape." if (
-            isinstance(error, ForwardFailed) and budget.input_shape is None) else ""
+        hint = (
+            " Its budget states no input_shape."
+            if (isinstance(error, ForwardFailed) and budget.input_shape is None)
+            else ""
+        )
         failed = Verdict(budget.name, budget.shown_model, "", "error", detail=f"{error}{hint}")
         return Checked(budget, None, (failed,))
     verdicts = [
@@ -184,7 +184,10 @@ def _static(
         allowed = limit.growth if limit and limit.growth is not None else budget.growth
         value = measure.value(profile)
         known: dict[str, Any] = {
-            "budget": budget.name, "model": budget.shown_model, "measure": name, "value": value,
+            "budget": budget.name,
+            "model": budget.shown_model,
+            "measure": name,
+            "value": value,
             "heaviest": _heaviest(layers, measure.layer_key),
         }
         if baseline is not None and not odd and name in baseline.counts:
@@ -218,8 +221,9 @@ def _grown(known: dict[str, Any], allowed: Fraction, odd: str) -> Verdict:
     known = known | {"limit": f"growth ≤ {float(100 * allowed):g} %", "growth": float(allowed)}
     if odd or "baseline" not in known:
         reason = odd or "no baseline yet;"
-        return Verdict(**known | {
-            "status": "error", "detail": f"{reason} 'archprof check --update' writes one, to be committed."})
+        return Verdict(
+            **known | {"status": "error", "detail": f"{reason} 'archprof check --update' writes one, to be committed."}
+        )
     limit = known["baseline"] * (1 + allowed)
     return Verdict(**known, status="within" if known["value"] <= limit else "over", bound=_number(limit))
 
@@ -229,19 +233,29 @@ def _uncounted(budget: Budget, profile: StaticProfile) -> Iterable[Verdict]:
     for missing in profile.uncounted:
         allowed = missing.op in budget.allow_uncounted
         yield Verdict(
-            budget.name, budget.shown_model, "uncounted", "within" if allowed else "over",
+            budget.name,
+            budget.shown_model,
+            "uncounted",
+            "within" if allowed else "over",
             value=missing.calls,
             limit="allowed by name" if allowed else "none",
             detail=f"{missing.op} has no formula, so its mult-adds are left out"
-                   + ("." if allowed else f'; allow_uncounted = ["{missing.op}"] accepts that.'))
+            + ("." if allowed else f'; allow_uncounted = ["{missing.op}"] accepts that.'),
+        )
 
 
 def _latency(budget: Budget, limit: LatencyLimit, bound: Bound, measure: Measurer) -> Verdict:
     """Judged by the whole interval: where it straddles the limit, nobody can tell."""
     reference, factor = bound.reference or "", bound.factor or Fraction(0)
     known: dict[str, Any] = {
-        "budget": budget.name, "model": budget.shown_model, "measure": "latency", "limit": bound.shown,
-        "bound": float(factor), "upper": bound.upper, "batch_size": limit.batch_size, "reference": reference,
+        "budget": budget.name,
+        "model": budget.shown_model,
+        "measure": "latency",
+        "limit": bound.shown,
+        "bound": float(factor),
+        "upper": bound.upper,
+        "batch_size": limit.batch_size,
+        "reference": reference,
     }
     try:
         seen = measure(budget.model, reference, budget.input_shape, limit.batch_size)
@@ -249,8 +263,13 @@ def _latency(budget: Budget, limit: LatencyLimit, bound: Bound, measure: Measure
         return Verdict(**known, status="error", detail=str(error))
     allowed = {bound.allows(Fraction(end), factor) for end in seen.ci95}
     measured_once = seen.ci95[0] == seen.ci95[1]
-    status = "cannot tell" if measured_once or len(allowed) == 2 else "within" if allowed == {True} else (
-        "over" if bound.upper else "under")
+    status = (
+        "cannot tell"
+        if measured_once or len(allowed) == 2
+        else "within"
+        if allowed == {True}
+        else ("over" if bound.upper else "under")
+    )
     return Verdict(**known, status=status, value=seen.ratio, interval=seen.ci95, detail=seen.why or "")
 
 
@@ -258,8 +277,7 @@ def _heaviest(layers: Mapping[str, lock.LayerSummary], key: str) -> tuple[Share,
     amounts = {path: getattr(layer, key) for path, layer in layers.items()}
     whole = sum(amounts.values())
     ranked = sorted((path for path, amount in amounts.items() if amount), key=lambda path: -amounts[path])
-    return tuple(Share(path, layers[path].type, amounts[path], amounts[path] / whole)
-                 for path in ranked[:NAMED_LAYERS])
+    return tuple(Share(path, layers[path].type, amounts[path], amounts[path] / whole) for path in ranked[:NAMED_LAYERS])
 
 
 def _not_comparable(profile: StaticProfile, baseline: Baseline | None) -> str:
@@ -280,7 +298,7 @@ def _number(value: int | Fraction) -> float:
 
 def count_model(model: Any, input_shape: Shape | None, batch_size: int, training: bool) -> StaticProfile:
     """Count on the meta device: an inference pass, and where asked for what a training pass keeps."""
-    from .. import profile
+    from ..counting.counts import profile
 
     counted = profile(model, input_shape=input_shape, batch_size=batch_size)
     if counted.source == "exported":
@@ -293,7 +311,7 @@ def count_model(model: Any, input_shape: Shape | None, batch_size: int, training
 
 def measure_ratio(model: Any, reference: str, input_shape: Shape | None, batch_size: int) -> Relative:
     """Time the model and the reference in turn, in one run."""
-    from .. import compare
+    from ..runs.compare import compare
 
     seen = compare([model, reference], batch_sizes=(batch_size,), input_shape=input_shape)
     cells = []

@@ -1,10 +1,10 @@
 """What a budget may limit, and how a limit is written. Standard library only.
 
-    "5 M"  "<= 5 M"  "at most 5 M"       5 M itself is allowed
-    "< 5 M"                              5 M itself is not
-    ">= 1 M"  "at least 1 M"  "> 1 M"    a minimum
-    "0.6 x resnet18"                     relative to another model
-    {at_least = "1 M", at_most = "5 M", growth = "2 %"}
+"5 M"  "<= 5 M"  "at most 5 M"       5 M itself is allowed
+"< 5 M"                              5 M itself is not
+">= 1 M"  "at least 1 M"  "> 1 M"    a minimum
+"0.6 x resnet18"                     relative to another model
+{at_least = "1 M", at_most = "5 M", growth = "2 %"}
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .. import spec, units
-from ..errors import ArchprofError, BadOption, did_you_mean
-from ..records import StaticProfile
+from ..base import units
+from ..base.errors import ArchprofError, BadOption, did_you_mean
+from ..models import spec
+from ..results.profile import StaticProfile
 
 _BOUND = re.compile(r"\s*(?P<sign><=|>=|≤|≥|<|>|at most\b|at least\b|)\s*(?P<amount>.*?)\s*", re.DOTALL)
 _RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<model>\S.*)", re.DOTALL)
@@ -57,13 +58,18 @@ def _bytes(value: Callable[[StaticProfile], int], noun: str, layer_key: str) -> 
 
 MEASURES: Mapping[str, Measure] = {
     "parameters": Measure(lambda profile: profile.parameters, "parameters", "parameters", "parameters"),
-    "trainable_parameters": Measure(lambda profile: profile.trainable_parameters, "trainable parameters",
-                                    "trainable_parameters", "trainable parameters"),
+    "trainable_parameters": Measure(
+        lambda profile: profile.trainable_parameters,
+        "trainable parameters",
+        "trainable_parameters",
+        "trainable parameters",
+    ),
     "macs": Measure(lambda profile: profile.macs, "mult-adds", "macs", "mult-adds"),
     "activations": Measure(lambda profile: profile.activations, "activations", "activations", "activations"),
     "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", "parameters"),
-    "peak_activation_bytes": _bytes(lambda profile: profile.peak_activation_bytes,
-                                    "bytes of activations at its peak", "activations"),
+    "peak_activation_bytes": _bytes(
+        lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", "activations"
+    ),
     "training_bytes": _bytes(training_bytes, "bytes to train with", "activations"),
     "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", "parameters"),
 }
@@ -119,8 +125,7 @@ def parse_limit(value: Any, what: str, measure: Measure) -> Limit:
     growth = parse_percent(value["growth"], f"{what}: growth") if "growth" in value else None
     bounds = _sides(value, what, measure.parse)
     if not bounds and growth is None:
-        raise BadOption(f"{what} limits nothing;",
-                        'wanted: a number such as "5 M", or at_most, at_least, growth.')
+        raise BadOption(f"{what} limits nothing;", 'wanted: a number such as "5 M", or at_most, at_least, growth.')
     return Limit(bounds, growth)
 
 
@@ -166,8 +171,7 @@ def parse_percent(value: Any, what: str) -> Fraction:
     """'2 %' -> 1/50. The sign is wanted, so that 2 is never taken for 200 %."""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise BadOption(f"{what} {value!r} is no percentage;",
-                        'wanted: a number and the sign, such as "2 %".')
+        raise BadOption(f"{what} {value!r} is no percentage;", 'wanted: a number and the sign, such as "2 %".')
     return Fraction(match[1]) / 100
 
 
@@ -188,10 +192,15 @@ def known_keys(table: Mapping[str, Any], known: tuple[str, ...], what: str) -> N
 
 
 def _sides(table: Mapping[str, Any], what: str, parse: Callable[[Any, str], int]) -> tuple[Bound, ...]:
-    return tuple(parse_bound(table[key], f"{what}: {key}", parse, upper=key == "at_most")
-                 for key in ("at_least", "at_most") if key in table)
+    return tuple(
+        parse_bound(table[key], f"{what}: {key}", parse, upper=key == "at_most")
+        for key in ("at_least", "at_most")
+        if key in table
+    )
 
 
 def _no_absolute_time(value: Any, what: str) -> int:
-    raise BadOption(f"{what} {value!r} is not relative to a network, and runners differ in speed;",
-                    'wanted: a factor and a network measured in the same run, such as "1.2 x mobilenetv1".')
+    raise BadOption(
+        f"{what} {value!r} is not relative to a network, and runners differ in speed;",
+        'wanted: a factor and a network measured in the same run, such as "1.2 x mobilenetv1".',
+    )

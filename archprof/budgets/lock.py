@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ..errors import BadFile
-from ..records import Shape, StaticProfile
+from ..base.errors import BadFile
+from ..results.profile import Shape, StaticProfile
 from .limits import MEASURES
 
 SCHEMA_VERSION = 1
@@ -53,8 +53,9 @@ class LayerChange:
 
 def baseline_of(model: str, profile: StaticProfile, training: bool = False) -> Baseline:
     """What the lock keeps of a profile; `training_bytes` only where a training pass was counted."""
-    counts = {name: measure.value(profile) for name, measure in MEASURES.items()
-              if training or name != "training_bytes"}
+    counts = {
+        name: measure.value(profile) for name, measure in MEASURES.items() if training or name != "training_bytes"
+    }
     return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile))
 
 
@@ -89,17 +90,21 @@ def layers_of(profile: StaticProfile) -> dict[str, LayerSummary]:
     return layers
 
 
-def changes(
-    before: Mapping[str, LayerSummary], after: Mapping[str, LayerSummary], key: str
-) -> list[LayerChange]:
+def changes(before: Mapping[str, LayerSummary], after: Mapping[str, LayerSummary], key: str) -> list[LayerChange]:
     """The layers whose `key` differs, the largest difference first."""
     found = [
-        LayerChange(path, (after.get(path) or before[path]).type,
-                    getattr(before.get(path), key, 0), getattr(after.get(path), key, 0))
+        LayerChange(
+            path,
+            (after.get(path) or before[path]).type,
+            getattr(before.get(path), key, 0),
+            getattr(after.get(path), key, 0),
+        )
         for path in dict.fromkeys((*before, *after))
     ]
-    return sorted((change for change in found if change.before != change.after),
-                  key=lambda change: -abs(change.after - change.before))
+    return sorted(
+        (change for change in found if change.before != change.after),
+        key=lambda change: -abs(change.after - change.before),
+    )
 
 
 def to_json(baselines: Mapping[str, Baseline]) -> str:
@@ -108,11 +113,14 @@ def to_json(baselines: Mapping[str, Baseline]) -> str:
     blocks = []
     for name in sorted(baselines):
         entry = baselines[name]
-        head = {"model": entry.model, "input_shape": list(entry.input_shape),
-                "batch_size": entry.batch_size, **entry.counts}
+        head = {
+            "model": entry.model,
+            "input_shape": list(entry.input_shape),
+            "batch_size": entry.batch_size,
+            **entry.counts,
+        }
         keys = [f"   {json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()]
-        layers = _joined(f"    {json.dumps(path)}: {json.dumps(asdict(layer))}"
-                         for path, layer in entry.layers.items())
+        layers = _joined(f"    {json.dumps(path)}: {json.dumps(asdict(layer))}" for path, layer in entry.layers.items())
         block = [f"  {json.dumps(name)}: {{", *keys, '   "layers": {', *layers, "   }", "  }"]
         blocks.append("\n".join(block))
     return "\n".join([*lines, *_joined(blocks), " }", "}", ""])
@@ -130,7 +138,8 @@ def from_json(text: str, where: str = FILE_NAME) -> dict[str, Baseline]:
     if saved["schema_version"] != SCHEMA_VERSION:
         raise BadFile(
             f"{where} has schema_version {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
-            "Use the archprof that wrote it, or write it anew with 'archprof check --update'.")
+            "Use the archprof that wrote it, or write it anew with 'archprof check --update'.",
+        )
     try:
         return {name: _entry(entry) for name, entry in saved["budgets"].items()}
     except (KeyError, TypeError, AttributeError, ValueError) as reason:
@@ -163,13 +172,16 @@ def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
 
 def _entry(saved: Mapping) -> Baseline:
     layers = {
-        path: LayerSummary(str(layer["type"]), *(int(layer[key]) for key in
-                           ("parameters", "trainable_parameters", "macs", "activations")))
+        path: LayerSummary(
+            str(layer["type"]),
+            *(int(layer[key]) for key in ("parameters", "trainable_parameters", "macs", "activations")),
+        )
         for path, layer in saved["layers"].items()
     }
     counts = {name: int(saved[name]) for name in MEASURES if name in saved}
-    return Baseline(str(saved["model"]), tuple(int(size) for size in saved["input_shape"]),
-                    int(saved["batch_size"]), counts, layers)
+    return Baseline(
+        str(saved["model"]), tuple(int(size) for size in saved["input_shape"]), int(saved["batch_size"]), counts, layers
+    )
 
 
 def _joined(items: Iterable[str]) -> list[str]:

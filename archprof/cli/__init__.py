@@ -14,12 +14,23 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from .. import __version__
-from ..errors import ArchprofError, did_you_mean
+from ..base.errors import ArchprofError, did_you_mean
+from ..base.version import __version__
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
 COMMANDS = (
-    "list", "show", "compare", "separable", "audit", "plot", "report", "sweep", "check", "fit", "diff", "env",
+    "list",
+    "show",
+    "compare",
+    "separable",
+    "audit",
+    "plot",
+    "report",
+    "sweep",
+    "check",
+    "fit",
+    "diff",
+    "env",
 )
 
 

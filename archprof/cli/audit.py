@@ -28,15 +28,15 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask, show, export; 1 where a tool's number stays unexplained."""
-    from .. import spec
-    from ..render import files
+    from ..base import files
+    from ..models import spec
 
     spec.parse(args.model)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
 
     from ..audit import counters as audit
-    from ..tables import audit as audit_table
+    from ..render.tables import audit as audit_table
 
     result = audit.audit(args.model, batch_size=args.batch_size, input_shape=args.input_shape)
     if files.STDOUT not in exports:
@@ -47,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
     unexplained = [opinion.tool for opinion in result.opinions if opinion.remainder]
     if unexplained:
         print(
-            f"archprof: {' and '.join(unexplained)} differ by more than their known rules explain; "
-            "please report it.",
+            f"archprof: {' and '.join(unexplained)} differ by more than their known rules explain; please report it.",
             file=sys.stderr,
         )
     return 1 if unexplained else 0
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
 
 def export(result: Audit, args: argparse.Namespace) -> None:
     """Write the files that were asked for; CSV holds one row for each term."""
-    from ..render import files
+    from ..base import files
 
     if args.json:
         files.write(args.json, json.dumps(result.to_json(), indent=2))
@@ -83,6 +82,6 @@ def export(result: Audit, args: argparse.Namespace) -> None:
         )
     if args.markdown:
         from ..render.markdown import markdown
-        from ..tables.audit import tables
+        from ..render.tables.audit import tables
 
         files.write(args.markdown, markdown(tables(result)))

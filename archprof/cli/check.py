@@ -25,28 +25,29 @@ exit codes: 0 within, 1 over (or under a minimum), 2 misuse, or a budget that ca
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "check", run,
-                             "Judge the budgets of archprof.toml (or pyproject.toml).", EXAMPLE)
+    parser = options.command(commands, "check", run, "Judge the budgets of archprof.toml (or pyproject.toml).", EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="judge these budgets alone")
     parser.add_argument("--config", metavar="FILE", type=Path, help="the file that states the budgets")
-    parser.add_argument("--why", action="store_true",
-                        help="name the heaviest layers and, with a baseline, those that changed")
-    parser.add_argument("--strict", action="store_true",
-                        help="fail where a latency can't be told from its limit")
-    parser.add_argument("--update", action="store_true",
-                        help="write today's counts to archprof.lock.json as the new baseline")
-    parser.add_argument("--json", action="store_true",
-                        help="the verdicts as JSON on stdout, instead of the table")
+    parser.add_argument(
+        "--why", action="store_true", help="name the heaviest layers and, with a baseline, those that changed"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail where a latency can't be told from its limit")
+    parser.add_argument(
+        "--update", action="store_true", help="write today's counts to archprof.lock.json as the new baseline"
+    )
+    parser.add_argument("--json", action="store_true", help="the verdicts as JSON on stdout, instead of the table")
     parser.add_argument("--junit", metavar="FILE", help="also write the verdicts as JUnit XML")
-    parser.add_argument("--github", action="store_true",
-                        help="inside GitHub Actions: also annotate, and write the job summary")
+    parser.add_argument(
+        "--github", action="store_true", help="inside GitHub Actions: also annotate, and write the job summary"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge the budgets, say so in every way that was asked for."""
+    from ..base import files
     from ..budgets import config, lock
     from ..budgets import judging as budgets
-    from ..render import files, verdicts
+    from ..render.tables import verdicts
 
     stated = config.read(args.config or config.find(Path()))
     chosen = stated.select(args.names)
@@ -62,8 +63,10 @@ def run(args: argparse.Namespace) -> int:
     if args.junit:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.github:
-        _tell_github(verdicts.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
-                     verdicts.summary(checked, args.strict))
+        _tell_github(
+            verdicts.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
+            verdicts.summary(checked, args.strict),
+        )
     if args.json:
         print(verdicts.to_json(checked, str(stated.path), args.strict))
     else:

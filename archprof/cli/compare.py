@@ -9,31 +9,41 @@ from typing import TYPE_CHECKING, Any
 from . import options, saved
 
 if TYPE_CHECKING:
-    from ..records import Comparison
+    from ..results.comparison import Comparison
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "compare", run, "Parameters, mult-adds, memory and latency of several models.",
-                             "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json")
-    parser.add_argument("models", nargs="+", metavar="MODEL",
-                        help="such as resnet50, 'mobilenetv1(width=0.5)', resnet18@128")
+    parser = options.command(
+        commands,
+        "compare",
+        run,
+        "Parameters, mult-adds, memory and latency of several models.",
+        "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json",
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="MODEL", help="such as resnet50, 'mobilenetv1(width=0.5)', resnet18@128"
+    )
     options.add_inputs(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask before comparing many networks")
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
     parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
-    parser.add_argument("--memory", type=options.typed(options.memory), metavar="SIZE",
-                        help="show the largest batch that fits, such as 8GiB")
+    parser.add_argument(
+        "--memory",
+        type=options.typed(options.memory),
+        metavar="SIZE",
+        help="show the largest batch that fits, such as 8GiB",
+    )
     options.add_measuring(parser)
     options.add_exports(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, show, export; 1 where a network failed beside others that did not, 130 after Ctrl-C."""
-    from .. import spec
-    from ..render import files
+    from ..base import files
+    from ..models import spec
 
     for model in args.models:
         spec.parse(model)
@@ -42,16 +52,17 @@ def run(args: argparse.Namespace) -> int:
     files.check(exports)
     models = options.expanded(args.models, args.yes)
 
-    result, code = saved.compared(models, args, input_shape=args.input_shape, inputs=inputs,
-                                  latency=not args.no_latency, memory=args.memory)
+    result, code = saved.compared(
+        models, args, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency, memory=args.memory
+    )
     failed = [row for row in result.architectures if row.profile is None]
     if code != saved.INTERRUPTED and failed and len(failed) == len(result.architectures):
-        from ..errors import ForwardFailed
+        from ..base.errors import ForwardFailed
 
         raise ForwardFailed(failed[0].error or f"{failed[0].name} failed.")
     if files.STDOUT not in exports:
         from ..render import terminal
-        from ..tables.comparison import tables
+        from ..render.tables.comparison import tables
 
         terminal.show(tables(result))
     export(result, args)
@@ -64,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def export(result: Comparison, args: argparse.Namespace) -> None:
     """Write the files that were asked for."""
-    from ..render import files
+    from ..base import files
 
     if args.json:
         files.write(args.json, result.to_json())

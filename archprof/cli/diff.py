@@ -29,16 +29,11 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """One line for each network and batch size, then how many of each verdict."""
-    from .. import differences
+    from ..results import diff
 
-    found = differences.differences(saved.read(args.before), saved.read(args.after), args.factor)
+    found = diff.differences(saved.read(args.before), saved.read(args.after), args.factor)
     for difference in found:
         print(difference.sentence)
     verdicts = Counter(difference.verdict for difference in found)
-    print(
-        ", ".join(
-            f"{verdicts[verdict]} {verdict}"
-            for verdict in (differences.SLOWER, differences.FASTER, differences.CANNOT_TELL)
-        )
-    )
-    return 1 if args.fail_on_slower and verdicts[differences.SLOWER] else 0
+    print(", ".join(f"{verdicts[verdict]} {verdict}" for verdict in (diff.SLOWER, diff.FASTER, diff.CANNOT_TELL)))
+    return 1 if args.fail_on_slower and verdicts[diff.SLOWER] else 0

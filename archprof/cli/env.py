@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from .. import units
+from ..base import units
 from . import options
 
 
@@ -19,9 +19,7 @@ def add(commands: Any) -> None:
         "What is measured on, and whether it is quiet.",
         "archprof env --device cuda --seconds 5",
     )
-    parser.add_argument(
-        "--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)"
-    )
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
     parser.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
     parser.add_argument(
         "--threads",
@@ -45,18 +43,16 @@ def run(args: argparse.Namespace) -> int:
 
     conditions = Conditions(device=args.device, dtype=args.dtype, threads=args.threads)
 
-    from ..measure import device, quiet
+    from ..measure import device, disturbance
 
     facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
-    cause, evidence = quiet.watch(device.witness(conditions), args.seconds)
+    cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
     print(as_json(facts, free, cause, evidence) if args.json else page(facts, free, cause, evidence))
     return 0
 
 
-def as_json(
-    facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]
-) -> str:
+def as_json(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
     """The environment with what was seen while watching."""
     import json
 
@@ -74,18 +70,16 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
     verdict = (
         "quiet: nothing disturbs a measurement now"
         if cause is None
-        else (
-            f"not quiet: {cause}; a measurement now leaves out what is disturbed, or says that it cannot tell"
-        )
+        else (f"not quiet: {cause}; a measurement now leaves out what is disturbed, or says that it cannot tell")
     )
-    seen = [
-        f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence
-    ]
+    seen = [f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence]
     unknown = [name for name in ("waiting", "pressure", "others") if name not in evidence]
     lines += ["", verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
     if "product_us" in evidence:
-        lines.append(f"pace: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
-                     f"threads share {evidence['sum_us']:.1f} us, copying 32 MiB {evidence['copy_ms']:.1f} ms")
+        lines.append(
+            f"pace: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
+            f"threads share {evidence['sum_us']:.1f} us, copying 32 MiB {evidence['copy_ms']:.1f} ms"
+        )
     if unknown:
         lines.append("unknown on this system: " + ", ".join(unknown))
     return "\n".join(lines)

@@ -26,28 +26,44 @@ LIMITS = {
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(
-        commands, "fit", run, "Members of a family that fit a budget, best first.",
-        'archprof fit resnet18 --parameters "< 5 M" --input-shape 3,32,32 --num-classes 10')
+        commands,
+        "fit",
+        run,
+        "Members of a family that fit a budget, best first.",
+        'archprof fit resnet18 --parameters "< 5 M" --input-shape 3,32,32 --num-classes 10',
+    )
     parser.add_argument("network", metavar="NETWORK", help="the member to begin with, such as resnet18")
     limits = parser.add_argument_group("limits, written as in archprof.toml")
     for flag, key in LIMITS.items():
         limits.add_argument(flag, dest=key, metavar="LIMIT")
-    parser.add_argument("--input-shape", type=options.typed(options.input_shape), metavar="C,H,W",
-                        help="keep to this input (default: resolutions are tried too)")
-    parser.add_argument("--num-classes", type=options.typed(options.whole), metavar="N",
-                        help="outputs of the classifier (default: the network's own)")
-    parser.add_argument("--top", type=options.typed(options.whole), default=10, metavar="N",
-                        help="how many to show (default: 10)")
+    parser.add_argument(
+        "--input-shape",
+        type=options.typed(options.input_shape),
+        metavar="C,H,W",
+        help="keep to this input (default: resolutions are tried too)",
+    )
+    parser.add_argument(
+        "--num-classes",
+        type=options.typed(options.whole),
+        metavar="N",
+        help="outputs of the classifier (default: the network's own)",
+    )
+    parser.add_argument(
+        "--top", type=options.typed(options.whole), default=10, metavar="N", help="how many to show (default: 10)"
+    )
     parser.add_argument("--json", action="store_true", help="every member that fits, as JSON on stdout")
 
 
 def run(args: argparse.Namespace) -> int:
     """Search, show; 1 where nothing fits."""
+    from ..base.errors import BadOption
     from ..budgets.limits import MEASURES, parse_limit
-    from ..errors import BadOption
 
-    limits = {key: parse_limit(getattr(args, key), flag, MEASURES[key])
-              for flag, key in LIMITS.items() if getattr(args, key) is not None}
+    limits = {
+        key: parse_limit(getattr(args, key), flag, MEASURES[key])
+        for flag, key in LIMITS.items()
+        if getattr(args, key) is not None
+    }
     if not limits:
         raise BadOption("fit needs a limit;", f'wanted: one or more of {", ".join(LIMITS)}, such as "< 5 M".')
 
@@ -60,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def table(found: Fit, top: int = 10) -> str:
     """The best members, the rule, and the command that compares the first of them with the original."""
-    from .. import units
+    from ..base import units
     from ..budgets.fit import RULE
 
     tried = f"{found.tried:,} members tried" + (f", {found.failed:,} of them failed" if found.failed else "")
@@ -70,12 +86,27 @@ def table(found: Fit, top: int = 10) -> str:
     for member in found.members[:top]:
         profile = member.profile
         changed = " ".join(f"{key}={str(value).replace(' ', '')}" for key, value in member.changed.items())
-        rows.append((changed or "nothing", f"{profile.parameters:,}", units.count(profile.macs),
-                     units.count(profile.activations), units.size(profile.peak_activation_bytes)))
+        rows.append(
+            (
+                changed or "nothing",
+                f"{profile.parameters:,}",
+                units.count(profile.macs),
+                units.count(profile.activations),
+                units.size(profile.peak_activation_bytes),
+            )
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join([f"Members of {found.base}", "", *lines, "",
-                      f"{len(found.members):,} fit of {tried}; {RULE}.", f"compare: {comparing(found)}"])
+    return "\n".join(
+        [
+            f"Members of {found.base}",
+            "",
+            *lines,
+            "",
+            f"{len(found.members):,} fit of {tried}; {RULE}.",
+            f"compare: {comparing(found)}",
+        ]
+    )
 
 
 def comparing(found: Fit, count: int = 3) -> str:
@@ -87,14 +118,22 @@ def comparing(found: Fit, count: int = 3) -> str:
 
 def to_json(found: Fit) -> str:
     """Every member with exact numbers, best first."""
-    from .. import __version__
+    from ..base.version import __version__
     from ..budgets.fit import RULE
 
     costs = ("input_shape", "parameters", "macs", "activations", "peak_activation_bytes", "saved_bytes")
-    members = [{"model": member.spec, "changed": dict(member.changed)}
-               | {key: getattr(member.profile, key) for key in costs} for member in found.members]
+    members = [
+        {"model": member.spec, "changed": dict(member.changed)} | {key: getattr(member.profile, key) for key in costs}
+        for member in found.members
+    ]
     whole = {
-        "schema_version": 1, "archprof": __version__, "base": found.base, "rule": RULE, "tried": found.tried,
-        "failed": found.failed, "members": members, "compare": comparing(found) if members else None,
+        "schema_version": 1,
+        "archprof": __version__,
+        "base": found.base,
+        "rule": RULE,
+        "tried": found.tried,
+        "failed": found.failed,
+        "members": members,
+        "compare": comparing(found) if members else None,
     }
     return json.dumps(whole, indent=2)

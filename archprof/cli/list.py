@@ -8,9 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from .. import __version__, catalogue, published, units
-from ..catalogue import Entry
-from ..records import SCHEMA_VERSION, Accuracy, StaticProfile, as_json
+from ..base import units
+from ..base.version import __version__
+from ..models import published
+from ..results.comparison import Accuracy
+from ..results.profile import StaticProfile
+from ..results.saved import SCHEMA_VERSION, as_json
+from ..runs import catalogue
+from ..runs.catalogue import Entry
 
 HEADINGS = ("Name", "Family", "Year", "Params", "Mult-Adds", "Input", "Top-1")
 _NUMBERS = frozenset({"Year", "Params", "Mult-Adds", "Top-1"})
@@ -25,12 +30,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         epilog="example: archprof list 'resnet*' vgg --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("patterns", nargs="*", metavar="PATTERN",
-                        help="a name, a family, or wildcards such as 'resnet*' (default: everything)")
-    parser.add_argument("--dataset", metavar="D",
-                        help="show top-1 on this dataset (default: the one each network is known for)")
-    parser.add_argument("--accuracy", metavar="FILE",
-                        help="accuracies of your own: CSV with architecture,dataset,metric,percent,source")
+    parser.add_argument(
+        "patterns",
+        nargs="*",
+        metavar="PATTERN",
+        help="a name, a family, or wildcards such as 'resnet*' (default: everything)",
+    )
+    parser.add_argument(
+        "--dataset", metavar="D", help="show top-1 on this dataset (default: the one each network is known for)"
+    )
+    parser.add_argument(
+        "--accuracy", metavar="FILE", help="accuracies of your own: CSV with architecture,dataset,metric,percent,source"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     parser.set_defaults(run=run, parser=parser)
 
@@ -60,8 +71,15 @@ def cells(rows: Sequence[Entry]) -> tuple[list[tuple[str, ...]], list[str]]:
     """One line of text cells for each row under HEADINGS, and the footnotes that its marks [1] point to."""
     notes = published.references([row.accuracy for row in rows if row.accuracy])
     lines: list[tuple[str, ...]] = [
-        (row.name, row.family, str(row.year), units.count(row.parameters), units.count(row.macs),
-         "x".join(map(str, row.input_shape)), _top1(row.accuracy, notes))
+        (
+            row.name,
+            row.family,
+            str(row.year),
+            units.count(row.parameters),
+            units.count(row.macs),
+            "x".join(map(str, row.input_shape)),
+            _top1(row.accuracy, notes),
+        )
         for row in rows
     ]
     return lines, notes
@@ -91,9 +109,9 @@ def show(rows: Sequence[Entry]) -> None:
 
 
 def _profile(name: str) -> StaticProfile:
-    import archprof
+    from ..counting.counts import profile
 
-    return archprof.profile(name)
+    return profile(name)
 
 
 def _top1(claim: Accuracy | None, notes: Sequence[str]) -> str:
@@ -103,8 +121,10 @@ def _top1(claim: Accuracy | None, notes: Sequence[str]) -> str:
 def _plain(lines: list[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(HEADINGS, *lines, strict=True)]
     for line in (HEADINGS, *lines):
-        padded = [cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
-                  for heading, cell, width in zip(HEADINGS, line, widths, strict=True)]
+        padded = [
+            cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
+            for heading, cell, width in zip(HEADINGS, line, widths, strict=True)
+        ]
         print("  ".join(padded).rstrip())
 
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import input_spec, units
-from ..errors import ArchprofError, BadOption
-from ..timing import TIME_BUDGET_S
+from ..base import units
+from ..base.errors import ArchprofError, BadOption
+from ..models import input_spec
+from ..results.latency import TIME_BUDGET_S
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -59,11 +60,13 @@ def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
     """The models that are meant, wildcards resolved. More than MANY are asked about where there is somebody to ask."""
     if not any(mark in pattern for pattern in patterns for mark in "*?"):
         return list(patterns)
-    from ..sources import expand
+    from ..models import expand
 
     models = expand(patterns)
-    print(f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
-          file=sys.stderr)
+    print(
+        f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
+        file=sys.stderr,
+    )
     if len(models) > MANY and not yes and sys.stdin.isatty() and sys.stderr.isatty():
         print(f"Go on with all {len(models)}? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
@@ -112,8 +115,13 @@ class _Parsed:
 
 def command(commands: Any, name: str, run: Callable[[Any], int], summary: str, example: str) -> Any:
     """Add a command with the shape that all of them have; returns its parser."""
-    parser = commands.add_parser(name, help=summary, description=summary, epilog=f"example: {example}",
-                                 formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary,
+        epilog=f"example: {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.set_defaults(run=run, parser=parser)
     return parser
 
@@ -125,22 +133,34 @@ def typed(parse: Callable[[str], Any]) -> Any:
 
 def add_inputs(parser: Any) -> None:
     """What every network is given."""
-    parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W",
-                        help="for every network (default: each its own)")
+    parser.add_argument(
+        "--input-shape", type=typed(input_shape), metavar="C,H,W", help="for every network (default: each its own)"
+    )
     add_input(parser)
 
 
 def add_input(parser: Any) -> None:
     """--input, beside --input-shape."""
-    parser.add_argument("--input", action="append", default=[], type=typed(input_spec.parse), metavar="INPUT",
-                        help="an argument of forward, such as 'ids=int64[128]<30522'; once for each")
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        type=typed(input_spec.parse),
+        metavar="INPUT",
+        help="an argument of forward, such as 'ids=int64[128]<30522'; once for each",
+    )
 
 
 def add_measuring(parser: Any) -> None:
     """What shapes a measurement."""
     group = parser.add_argument_group("measuring")
-    group.add_argument("--batch-sizes", type=typed(batch_sizes), default=(1, 8, 32), metavar="N,N,...",
-                       help="such as 1,8,32, or 1..64 for powers of two (default: 1,8,32)")
+    group.add_argument(
+        "--batch-sizes",
+        type=typed(batch_sizes),
+        default=(1, 8, 32),
+        metavar="N,N,...",
+        help="such as 1,8,32, or 1..64 for powers of two (default: 1,8,32)",
+    )
     group.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
     group.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
     group.add_argument("--threads", type=typed(whole), metavar="N", help="CPU threads (default: torch's own choice)")
@@ -150,22 +170,48 @@ def add_measuring(parser: Any) -> None:
     group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
     group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
     group.add_argument("--optimizer", default="sgd", metavar="NAME", help="for --mode train (default: sgd)")
-    group.add_argument("--time-budget", type=typed(positive), default=TIME_BUDGET_S, metavar="SECONDS",
-                       help=f"for all measuring together (default: {TIME_BUDGET_S:g})")
-    group.add_argument("--precision", type=typed(positive), default=0.02, metavar="FRACTION",
-                       help="stop when every 95 %% interval is within this (default: 0.02)")
+    group.add_argument(
+        "--time-budget",
+        type=typed(positive),
+        default=TIME_BUDGET_S,
+        metavar="SECONDS",
+        help=f"for all measuring together (default: {TIME_BUDGET_S:g})",
+    )
+    group.add_argument(
+        "--precision",
+        type=typed(positive),
+        default=0.02,
+        metavar="FRACTION",
+        help="stop when every 95 %% interval is within this (default: 0.02)",
+    )
 
 
 def add_release_memory(group: Any) -> None:
     """--release-memory."""
-    group.add_argument("--release-memory", dest="keep_memory", action="store_false",
-                       help="let the C library give memory back after each pass, as a plain process does")
+    group.add_argument(
+        "--release-memory",
+        dest="keep_memory",
+        action="store_false",
+        help="let the C library give memory back after each pass, as a plain process does",
+    )
 
 
 def measuring(args: Any) -> dict[str, Any]:
     """The keyword arguments of `compare` that `add_measuring` reads."""
-    names = ("batch_sizes", "device", "dtype", "threads", "channels_last", "compile", "cuda_graph", "mode",
-             "optimizer", "keep_memory", "time_budget", "precision")
+    names = (
+        "batch_sizes",
+        "device",
+        "dtype",
+        "threads",
+        "channels_last",
+        "compile",
+        "cuda_graph",
+        "mode",
+        "optimizer",
+        "keep_memory",
+        "time_budget",
+        "precision",
+    )
     return {name: getattr(args, name) for name in names}
 
 

@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadOption, did_you_mean
+from ..base.errors import BadOption, did_you_mean
 from . import options, saved
 
 if TYPE_CHECKING:
-    from ..records import Comparison
+    from ..results.comparison import Comparison
 
 
 def add(commands: Any) -> None:
@@ -25,9 +25,7 @@ def add(commands: Any) -> None:
         "archprof plot ball alexnet vgg16 resnet50 mobilenetv1 -o ball.svg",
     )
     parser.epilog = (
-        "kinds:\n"
-        + "\n".join(f"  {kind.name:14} {kind.summary}" for kind in KINDS.values())
-        + (f"\n\n{parser.epilog}")
+        "kinds:\n" + "\n".join(f"  {kind.name:14} {kind.summary}" for kind in KINDS.values()) + (f"\n\n{parser.epilog}")
     )
     parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
     saved.add_subjects(parser)
@@ -46,16 +44,12 @@ def add(commands: Any) -> None:
         metavar="INCHES",
         help="3.3 fits a column (default: 7)",
     )
-    group.add_argument(
-        "--height", type=options.typed(options.positive), metavar="INCHES", help="(default: as needed)"
-    )
+    group.add_argument("--height", type=options.typed(options.positive), metavar="INCHES", help="(default: as needed)")
     group.add_argument(
         "--dpi", type=options.typed(options.whole), default=150, metavar="N", help="of PNG (default: 150)"
     )
     group.add_argument("--title", metavar="TEXT", help="instead of the usual one; '' for none")
-    group.add_argument(
-        "--label", action="append", default=[], metavar="NAME=TEXT", help="rename; may be repeated"
-    )
+    group.add_argument("--label", action="append", default=[], metavar="NAME=TEXT", help="rename; may be repeated")
     group.add_argument(
         "--only",
         action="append",
@@ -64,9 +58,7 @@ def add(commands: Any) -> None:
         help="keep the names that match, such as 'resnet*'; may be repeated",
     )
     group.add_argument("--dark", action="store_true", help="light ink on dark paper")
-    group.add_argument(
-        "--ops", default="macs", metavar="UNIT", help="macs, or flops at 2 per MAC (default: macs)"
-    )
+    group.add_argument("--ops", default="macs", metavar="UNIT", help="macs, or flops at 2 per MAC (default: macs)")
     group.add_argument(
         "--batch-size",
         type=options.typed(options.whole),
@@ -83,7 +75,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked, get the comparison, draw, save; 130 after Ctrl-C, with nothing drawn."""
-    from ..render import figures, files
+    from ..base import files
+    from ..render import figures
 
     if args.kind not in figures.KINDS:
         raise BadOption(
@@ -131,8 +124,10 @@ def _check_measure(args: argparse.Namespace) -> None:
     if args.batch_sizes != args.parser.get_default("batch_sizes"):
         given.append("--batch-sizes")
     if given:
-        raise BadOption(f"--measure times the layers of each MODEL for one image; {given[0]} is given too.",
-                        f"Leave out --measure or {given[0]}.")
+        raise BadOption(
+            f"--measure times the layers of each MODEL for one image; {given[0]} is given too.",
+            f"Leave out --measure or {given[0]}.",
+        )
     args.batch_sizes = (1,)
 
 
@@ -140,5 +135,8 @@ def _tell_what_is_kept(comparison: Comparison, measure: bool, args: argparse.Nam
     rows = comparison.architectures
     reached = sum(any(cell.measured for cell in row.latency) if measure else row.profile is not None for row in rows)
     kept = f"kept in {args.json} for --from" if args.json else "not kept (--json FILE keeps what was reached)"
-    print(f"archprof: nothing is drawn; {reached} of {len(rows)} networks were {'measured' if measure else 'counted'}, "
-          f"{kept}", file=sys.stderr)
+    print(
+        f"archprof: nothing is drawn; {reached} of {len(rows)} networks were {'measured' if measure else 'counted'}, "
+        f"{kept}",
+        file=sys.stderr,
+    )

@@ -28,6 +28,7 @@ def _live_line() -> Iterator[Tell]:
     from rich.console import Console
 
     with Console(stderr=True).status("starting") as status:
+
         def tell(doing: str, left_s: float = 0.0) -> None:
             status.update(doing + (f", at most {left_s:.0f} s left" if left_s > 0 else ""))
 

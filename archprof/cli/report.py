@@ -23,17 +23,11 @@ def add(commands: Any) -> None:
         "a few seconds for each network, on top of --time-budget."
     )
     saved.add_subjects(parser)
-    parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="new, empty, or an earlier report's"
-    )
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="new, empty, or an earlier report's")
     parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
-    parser.add_argument(
-        "--force", action="store_true", help="write into a folder that holds other things too"
-    )
-    parser.add_argument(
-        "--latex", action="store_true", help="the main table as LaTeX too (table.tex, booktabs)"
-    )
+    parser.add_argument("--force", action="store_true", help="write into a folder that holds other things too")
+    parser.add_argument("--latex", action="store_true", help="the main table as LaTeX too (table.tex, booktabs)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadFile, BadOption
+from ..base.errors import BadFile, BadOption
 from . import options
 
 if TYPE_CHECKING:
-    from ..records import Comparison
+    from ..results.comparison import Comparison
 
 #: The exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -46,7 +46,7 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
     if args.saved:
         found = read(args.saved)
         return found, exit_code(found)
-    from .. import spec
+    from ..models import spec
 
     for model in args.models:
         spec.parse(model)
@@ -59,12 +59,13 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
 
 def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
     """The models compared, progress shown, and the exit code. After Ctrl-C it is what was reached until then."""
-    from .. import comparison, published
+    from ..models import published
+    from ..runs import compare
     from .progress import progress
 
     with progress() as tell:
         try:
-            found = comparison.compare(
+            found = compare.compare(
                 models,
                 dataset=args.dataset,
                 reference=getattr(args, "reference", None),
@@ -74,7 +75,7 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
                 **how,
             )
             return found, exit_code(found)
-        except comparison.Interrupted as stopped:
+        except compare.Interrupted as stopped:
             return stopped.comparison, INTERRUPTED
 
 
@@ -85,7 +86,7 @@ def exit_code(found: Comparison) -> int:
 
 def read(path: str) -> Comparison:
     """The comparison saved in a JSON file. Raises BadFile where it cannot be read."""
-    from ..records import Comparison
+    from ..results.comparison import Comparison
 
     try:
         with open(path, encoding="utf-8") as file:
@@ -95,9 +96,7 @@ def read(path: str) -> Comparison:
             f"'{path}' cannot be read: {reason.strerror}.", "Save one: archprof compare ... --json FILE"
         ) from None
     except UnicodeDecodeError:
-        raise BadFile(
-            f"'{path}' is not text.", "A file written by 'archprof compare --json' is wanted."
-        ) from None
+        raise BadFile(f"'{path}' is not text.", "A file written by 'archprof compare --json' is wanted.") from None
     try:
         return Comparison.from_json(text)
     except BadFile as reason:
@@ -110,8 +109,6 @@ def pairs(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, equals, label = text.rpartition("=")
         if not equals or not name.strip() or not label.strip():
-            raise BadOption(
-                f"--label '{text}' is no NAME=TEXT;", "wanted: such as --label resnet50=ResNet-50."
-            )
+            raise BadOption(f"--label '{text}' is no NAME=TEXT;", "wanted: such as --label resnet50=ResNet-50.")
         out[name.strip()] = label.strip()
     return out

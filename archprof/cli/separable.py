@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadOption
+from ..base.errors import BadOption
 from ..separable.styles import DIRECTIONS, STYLES, direction_of, style_of
 from . import options
 
@@ -18,53 +18,73 @@ if TYPE_CHECKING:
     from ..separable.measuring import Sampling
 
 #: Options that describe one layer, with what they are where they are left out.
-_LAYER = {"in_channels": None, "out_channels": None, "kernel": None, "size": None, "stride": 1,
-          "padding": "same",
-          "dilation": 1, "bias": False, "multiplier": 1}
+_LAYER = {
+    "in_channels": None,
+    "out_channels": None,
+    "kernel": None,
+    "size": None,
+    "stride": 1,
+    "padding": "same",
+    "dilation": 1,
+    "bias": False,
+    "multiplier": 1,
+}
+
 
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(
-        commands, "separable", run,
+        commands,
+        "separable",
+        run,
         "Standard against depthwise separable convolution, of a layer or a network.",
         "archprof separable --in-channels 32 --out-channels 64 --kernel 3 --size 112 --measure\n"
         "         archprof separable resnet50 --plot ratios.svg\n"
-        "         archprof separable mobilenetv1 --to standard")
-    parser.add_argument("model", metavar="MODEL", nargs="?",
-                        help="a network to rewrite; leave it out for one layer")
+        "         archprof separable mobilenetv1 --to standard",
+    )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a network to rewrite; leave it out for one layer")
     layer = parser.add_argument_group("one layer (an extent is a number, or two such as 1x7)")
     layer.add_argument("--in-channels", type=_number, metavar="M")
     layer.add_argument("--out-channels", type=_number, metavar="N")
     layer.add_argument("--kernel", type=_extent, metavar="K")
     layer.add_argument("--size", type=_extent, metavar="S", help="height and width of the input")
     layer.add_argument("--stride", type=_extent, metavar="S", help="default: 1")
-    layer.add_argument("--padding", type=_padding, metavar="P",
-                       help="on each side; 'same' (the default) keeps the size at stride 1")
+    layer.add_argument(
+        "--padding", type=_padding, metavar="P", help="on each side; 'same' (the default) keeps the size at stride 1"
+    )
     layer.add_argument("--dilation", type=_extent, metavar="D", help="default: 1")
-    layer.add_argument("--bias", action="store_true", default=None,
-                       help="with a bias (the pointwise half has it)")
-    layer.add_argument("--multiplier", type=_number, metavar="m",
-                       help="depthwise channels for each input channel (default: 1)")
+    layer.add_argument("--bias", action="store_true", default=None, help="with a bias (the pointwise half has it)")
+    layer.add_argument(
+        "--multiplier", type=_number, metavar="m", help="depthwise channels for each input channel (default: 1)"
+    )
     network = parser.add_argument_group("a network")
-    network.add_argument("--style", metavar="STYLE",
-                         help=f"what stands between the halves: {', '.join(STYLES)} (default: mobilenet)")
+    network.add_argument(
+        "--style", metavar="STYLE", help=f"what stands between the halves: {', '.join(STYLES)} (default: mobilenet)"
+    )
     network.add_argument("--to", metavar="FORM", help=f"{' or '.join(DIRECTIONS)} (default: separable)")
-    network.add_argument("--input-shape", type=options.typed(options.input_shape), metavar="C,H,W",
-                         help="default: the network's own")
+    network.add_argument(
+        "--input-shape", type=options.typed(options.input_shape), metavar="C,H,W", help="default: the network's own"
+    )
     parser.add_argument("--batch-size", type=_number, default=1, metavar="B")
     measuring = parser.add_argument_group("measuring")
-    measuring.add_argument("--measure", action="store_true",
-                           help="time both forms in turns, and the machine's limits")
-    measuring.add_argument("--device", default="cpu", metavar="DEVICE",
-                           help="cpu, cuda, cuda:N or mps (default: cpu)")
+    measuring.add_argument("--measure", action="store_true", help="time both forms in turns, and the machine's limits")
+    measuring.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
     measuring.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
     measuring.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="CPU threads")
-    measuring.add_argument("--time-budget", type=options.typed(options.positive), default=30.0,
-                           metavar="SECONDS",
-                           help="for all measuring together (default: 30)")
-    measuring.add_argument("--precision", type=options.typed(options.positive), default=0.02,
-                           metavar="FRACTION",
-                           help="stop when every 95 %% interval is within this (default: 0.02)")
+    measuring.add_argument(
+        "--time-budget",
+        type=options.typed(options.positive),
+        default=30.0,
+        metavar="SECONDS",
+        help="for all measuring together (default: 30)",
+    )
+    measuring.add_argument(
+        "--precision",
+        type=options.typed(options.positive),
+        default=0.02,
+        metavar="FRACTION",
+        help="stop when every 95 %% interval is within this (default: 0.02)",
+    )
     output = parser.add_argument_group("results ('-' is stdout)")
     output.add_argument("--json", metavar="FILE", help="write JSON")
     output.add_argument("--markdown", metavar="FILE", help="write Markdown")
@@ -73,7 +93,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, measure where asked, and write."""
-    from ..render import files
+    from ..base import files
 
     _check(args)
     files.check([args.json, args.markdown, args.plot])
@@ -88,8 +108,9 @@ def run(args: argparse.Namespace) -> int:
 def _layer(args: argparse.Namespace) -> LayerComparison:
     from .. import separable
 
-    given: dict[str, Any] = {name: usual if getattr(args, name) is None else getattr(args, name)
-                             for name, usual in _LAYER.items()}
+    given: dict[str, Any] = {
+        name: usual if getattr(args, name) is None else getattr(args, name) for name, usual in _LAYER.items()
+    }
     conditions = _conditions(args)
     record = separable.compare_layer(separable.convolution(**given, batch_size=args.batch_size))
     if conditions is None:
@@ -102,8 +123,13 @@ def _network(args: argparse.Namespace) -> NetworkComparison:
     from .. import separable
 
     conditions = _conditions(args)
-    pair = separable.rewritten(args.model, to=args.to or "separable", style=args.style or "mobilenet",
-                               batch_size=args.batch_size, input_shape=args.input_shape)
+    pair = separable.rewritten(
+        args.model,
+        to=args.to or "separable",
+        style=args.style or "mobilenet",
+        batch_size=args.batch_size,
+        input_shape=args.input_shape,
+    )
     if conditions is None:
         return pair.record
     with _sampling(args) as sampling:
@@ -131,7 +157,7 @@ def _sampling(args: argparse.Namespace) -> Iterator[Sampling]:
 
 
 def _write(record: LayerComparison | NetworkComparison, args: argparse.Namespace) -> None:
-    from ..render import files
+    from ..base import files
     from ..render.separable import tables
     from ..separable import to_json
 
@@ -157,15 +183,19 @@ def _check(args: argparse.Namespace) -> None:
     if args.model:
         if layer:
             flag = f"--{layer[0].replace('_', '-')}"
-            raise BadOption(f"{flag} describes one layer, but the model '{args.model}' is given too;",
-                            "give one of them.")
+            raise BadOption(
+                f"{flag} describes one layer, but the model '{args.model}' is given too;", "give one of them."
+            )
         style_of(args.style or "mobilenet")
         direction_of(args.to or "separable")
         return
     if not layer:
         args.parser.error("give a MODEL, or a layer by --in-channels, --out-channels, --kernel and --size")
-    missing = [f"--{name.replace('_', '-')}" for name in ("in_channels", "out_channels", "kernel", "size")
-               if getattr(args, name) is None]
+    missing = [
+        f"--{name.replace('_', '-')}"
+        for name in ("in_channels", "out_channels", "kernel", "size")
+        if getattr(args, name) is None
+    ]
     if missing:
         args.parser.error(f"a layer needs {', '.join(missing)} too")
     for name in ("style", "to", "input_shape"):

@@ -11,7 +11,7 @@ from . import options
 
 if TYPE_CHECKING:
     from ..counting.counts import Subject
-    from ..records import StaticProfile
+    from ..results.profile import StaticProfile
 
 
 def add(commands: Any) -> None:
@@ -38,18 +38,28 @@ def add(commands: Any) -> None:
     group.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="default: torch's own choice")
     group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
     options.add_release_memory(group)
-    group.add_argument("--time-budget", type=options.typed(options.positive), default=10.0, metavar="SECONDS",
-                       help="for the undisturbed pass (default: 10)")
-    group.add_argument("--precision", type=options.typed(options.positive), default=0.02, metavar="FRACTION",
-                       help="stop when its 95 %% interval is within this (default: 0.02)")
+    group.add_argument(
+        "--time-budget",
+        type=options.typed(options.positive),
+        default=10.0,
+        metavar="SECONDS",
+        help="for the undisturbed pass (default: 10)",
+    )
+    group.add_argument(
+        "--precision",
+        type=options.typed(options.positive),
+        default=0.02,
+        metavar="FRACTION",
+        help="stop when its 95 %% interval is within this (default: 0.02)",
+    )
     options.add_exports(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Count, show, export."""
-    from .. import spec
-    from ..render import files
-    from ..tables import layers as layer_table
+    from ..base import files
+    from ..models import spec
+    from ..render.tables import layers as layer_table
 
     spec.parse(args.model)
     layer_table.check_cut(args.by, args.sort, args.measure)
@@ -84,19 +94,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _timed(
-    subject: Subject, profile: StaticProfile, args: argparse.Namespace
-) -> tuple[StaticProfile, dict[str, Any]]:
+def _timed(subject: Subject, profile: StaticProfile, args: argparse.Namespace) -> tuple[StaticProfile, dict[str, Any]]:
     """The profile with the time of each call, and what the JSON says of the measurement."""
-    from .. import layer_times, layer_timing
-    from ..measure import device
+    from ..measure import device, per_layer
     from ..measure.conditions import Conditions
+    from ..results.per_layer import with_times
     from .progress import progress
 
     conditions = Conditions(threads=args.threads, channels_last=args.channels_last, keep_memory=args.keep_memory)
     with progress() as tell:
-        times = layer_timing.timed(
+        times = per_layer.timed(
             subject, profile, conditions, time_budget=args.time_budget, precision=args.precision, progress=tell
         )
-    profile = replace(layer_times.with_times(profile, times), notes=(*profile.notes, *times.sentences))
+    profile = replace(with_times(profile, times), notes=(*profile.notes, *times.sentences))
     return profile, {"time": times.to_json(device.environment(conditions))}

@@ -11,16 +11,37 @@ from . import options
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "sweep", run, "Many networks into one file, resumable.",
-                             "archprof sweep 'timm:*' -o sweep.jsonl --jobs 2 --no-latency")
-    parser.add_argument("models", nargs="+", metavar="PATTERN",
-                        help="such as 'timm:*', 'torchvision:resnet*', resnet50")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE",
-                        help="JSON lines; networks that it holds already are passed over")
-    parser.add_argument("--jobs", type=options.typed(options.whole), default=1, metavar="N",
-                        help="processes that count; measuring never runs side by side (default: 1)")
-    parser.add_argument("--timeout", type=options.typed(options.positive), default=120.0, metavar="SECONDS",
-                        help="for one network, then it is given up (default: 120)")
+    parser = options.command(
+        commands,
+        "sweep",
+        run,
+        "Many networks into one file, resumable.",
+        "archprof sweep 'timm:*' -o sweep.jsonl --jobs 2 --no-latency",
+    )
+    parser.add_argument(
+        "models", nargs="+", metavar="PATTERN", help="such as 'timm:*', 'torchvision:resnet*', resnet50"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="JSON lines; networks that it holds already are passed over",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=options.typed(options.whole),
+        default=1,
+        metavar="N",
+        help="processes that count; measuring never runs side by side (default: 1)",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=options.typed(options.positive),
+        default=120.0,
+        metavar="SECONDS",
+        help="for one network, then it is given up (default: 120)",
+    )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     options.add_inputs(parser)
     options.add_measuring(parser)
@@ -29,9 +50,10 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Expand, sweep, sum up; 1 where no network could be profiled."""
-    from .. import input_spec, spec, sweep
-    from ..errors import BadOption
-    from ..render import files
+    from ..base import files
+    from ..base.errors import BadOption
+    from ..models import input_spec, spec
+    from ..runs import sweep
     from .progress import progress
 
     for pattern in args.models:
@@ -52,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     for _, error in summary.failed:
         print(f"archprof: {error}", file=sys.stderr)
     earlier = f" ({summary.earlier} of them earlier)" if summary.earlier else ""
-    print(f"{summary.profiled} of {summary.asked} networks profiled{earlier}, {len(summary.failed)} with an error, "
-          f"in {summary.seconds:.1f} s: {args.output}")
+    print(
+        f"{summary.profiled} of {summary.asked} networks profiled{earlier}, {len(summary.failed)} with an error, "
+        f"in {summary.seconds:.1f} s: {args.output}"
+    )
     return 0 if summary.profiled else 1

@@ -65,8 +65,9 @@ def packed_pairs(queries: int, keys: int, lengths_q: Any, max_q: int, max_k: int
 
 
 @macs_of(aten._flash_attention_forward, "torch_attn::_varlen_attn")
-def flash_forward(query: Shape, key: Shape, value: Shape, lengths_q: Any, lengths_k: Any,
-                  max_q: int, max_k: int) -> int | None:
+def flash_forward(
+    query: Shape, key: Shape, value: Shape, lengths_q: Any, lengths_k: Any, max_q: int, max_k: int
+) -> int | None:
     """query (N, L, H, E), key (N, S, Hkv, E); packed: (sum of L, H, E) and cumulative lengths (N + 1,)."""
     *_, heads, width = query
     if lengths_q is None:
@@ -76,22 +77,32 @@ def flash_forward(query: Shape, key: Shape, value: Shape, lengths_q: Any, length
 
 
 @macs_of(aten._flash_attention_forward_no_dropout_inplace, "torch_attn::_varlen_attn_out")
-def flash_forward_onto(onto: Shape, query: Shape, key: Shape, value: Shape, lengths_q: Any, lengths_k: Any,
-                       max_q: int, max_k: int) -> int | None:
+def flash_forward_onto(
+    onto: Shape, query: Shape, key: Shape, value: Shape, lengths_q: Any, lengths_k: Any, max_q: int, max_k: int
+) -> int | None:
     """As flash_forward, written onto a given tensor."""
     return flash_forward(query, key, value, lengths_q, lengths_k, max_q, max_k)
 
 
 @macs_of(aten._efficient_attention_forward)
-def efficient_forward(query: Shape, key: Shape, value: Shape, bias: Any, lengths_q: Any, lengths_k: Any,
-                      max_q: int | None, max_k: int | None) -> int | None:
+def efficient_forward(
+    query: Shape,
+    key: Shape,
+    value: Shape,
+    bias: Any,
+    lengths_q: Any,
+    lengths_k: Any,
+    max_q: int | None,
+    max_k: int | None,
+) -> int | None:
     """query (N, L, H, E), key (N, S, Hkv, E); packed: N is 1."""
     return flash_forward(query, key, value, lengths_q, lengths_k, max_q or 0, max_k or 0)
 
 
 @macs_of(aten._cudnn_attention_forward)
-def cudnn_forward(query: Shape, key: Shape, value: Shape, bias: Any, lengths_q: Any, lengths_k: Any,
-                  max_q: int, max_k: int) -> int | None:
+def cudnn_forward(
+    query: Shape, key: Shape, value: Shape, bias: Any, lengths_q: Any, lengths_k: Any, max_q: int, max_k: int
+) -> int | None:
     """query (N, H, L, E), key (N, Hkv, S, E); packed: (sum of L, H, E) and cumulative lengths (N + 1,)."""
     if lengths_q is None:
         return prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
@@ -99,23 +110,55 @@ def cudnn_forward(query: Shape, key: Shape, value: Shape, bias: Any, lengths_q: 
 
 
 @macs_of(aten._flash_attention_backward, "torch_attn::_varlen_attn_backward")
-def flash_backward(grad: Shape, query: Shape, key: Shape, value: Shape, onto: Any, logsumexp: Any,
-                   lengths_q: Any, lengths_k: Any, max_q: int, max_k: int) -> int | None:
+def flash_backward(
+    grad: Shape,
+    query: Shape,
+    key: Shape,
+    value: Shape,
+    onto: Any,
+    logsumexp: Any,
+    lengths_q: Any,
+    lengths_k: Any,
+    max_q: int,
+    max_k: int,
+) -> int | None:
     """Twice flash_forward, as attention_backward."""
     return _twice(flash_forward(query, key, value, lengths_q, lengths_k, max_q, max_k))
 
 
 @macs_of(aten._efficient_attention_backward)
-def efficient_backward(grad: Shape, query: Shape, key: Shape, value: Shape, bias: Any, onto: Any,
-                       lengths_q: Any, lengths_k: Any, max_q: int, max_k: int) -> int | None:
+def efficient_backward(
+    grad: Shape,
+    query: Shape,
+    key: Shape,
+    value: Shape,
+    bias: Any,
+    onto: Any,
+    lengths_q: Any,
+    lengths_k: Any,
+    max_q: int,
+    max_k: int,
+) -> int | None:
     """Twice efficient_forward, as attention_backward."""
     return _twice(efficient_forward(query, key, value, bias, lengths_q, lengths_k, max_q, max_k))
 
 
 @macs_of(aten._cudnn_attention_backward)
-def cudnn_backward(grad: Shape, query: Shape, key: Shape, value: Shape, onto: Any, logsumexp: Any,
-                   seed: Any, offset: Any, bias: Any, lengths_q: Any, lengths_k: Any,
-                   max_q: int, max_k: int) -> int | None:
+def cudnn_backward(
+    grad: Shape,
+    query: Shape,
+    key: Shape,
+    value: Shape,
+    onto: Any,
+    logsumexp: Any,
+    seed: Any,
+    offset: Any,
+    bias: Any,
+    lengths_q: Any,
+    lengths_k: Any,
+    max_q: int,
+    max_k: int,
+) -> int | None:
     """Twice cudnn_forward, as attention_backward."""
     return _twice(cudnn_forward(query, key, value, bias, lengths_q, lengths_k, max_q, max_k))
 

@@ -15,8 +15,9 @@ from .registry import Shape, aten, macs_of
 
 
 @macs_of(aten.convolution, aten._convolution, aten.convolution_overrideable)
-def convolution(x: Shape, weight: Shape, bias: Any, stride: Any, padding: Any, dilation: Any,
-                transposed: bool, *, out: Shape) -> int:
+def convolution(
+    x: Shape, weight: Shape, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, *, out: Shape
+) -> int:
     """x (N, Cin, *S) * weight (Cout, Cin/groups, *K) -> out (N, Cout, *S').
 
     Transposed: weight (Cin, Cout/groups, *K), and every element of x spreads over its weight[1:].
@@ -68,9 +69,19 @@ def deformable_backward(grad: Shape, x: Shape, weight: Shape) -> int:
 
 
 @macs_of(aten.convolution_backward)
-def convolution_backward(grad: Shape, x: Shape, weight: Shape, bias: Any, stride: Any, padding: Any,
-                         dilation: Any, transposed: bool, output_padding: Any, groups: int,
-                         output_mask: Any) -> int:
+def convolution_backward(
+    grad: Shape,
+    x: Shape,
+    weight: Shape,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    output_mask: Any,
+) -> int:
     """Every product w * x of the forward pass returns once in x's gradient (w * grad) and once in the
     weight's (x * grad), grouped or not: each gradient asked for costs a forward pass."""
     gradients = sum(map(bool, output_mask[:2]))
@@ -78,24 +89,44 @@ def convolution_backward(grad: Shape, x: Shape, weight: Shape, bias: Any, stride
 
 
 @macs_of(aten.convolution_backward_overrideable)
-def convolution_backward_overrideable(grad: Shape, x: Shape, weight: Shape, stride: Any, padding: Any,
-                                      dilation: Any, transposed: bool, output_padding: Any, groups: int,
-                                      output_mask: Any) -> int:
+def convolution_backward_overrideable(
+    grad: Shape,
+    x: Shape,
+    weight: Shape,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    output_mask: Any,
+) -> int:
     """convolution_backward without the bias's sizes."""
-    return convolution_backward(grad, x, weight, None, stride, padding, dilation, transposed,
-                                output_padding, groups, output_mask)
+    return convolution_backward(
+        grad, x, weight, None, stride, padding, dilation, transposed, output_padding, groups, output_mask
+    )
 
 
 @macs_of(aten.mps_convolution_backward)
-def mps_backward(x: Shape, grad: Shape, weight: Shape, padding: Any, stride: Any, dilation: Any,
-                 groups: int, output_mask: Any) -> int:
+def mps_backward(
+    x: Shape, grad: Shape, weight: Shape, padding: Any, stride: Any, dilation: Any, groups: int, output_mask: Any
+) -> int:
     """Both gradients, or one."""
     return sum(map(bool, output_mask[:2])) * prod(grad) * prod(weight[1:])
 
 
 @macs_of(aten.mps_convolution_transpose_backward)
-def mps_transpose_backward(x: Shape, grad: Shape, weight: Shape, padding: Any, output_padding: Any,
-                           stride: Any, dilation: Any, groups: int, output_mask: Any) -> int:
+def mps_transpose_backward(
+    x: Shape,
+    grad: Shape,
+    weight: Shape,
+    padding: Any,
+    output_padding: Any,
+    stride: Any,
+    dilation: Any,
+    groups: int,
+    output_mask: Any,
+) -> int:
     """Both gradients, or one."""
     return sum(map(bool, output_mask[:2])) * prod(x) * prod(weight[1:])
 
@@ -111,8 +142,13 @@ def slow_backward(grad: Shape, x: Shape, weight: Shape, *args: Any) -> int:
 # first two; their number of elements is what it was, and each position meets all of them once.
 
 
-@macs_of("mkldnn::_convolution_pointwise", "onednn::qconv1d_pointwise", "onednn::qconv2d_pointwise",
-         "onednn::qconv3d_pointwise", "onednn::qconv_pointwise")
+@macs_of(
+    "mkldnn::_convolution_pointwise",
+    "onednn::qconv1d_pointwise",
+    "onednn::qconv2d_pointwise",
+    "onednn::qconv3d_pointwise",
+    "onednn::qconv_pointwise",
+)
 def prepared(x: Shape, *args: Any, out: Shape) -> int:
     """x (N, Cin, *S) -> out (N, Cout, *S'); the weight is the first of the other arguments with as many
     dimensions as x or one more, `other` of a fused addition being told by its shape."""

@@ -170,7 +170,8 @@ FREE_ELSEWHERE: dict[str, str] = {
     "pooling of regions, by interpolation or maximum": " ".join(
         f"torchvision::{prefix}{name}{suffix}"
         for name in ("roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool")
-        for prefix, suffix in (("", ""), ("_", "_backward"))),
+        for prefix, suffix in (("", ""), ("_", "_backward"))
+    ),
     "quantised tensors: elementwise, pooling, normalisation, joins": _quantised("""
         add add_relu add_out add_relu_out add_scalar add_scalar_relu add_scalar_out add_scalar_relu_out mul
         mul_relu mul_out mul_relu_out mul_scalar mul_scalar_relu mul_scalar_out mul_scalar_relu_out cat
@@ -184,9 +185,11 @@ FREE_ELSEWHERE: dict[str, str] = {
         linear_prepack_fp16 linear_unpack conv1d_unpack conv2d_unpack conv3d_unpack linear_unpack_fp16
         make_quantized_cell_params make_quantized_cell_params_dynamic make_quantized_cell_params_fp16"""),
     "quantising: rounding to a grid and back": " ".join(
-        f"quantized_decomposed::{direction}_{what}" for direction in ("quantize", "dequantize")
-        for what in ("per_tensor", "per_channel", "per_token", "per_channel_group"))
-        + " quantized_decomposed::choose_qparams quantized_decomposed::fake_quant_per_channel",
+        f"quantized_decomposed::{direction}_{what}"
+        for direction in ("quantize", "dequantize")
+        for what in ("per_tensor", "per_channel", "per_token", "per_channel_group")
+    )
+    + " quantized_decomposed::choose_qparams quantized_decomposed::fake_quant_per_channel",
     "movement of weights into a backend's layout": """
         mkldnn::_reorder_convolution_weight mkldnn::_reorder_convolution_transpose_weight
         mkldnn::_reorder_linear_weight mkldnn::_reorder_mkldnn_rnn_layer_weight
@@ -234,4 +237,3 @@ def is_free(func: Any, name: str) -> bool:
         or getattr(func, "is_view", False)
         or any(tag.name in ("pointwise", "reduction", "inplace_view") for tag in getattr(func, "tags", ()))
     )
-

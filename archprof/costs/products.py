@@ -26,16 +26,38 @@ def product(a: Shape, b: Shape, out: Shape) -> int | None:
     return prod(out) * a[-1]
 
 
-@macs_of(aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten.matmul, aten.linalg_matmul, aten.inner,
-         aten._int_mm, aten._sparse_mm, aten.smm, aten.hspmm, aten._sparse_mm_reduce_impl,
-         "quantized::matmul")
+@macs_of(
+    aten.mm,
+    aten.bmm,
+    aten.mv,
+    aten.dot,
+    aten.vdot,
+    aten.matmul,
+    aten.linalg_matmul,
+    aten.inner,
+    aten._int_mm,
+    aten._sparse_mm,
+    aten.smm,
+    aten.hspmm,
+    aten._sparse_mm_reduce_impl,
+    "quantized::matmul",
+)
 def matrix_product(a: Shape, b: Shape, *, out: Any) -> int | None:
     """(m, k) @ (k, n), batched or not, broadcast or not, vectors too; `inner` contracts last dimensions."""
     return product(a, b, out if isinstance(out, Shape) else out[0])
 
 
-@macs_of(aten.addmm, aten.addmm_, aten.addmv, aten.addmv_, aten.baddbmm, aten.baddbmm_,
-         aten._addmm_activation, aten._sparse_addmm, aten.sspaddmm)
+@macs_of(
+    aten.addmm,
+    aten.addmm_,
+    aten.addmv,
+    aten.addmv_,
+    aten.baddbmm,
+    aten.baddbmm_,
+    aten._addmm_activation,
+    aten._sparse_addmm,
+    aten.sspaddmm,
+)
 def added_product(added: Shape, a: Shape, b: Shape, *, out: Shape) -> int | None:
     """added + a @ b."""
     return product(a, b, out)
@@ -122,8 +144,9 @@ def matmul_backward(grad: Shape, a: Shape, b: Shape, mask: Any) -> int:
 
 
 @macs_of(aten._sparse_mm_reduce_impl_backward)
-def sparse_reduce_backward(sparse: Shape, grad: Shape, weight: Shape, reduce: str, arg: Any,
-                           output_mask: Any) -> int | None:
+def sparse_reduce_backward(
+    sparse: Shape, grad: Shape, weight: Shape, reduce: str, arg: Any, output_mask: Any
+) -> int | None:
     """Each stored non-zero of the sparse side meets the columns of grad, for each gradient."""
     return None if sparse.nnz is None else sum(map(bool, output_mask)) * sparse.nnz * grad[-1]
 
@@ -162,8 +185,7 @@ def bilinear(a: Shape, b: Shape, weight: Shape, *, out: Shape) -> int:
 
 
 @macs_of(aten._trilinear)
-def trilinear(a: Shape, b: Shape, c: Shape, expand_a: list[int], expand_b: list[int],
-              expand_c: list[int]) -> int:
+def trilinear(a: Shape, b: Shape, c: Shape, expand_a: list[int], expand_b: list[int], expand_c: list[int]) -> int:
     """a * b * c, broadcast after inserting dimensions, then summed: one MAC for each point of the whole
     index space. What `bilinear` and its gradients come down to."""
     dims = len(a) + len(expand_a)

@@ -18,8 +18,7 @@ def _steps(x: Shape, weights: Any) -> int:
     return prod(x[:-1]) * sum(prod(weight) for weight in weights if len(weight) == 2)
 
 
-@macs_of("aten::lstm.input", "aten::gru.input", "aten::rnn_tanh.input", "aten::rnn_relu.input",
-         aten._lstm_mps)
+@macs_of("aten::lstm.input", "aten::gru.input", "aten::rnn_tanh.input", "aten::rnn_relu.input", aten._lstm_mps)
 def recurrent(x: Shape, hidden: Any, weights: list[Shape]) -> int:
     """x (T, N, in), (N, T, in) or (T, in)."""
     return _steps(x, weights)
@@ -57,8 +56,9 @@ def on_gpu_backward(x: Shape, weights: list[Shape], *args: Any) -> int:
 
 
 @macs_of(aten.lstm_mps_backward)
-def lstm_mps_backward(grad_y: Any, grad_h: Any, grad_c: Any, z: Any, cell: Any, x: Shape, outputs: Any,
-                      hidden: Any, weights: list[Shape]) -> int:
+def lstm_mps_backward(
+    grad_y: Any, grad_h: Any, grad_c: Any, z: Any, cell: Any, x: Shape, outputs: Any, hidden: Any, weights: list[Shape]
+) -> int:
     """The gradients of the vectors and of the matrices: a forward pass each."""
     return 2 * _steps(x, weights)
 
@@ -80,29 +80,56 @@ def _packed_layers(x: Shape, hidden: Shape, gates: int, num_layers: int, bidirec
 
 
 @macs_of("aten::quantized_lstm.input")
-def quantised_lstm(x: Shape, hidden: Any, weights: Any, biases: bool, num_layers: int, dropout: float,
-                   train: bool, bidirectional: bool) -> int:
+def quantised_lstm(
+    x: Shape, hidden: Any, weights: Any, biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool
+) -> int:
     """Four gates."""
     return _packed_layers(x, hidden[0], 4, num_layers, bidirectional)
 
 
 @macs_of("aten::quantized_lstm.data")
-def quantised_lstm_packed(x: Shape, batch_sizes: Any, hidden: Any, weights: Any, biases: bool,
-                          num_layers: int, dropout: float, train: bool, bidirectional: bool) -> int:
+def quantised_lstm_packed(
+    x: Shape,
+    batch_sizes: Any,
+    hidden: Any,
+    weights: Any,
+    biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+) -> int:
     """Four gates."""
     return _packed_layers(x, hidden[0], 4, num_layers, bidirectional)
 
 
 @macs_of("aten::quantized_gru.input")
-def quantised_gru(x: Shape, hidden: Shape, weights: Any, biases: bool, num_layers: int, dropout: float,
-                  train: bool, bidirectional: bool) -> int:
+def quantised_gru(
+    x: Shape,
+    hidden: Shape,
+    weights: Any,
+    biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+) -> int:
     """Three gates."""
     return _packed_layers(x, hidden, 3, num_layers, bidirectional)
 
 
 @macs_of("aten::quantized_gru.data")
-def quantised_gru_packed(x: Shape, batch_sizes: Any, hidden: Shape, weights: Any, biases: bool,
-                         num_layers: int, dropout: float, train: bool, bidirectional: bool) -> int:
+def quantised_gru_packed(
+    x: Shape,
+    batch_sizes: Any,
+    hidden: Shape,
+    weights: Any,
+    biases: bool,
+    num_layers: int,
+    dropout: float,
+    train: bool,
+    bidirectional: bool,
+) -> int:
     """Three gates."""
     return _packed_layers(x, hidden, 3, num_layers, bidirectional)
 
@@ -119,8 +146,12 @@ def quantised_gru_cell(x: Shape, hidden: Shape) -> int:
     return _packed_layers(x, hidden, 3, 1, False)
 
 
-@macs_of("quantized::quantized_rnn_relu_cell_dynamic", "quantized::quantized_rnn_tanh_cell_dynamic",
-         aten.quantized_rnn_relu_cell, aten.quantized_rnn_tanh_cell)
+@macs_of(
+    "quantized::quantized_rnn_relu_cell_dynamic",
+    "quantized::quantized_rnn_tanh_cell_dynamic",
+    aten.quantized_rnn_relu_cell,
+    aten.quantized_rnn_tanh_cell,
+)
 def quantised_cell(x: Shape, hidden: Shape) -> int:
     """One gate; x (N, in)."""
     return _packed_layers(x, hidden, 1, 1, False)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import BadOption
+from ..base.errors import BadOption
 from .free import is_free
 
 if TYPE_CHECKING:
@@ -112,8 +112,11 @@ class _Registered:
             args = args[: len(self.positional)]
         filled = self.positional[: len(args)]
         offered = {**kwargs, "out": out}
-        named = {name: value for name, value in offered.items()
-                 if name not in filled and (self.any_keyword or name in self.keywords)}
+        named = {
+            name: value
+            for name, value in offered.items()
+            if name not in filled and (self.any_keyword or name in self.keywords)
+        }
         return self.formula(*args, **named)
 
 
@@ -154,9 +157,7 @@ def macs_of(*operators: Any, replace: bool = False) -> Callable[[F], F]:
     return register
 
 
-def macs(
-    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, out: Any = None
-) -> int | None:
+def macs(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, out: Any = None) -> int | None:
     """Multiply-accumulates of one operator call; 0 where it is free, None where it is uncounted.
 
     `func` is an OpOverload or HigherOrderOperator. Every tensor in `args`, `kwargs` and `out` is a

@@ -80,8 +80,13 @@ def likeness(parts: Parts, owned: Owned, known: dict[Any, int]) -> list[int]:
             key += buffers[first_buffer:end_buffer]
         end_parameter, end_buffer = first_parameter, first_buffer
         try:
-            if (attributes["_forward_pre_hooks"] or attributes["_forward_hooks"] or attributes["_backward_hooks"]
-                    or attributes["_backward_pre_hooks"] or (shared and _touches(part, shared))):
+            if (
+                attributes["_forward_pre_hooks"]
+                or attributes["_forward_hooks"]
+                or attributes["_backward_hooks"]
+                or attributes["_backward_pre_hooks"]
+                or (shared and _touches(part, shared))
+            ):
                 continue
             key.append(settings_of(kind, _settings)(attributes))
             inside = attributes["_modules"]
@@ -98,22 +103,27 @@ def _layouts(owned: Owned) -> tuple[Any, list[Any], list[Any]]:
     """What others see of tensors, without values: what all parameters have in common, if that is so, and what each
     parameter and each buffer has besides; of an unusual one something that equals nothing."""
     tensors = owned.tensors
-    if set(map(type, tensors)) <= _USUAL and {torch.strided}.issuperset(map(_layout, tensors)) and all(
-            map(_is_row_major, tensors)):
+    if (
+        set(map(type, tensors)) <= _USUAL
+        and {torch.strided}.issuperset(map(_layout, tensors))
+        and all(map(_is_row_major, tensors))
+    ):
         common = set(map(_type_and_gradient, owned.parameters))
         if len(common) < 2 and not any(map(_requires_grad, owned.buffers)):
             return tuple(common), list(map(_shape, owned.parameters)), list(map(_shape_and_type, owned.buffers))
         return None, list(map(_seen, owned.parameters)), list(map(_seen, owned.buffers))
     found: list[Any] = [
         (*_seen(tensor), tensor.stride()) if type(tensor) in _USUAL and tensor.layout is torch.strided else object()
-        for tensor in tensors]
-    return None, found[:len(owned.parameters)], found[len(owned.parameters):]
+        for tensor in tensors
+    ]
+    return None, found[: len(owned.parameters)], found[len(owned.parameters) :]
 
 
 def code_of(kind: type) -> tuple[Any, ...]:
     """The functions and plain values of a class and those that it inherits from, nn.Module's left out."""
-    return tuple([value for base in kind.__mro__ if base not in _BASES for value in vars(base).values()
-                  if type(value) in _CODE])
+    return tuple(
+        [value for base in kind.__mro__ if base not in _BASES for value in vars(base).values() if type(value) in _CODE]
+    )
 
 
 def _shared(parts: Parts, owned: Owned) -> set[int]:
@@ -165,9 +175,13 @@ def _batch_norm(attributes: dict[str, Any]) -> Settings:
 
 
 def _in_place(attributes: dict[str, Any]) -> Settings:
-    return attributes["inplace"],
+    return (attributes["inplace"],)
 
 
 # The commonest layers of torch: what their forward looks at besides tensors, in evaluation.
 _SETTINGS: dict[type, Callable[[dict[str, Any]], Settings]] = {
-    nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_norm, nn.ReLU: _in_place, nn.ReLU6: _in_place}
+    nn.Conv2d: _convolution,
+    nn.BatchNorm2d: _batch_norm,
+    nn.ReLU: _in_place,
+    nn.ReLU6: _in_place,
+}

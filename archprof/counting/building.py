@@ -19,8 +19,22 @@ aten = torch.ops.aten
 _NEVER_REAL = {aten.empty, aten.rand, aten.randn, aten.empty_strided, aten.randint, aten.randperm}
 
 #: In-place operators that only set values: an initialiser's business, skipped.
-_INITIALISERS = {aten.uniform_, aten.normal_, aten.fill_, aten.zero_, aten.copy_, aten.mul_, aten.add_, aten.clamp_,
-                 aten.erfinv_, aten.div_, aten.sub_, aten.bernoulli_, aten.exponential_, aten.log_normal_}
+_INITIALISERS = {
+    aten.uniform_,
+    aten.normal_,
+    aten.fill_,
+    aten.zero_,
+    aten.copy_,
+    aten.mul_,
+    aten.add_,
+    aten.clamp_,
+    aten.erfinv_,
+    aten.div_,
+    aten.sub_,
+    aten.bernoulli_,
+    aten.exponential_,
+    aten.log_normal_,
+}
 
 
 class _Unmade(WithoutValues):
@@ -59,8 +73,13 @@ def settled(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> nn.Module
     blanks: dict[int, Any] = {}  # what deepcopy takes instead of copying
     for tensor in [*module.parameters(), *module.buffers()]:
         kind = next((kind for kind in LAZY if isinstance(tensor, kind)), None)
-        blanks[id(tensor)] = stand_in(tensor) if kind is None else kind(  # type: ignore[call-arg]
-            tensor.requires_grad, device="meta", dtype=tensor.dtype)
+        blanks[id(tensor)] = (
+            stand_in(tensor)
+            if kind is None
+            else kind(  # type: ignore[call-arg]
+                tensor.requires_grad, device="meta", dtype=tensor.dtype
+            )
+        )
     twin = copy.deepcopy(module, blanks)
     with torch.no_grad():
         twin.eval()(*args, **kwargs)

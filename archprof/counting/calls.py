@@ -58,8 +58,13 @@ class Passage:
 
     __slots__ = ("calls", "changes", "folded", "made", "module_calls", "out")
 
-    def __init__(self, calls: list[tuple[Op, int, Chosen, Chosen]], made: list[tuple[int, int | None, int]],
-                 out: tuple[int, Any], module_calls: list[tuple[int, Any, int, int]]) -> None:
+    def __init__(
+        self,
+        calls: list[tuple[Op, int, Chosen, Chosen]],
+        made: list[tuple[int, int | None, int]],
+        out: tuple[int, Any],
+        module_calls: list[tuple[int, Any, int, int]],
+    ) -> None:
         self.calls, self.made, self.out, self.module_calls = calls, made, out, module_calls
         self.folded: Any = None  # whatever follows from it alone, worked out once by the reader
         changes: Counter[int] = Counter()
@@ -89,8 +94,10 @@ class Repeat(NamedTuple):
         """The calls as if the block had run."""
         paths = self.paths
         table = table_of(self.given, self.first_storage, len(self.passage.made), self.parameters, self.buffers)
-        return [OpCall(op, paths[part], inputs(table), outputs(table), False)
-                for op, part, inputs, outputs in self.passage.calls]
+        return [
+            OpCall(op, paths[part], inputs(table), outputs(table), False)
+            for op, part, inputs, outputs in self.passage.calls
+        ]
 
     def module_calls(self) -> list[ModuleCall]:
         """The modules' calls as if the block had run."""
@@ -98,13 +105,16 @@ class Repeat(NamedTuple):
 
     def storages(self) -> dict[int, Storage]:
         """By number, the storages that the passage made and let go."""
-        return {number: Storage(self.start + born, self.start + died, nbytes, "activation")
-                for number, (born, died, nbytes) in enumerate(self.passage.made, self.first_storage)
-                if died is not None}
+        return {
+            number: Storage(self.start + born, self.start + died, nbytes, "activation")
+            for number, (born, died, nbytes) in enumerate(self.passage.made, self.first_storage)
+            if died is not None
+        }
 
 
-def table_of(given: list[int | None], first: int, made: int, parameters: Iterable[int],
-             buffers: Iterable[int]) -> list[int | None]:
+def table_of(
+    given: list[int | None], first: int, made: int, parameters: Iterable[int], buffers: Iterable[int]
+) -> list[int | None]:
     """The numbers that storages have in the network, by those that they have in a passage."""
     return [*given, *range(first, first + made), *parameters, *buffers]
 

@@ -55,12 +55,27 @@ def _same(x: Tensor) -> Layout | None:
 
 
 @_closed(aten.convolution.default)
-def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], padding: list[int], dilation: list[int],
-                 transposed: bool, output_padding: list[int], groups: int) -> Layout | None:
+def _convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Any,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool,
+    output_padding: list[int],
+    groups: int,
+) -> Layout | None:
     spatial = weight.dim() - 2
-    if (transposed or x.dim() != weight.dim() or x.dtype != weight.dtype or x.shape[1] != weight.shape[1] * groups
-            or not (_is_plain(x) and _is_plain(weight)) or weight.shape[0] % groups
-            or (bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype))):
+    if (
+        transposed
+        or x.dim() != weight.dim()
+        or x.dtype != weight.dtype
+        or x.shape[1] != weight.shape[1] * groups
+        or not (_is_plain(x) and _is_plain(weight))
+        or weight.shape[0] % groups
+        or (bias is not None and (bias.shape != weight.shape[:1] or bias.dtype != x.dtype))
+    ):
         return None
     out = [x.shape[0], weight.shape[0]]
     for i in range(spatial):
@@ -73,8 +88,9 @@ def _convolution(x: Tensor, weight: Tensor, bias: Any, stride: list[int], paddin
 
 
 @_closed(aten.native_batch_norm.default)
-def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float,
-                eps: float) -> list[Layout] | None:
+def _batch_norm(
+    x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: float, eps: float
+) -> list[Layout] | None:
     if not _is_plain(x) or (weight is not None and weight.dtype != x.dtype) or not x.is_floating_point():
         return None
     if any([vector is not None and vector.shape != x.shape[1:2] for vector in (weight, bias, mean, var)]):
@@ -83,8 +99,17 @@ def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training
     return [_plain(tuple(x.shape), x.dtype), _plain(kept, x.dtype), _plain(kept, x.dtype)]
 
 
-@_closed(aten.relu.default, aten.hardtanh.default, aten.sigmoid.default, aten.silu.default, aten.gelu.default,
-         aten.leaky_relu.default, aten.hardswish.default, aten.hardsigmoid.default, aten.tanh.default)
+@_closed(
+    aten.relu.default,
+    aten.hardtanh.default,
+    aten.sigmoid.default,
+    aten.silu.default,
+    aten.gelu.default,
+    aten.leaky_relu.default,
+    aten.hardswish.default,
+    aten.hardsigmoid.default,
+    aten.tanh.default,
+)
 def _unary(x: Tensor, *_: Any, **__: Any) -> Layout | None:
     return _same(x) if x.is_floating_point() else None
 
@@ -95,8 +120,15 @@ def _clone(x: Tensor, *, memory_format: Any = None) -> Layout | None:
 
 
 @_closed(aten.empty_like.default, aten.zeros_like.default, aten.ones_like.default)
-def _like(x: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None, pin_memory: Any = None,
-          memory_format: Any = None) -> Layout | None:
+def _like(
+    x: Tensor,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: Any = None,
+    memory_format: Any = None,
+) -> Layout | None:
     if device not in (None, x.device) or memory_format not in (None, torch.preserve_format, torch.contiguous_format):
         return None
     same = _same(x)
@@ -115,8 +147,12 @@ def _binary(x: Tensor, y: Any, **_: Any) -> Layout | None:
     first, second = (1,) * (rank - x.dim()) + tuple(x.shape), (1,) * (rank - y.dim()) + tuple(y.shape)
     out = tuple([max(a, b) if a != b else a for a, b in zip(first, second, strict=True)])
     # only a gate or a bias: one operand already has the output's shape, so strides are contiguous too
-    return _plain(out, x.dtype) if out in (tuple(x.shape), tuple(y.shape)) and all(
-        1 in (a, b) or a == b for a, b in zip(first, second, strict=True)) else None
+    return (
+        _plain(out, x.dtype)
+        if out in (tuple(x.shape), tuple(y.shape))
+        and all(1 in (a, b) or a == b for a, b in zip(first, second, strict=True))
+        else None
+    )
 
 
 @_closed(aten.addmm.default)
@@ -147,7 +183,7 @@ def _bmm(x: Tensor, y: Tensor) -> Layout | None:
 
 @_closed(aten._softmax.default)
 def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
-    return _same(x) if not half_to_float else None
+    return _same(x) if not half_to_float and x.is_floating_point() else None
 
 
 @_closed(aten.native_layer_norm.default)
@@ -183,9 +219,10 @@ def _adaptive_avg_pool2d(x: Tensor, size: list[int]) -> Layout | None:
 
 
 @_closed(aten.max_pool2d_with_indices.default)
-def _max_pool2d(x: Tensor, kernel: list[int], stride: Any = (), padding: Any = (0,), dilation: Any = (1,),
-                ceil_mode: bool = False) -> list[Layout] | None:
-    if not _is_plain(x) or ceil_mode:
+def _max_pool2d(
+    x: Tensor, kernel: list[int], stride: Any = (), padding: Any = (0,), dilation: Any = (1,), ceil_mode: bool = False
+) -> list[Layout] | None:
+    if not _is_plain(x) or ceil_mode or not x.numel():
         return None
     out = list(x.shape[:-2])
     for i, length in enumerate(x.shape[-2:]):
@@ -219,9 +256,17 @@ def _cat(tensors: list[Tensor], dim: int = 0) -> Layout | None:
 # --- backward ----------------------------------------------------------------------------------------------------
 
 
-@_closed(aten.threshold_backward.default, aten.hardtanh_backward.default, aten.sigmoid_backward.default,
-         aten.tanh_backward.default, aten.silu_backward.default, aten.gelu_backward.default,
-         aten.hardswish_backward.default, aten.hardsigmoid_backward.default, aten.leaky_relu_backward.default)
+@_closed(
+    aten.threshold_backward.default,
+    aten.hardtanh_backward.default,
+    aten.sigmoid_backward.default,
+    aten.tanh_backward.default,
+    aten.silu_backward.default,
+    aten.gelu_backward.default,
+    aten.hardswish_backward.default,
+    aten.hardsigmoid_backward.default,
+    aten.leaky_relu_backward.default,
+)
 def _activation_backward(grad: Tensor, x: Tensor, *_: Any, **__: Any) -> Layout | None:
     plain = grad.shape == x.shape and grad.dtype == x.dtype and x.is_floating_point() and _is_plain(grad)
     return _same(x) if plain else None
@@ -246,22 +291,53 @@ def _pooling_backward(grad: Tensor, x: Tensor, *rest: Any) -> Layout | None:
 
 
 @_closed(aten.native_batch_norm_backward.default)
-def _batch_norm_backward(grad: Tensor, x: Tensor, weight: Any, mean: Any, var: Any, saved_mean: Any, saved_var: Any,
-                         train: bool, eps: float, wanted: list[bool]) -> list[Layout | None] | None:
-    if not wanted[0] or not (_is_plain(x) and _is_plain(grad)) or {grad.dtype, x.dtype} != {torch.float32} or (
-            weight is not None and weight.dtype != x.dtype):
+def _batch_norm_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Any,
+    mean: Any,
+    var: Any,
+    saved_mean: Any,
+    saved_var: Any,
+    train: bool,
+    eps: float,
+    wanted: list[bool],
+) -> list[Layout | None] | None:
+    if (
+        not wanted[0]
+        or not (_is_plain(x) and _is_plain(grad))
+        or {grad.dtype, x.dtype} != {torch.float32}
+        or (weight is not None and weight.dtype != x.dtype)
+    ):
         return None
     channels = _plain((x.shape[1],), x.dtype)
-    return [_plain(tuple(x.shape), x.dtype) if wanted[0] else None,
-            channels if wanted[1] else None, channels if wanted[2] else None]
+    return [
+        _plain(tuple(x.shape), x.dtype) if wanted[0] else None,
+        channels if wanted[1] else None,
+        channels if wanted[2] else None,
+    ]
 
 
 @_closed(aten.convolution_backward.default)
-def _convolution_backward(grad: Tensor, x: Tensor, weight: Tensor, bias_sizes: Any, stride: Any, padding: Any,
-                          dilation: Any, transposed: bool, output_padding: Any, groups: int,
-                          wanted: list[bool]) -> list[Layout | None] | None:
-    if not (_is_plain(grad) and _is_plain(x) and _is_plain(weight)) or x.dim() != weight.dim() or not (
-            grad.dtype == x.dtype == weight.dtype) or not grad.numel():
+def _convolution_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias_sizes: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    wanted: list[bool],
+) -> list[Layout | None] | None:
+    if (
+        not (_is_plain(grad) and _is_plain(x) and _is_plain(weight))
+        or x.dim() != weight.dim()
+        or not (grad.dtype == x.dtype == weight.dtype)
+        or not grad.numel()
+    ):
         return None
     bias = weight.shape[1] * groups if transposed else weight.shape[0]
     shapes = (tuple(x.shape), tuple(weight.shape), (bias,))
@@ -287,12 +363,12 @@ def _prelu(x: Tensor, weight: Tensor) -> Layout | None:
 
 @_closed(aten._log_softmax.default)
 def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
-    return None if half_to_float else _same(x)
+    return _same(x) if not half_to_float and x.is_floating_point() else None
 
 
 @_closed(aten._log_softmax_backward_data.default)
 def _log_softmax_backward(gradient: Tensor, out: Tensor, dim: int, dtype: torch.dtype) -> Layout | None:
-    return _same(gradient) if gradient.dtype == dtype == out.dtype else None
+    return _same(gradient) if gradient.dtype == dtype == out.dtype and dtype.is_floating_point else None
 
 
 @_closed(aten.nll_loss_forward.default)

@@ -11,8 +11,14 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-_CONVOLUTIONS = {torch.conv1d, torch.conv2d, torch.conv3d,
-                 torch.conv_transpose1d, torch.conv_transpose2d, torch.conv_transpose3d}
+_CONVOLUTIONS = {
+    torch.conv1d,
+    torch.conv2d,
+    torch.conv3d,
+    torch.conv_transpose1d,
+    torch.conv_transpose2d,
+    torch.conv_transpose3d,
+}
 
 
 class FourProducts(TorchFunctionMode):
@@ -28,6 +34,7 @@ class FourProducts(TorchFunctionMode):
         def real(a: Any, b: Any) -> Any:
             return func(a, b, None, *rest, **kwargs)
 
-        out = torch.complex(real(x.real, weight.real) - real(x.imag, weight.imag),
-                            real(x.real, weight.imag) + real(x.imag, weight.real))
+        out = torch.complex(
+            real(x.real, weight.real) - real(x.imag, weight.imag), real(x.real, weight.imag) + real(x.imag, weight.real)
+        )
         return out if bias is None else out + bias.reshape(-1, *[1] * (weight.dim() - 2))

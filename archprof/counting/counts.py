@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from .. import sources
-from ..errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
-from ..records import Shape, StaticProfile
+from .. import models
+from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
+from ..results.profile import Shape, StaticProfile
 from . import memory
 from .building import build_on_meta, settled
 from .fold import fold
@@ -25,7 +25,7 @@ from .shapes import ShapeMemory
 from .trace import Trace, trace
 
 if TYPE_CHECKING:
-    from ..spec import ModelSpec
+    from ..models.spec import ModelSpec
 
 #: Shapes seen by any profile of this process: the second ResNet of a run is answered mostly from memory.
 SHARED = ShapeMemory()
@@ -44,10 +44,10 @@ class Subject:
     source: str
     input_shape: Shape
     notes: tuple[str, ...] = ()
-    found: sources.Found | None = None
-    inputs: Callable[[int], sources.Arguments] | None = None
+    found: models.Found | None = None
+    inputs: Callable[[int], models.Arguments] | None = None
 
-    def given(self, batch_size: int) -> sources.Arguments:
+    def given(self, batch_size: int) -> models.Arguments:
         """What forward is called with at that batch size: as described, as the source knows, or one image."""
         if self.inputs is not None:
             return self.inputs(batch_size)
@@ -85,15 +85,17 @@ def profile(
         return _recorded(subject, args, kwargs or {}, mode, shape_memory)[0]
 
 
-def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval",
-               shape_memory: ShapeMemory = SHARED) -> StaticProfile:
+def profile_of(
+    subject: Subject, batch_size: int = 1, mode: str = "eval", shape_memory: ShapeMemory = SHARED
+) -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
     with _no_collection():
         return recorded(subject, batch_size, mode, shape_memory)[0]
 
 
-def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval",
-             shape_memory: ShapeMemory = SHARED) -> tuple[StaticProfile, Trace]:
+def recorded(
+    subject: Subject, batch_size: int = 1, mode: str = "eval", shape_memory: ShapeMemory = SHARED
+) -> tuple[StaticProfile, Trace]:
     """The profile of a subject at its default input, and the pass that it was folded from."""
     profile, found = _recorded(subject, *subject.given(batch_size), mode, shape_memory)
     return replace(profile, batch_size=batch_size), found
@@ -112,15 +114,20 @@ def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: S
     return memory.saved_for_backward(found)
 
 
-def _recorded(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str,
-              shape_memory: ShapeMemory) -> tuple[StaticProfile, Trace]:
+def _recorded(
+    subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str, shape_memory: ShapeMemory
+) -> tuple[StaticProfile, Trace]:
     with _no_collection():
         found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
         shape = first_shape(args, kwargs)
         return replace(
             fold(found, train=mode == "train"),
-            name=subject.name, source=subject.source, batch_size=shape[0] if shape else 1, mode=mode,
-            input_shape=shape[1:], notes=subject.notes + notes,
+            name=subject.name,
+            source=subject.source,
+            batch_size=shape[0] if shape else 1,
+            mode=mode,
+            input_shape=shape[1:],
+            notes=subject.notes + notes,
         ), found
 
 
@@ -137,9 +144,12 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = None,
-               inputs: Callable[[int], sources.Arguments] | None = None,
-               shape_memory: ShapeMemory = SHARED) -> Subject:
+def subject_of(
+    model: str | ModelSpec | nn.Module,
+    input_shape: Shape | None = None,
+    inputs: Callable[[int], models.Arguments] | None = None,
+    shape_memory: ShapeMemory = SHARED,
+) -> Subject:
     """The module to profile, on the meta device where it was built from a name.
 
     `inputs` makes forward's arguments for a batch size; without it one tensor of `input_shape`, by default the
@@ -147,9 +157,10 @@ def subject_of(model: str | ModelSpec | nn.Module, input_shape: Shape | None = N
     """
     if isinstance(model, nn.Module):
         unwrapped = _uncompiled(model)
-        return Subject(unwrapped, type(unwrapped).__name__, "instance", tuple(input_shape or (3, 224, 224)),
-                       inputs=inputs)
-    found = sources.find(model)
+        return Subject(
+            unwrapped, type(unwrapped).__name__, "instance", tuple(input_shape or (3, 224, 224)), inputs=inputs
+        )
+    found = models.find(model)
     shape = tuple(input_shape or found.input_shape)
     if inputs is None and input_shape is None:
         inputs = found.inputs
@@ -171,8 +182,9 @@ def _uncompiled(module: nn.Module) -> nn.Module:
     return getattr(module, "_orig_mod", module)
 
 
-def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
-        shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
+def run(
+    subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool, shape_memory: ShapeMemory
+) -> tuple[Trace, tuple[str, ...]]:
     """One recorded pass: on meta, or with real tensors where the network looks at values.
 
     What the network prints meanwhile goes to stderr: stdout is for results.
@@ -184,18 +196,21 @@ def run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
         raise ForwardFailed(f"{subject.name}: its own forward calls sys.exit({error.code!r}).") from None
 
 
-def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
-         shape_memory: ShapeMemory) -> tuple[Trace, tuple[str, ...]]:
+def _run(
+    subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool, shape_memory: ShapeMemory
+) -> tuple[Trace, tuple[str, ...]]:
     backward = _scalar_of if training else None
     try:
         blank_args, blank_kwargs = without_values((args, kwargs))
         try:
-            return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
-                         backward=backward), ()
+            return trace(
+                subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training, backward=backward
+            ), ()
         except StillLazy:
             subject = replace(subject, module=settled(subject.module, blank_args, blank_kwargs))
-            return trace(subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training,
-                         backward=backward), ()
+            return trace(
+                subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training, backward=backward
+            ), ()
     except Exception as on_meta:
         try:
             return _run_really(subject, args, kwargs, training, on_meta)
@@ -203,8 +218,9 @@ def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
             raise _explain(subject, args, kwargs, error) from error
 
 
-def _run_really(subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool,
-                on_meta: Exception) -> tuple[Trace, tuple[str, ...]]:
+def _run_really(
+    subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool, on_meta: Exception
+) -> tuple[Trace, tuple[str, ...]]:
     """The pass with real tensors; `on_meta` is raised again where that cannot help or cannot be afforded."""
     from .inputs import real_inputs
 
@@ -228,8 +244,9 @@ def _scalar_of(output: Any) -> Tensor:
 
     tensors = [leaf for leaf in tree_leaves(output) if isinstance(leaf, Tensor) and leaf.requires_grad]
     if not tensors:
-        raise ForwardFailed("nothing that the network returns depends on a trainable parameter.",
-                            "Training cannot be counted.")
+        raise ForwardFailed(
+            "nothing that the network returns depends on a trainable parameter.", "Training cannot be counted."
+        )
     total = tensors[0].sum()
     for tensor in tensors[1:]:
         total = total + tensor.sum()
@@ -245,12 +262,14 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
     if isinstance(error, TypeError) and not path:
         from .inputs import signature_of
 
-        return ForwardFailed(f"{subject.name}: {said}.".replace("..", "."),
-                             f"forward wants {signature_of(subject.module)}.")
+        return ForwardFailed(
+            f"{subject.name}: {said}.".replace("..", "."), f"forward wants {signature_of(subject.module)}."
+        )
     where = "its own forward"
     if path:
         kind = type(subject.module.get_submodule(path)).__name__
         where = f"layer '{path}' ({kind})"
-    given = " and ".join("x".join(map(str, tensor.shape)) for tensor in [*args, *kwargs.values()]
-                         if isinstance(tensor, Tensor))
+    given = " and ".join(
+        "x".join(map(str, tensor.shape)) for tensor in [*args, *kwargs.values()] if isinstance(tensor, Tensor)
+    )
     return ForwardFailed(f"{subject.name} cannot take an input of {given}: {where} says: {said}")

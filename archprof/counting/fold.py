@@ -8,8 +8,8 @@ from math import prod
 from typing import Any, NamedTuple
 
 from .. import costs
-from ..layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
-from ..records import LayerCost, Shape, StaticProfile, TypeCost, Uncounted
+from ..costs.kinds import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
+from ..results.profile import LayerCost, Shape, StaticProfile, TypeCost, Uncounted
 from . import memory
 from .calls import OpCall, Repeat
 from .inventory import inventory
@@ -82,9 +82,22 @@ class _Totals:
         if facts.listed:
             kind = FULLY_CONNECTED if learned and facts.type is MATRIX_PRODUCT else facts.type
             self.loose.append(len(self.layers))
-            self.layers.append(LayerCost(
-                call.module, facts.op, kind, facts.input_shape, facts.output_shape, facts.macs, facts.activations,
-                parameters, weights, facts.bytes_moved, facts.kernel, facts.stride))
+            self.layers.append(
+                LayerCost(
+                    call.module,
+                    facts.op,
+                    kind,
+                    facts.input_shape,
+                    facts.output_shape,
+                    facts.macs,
+                    facts.activations,
+                    parameters,
+                    weights,
+                    facts.bytes_moved,
+                    facts.kernel,
+                    facts.stride,
+                )
+            )
 
     def repeat(self, repeat: Repeat) -> None:
         """Add a copied passage: what it added the first time, or call by call."""
@@ -115,9 +128,12 @@ class _Totals:
         layers = self.layers[before:]
         return Folded(
             self.generation,
-            [(part[layer.module], tuple(layer[1:])) for layer in layers], list(_by_type(layers)),
+            [(part[layer.module], tuple(layer[1:])) for layer in layers],
+            list(_by_type(layers)),
             readers.read[places(repeat.parameters)],
-            self.macs - macs, self.activations - activations)
+            self.macs - macs,
+            self.activations - activations,
+        )
 
 
 def fold(found: Trace, train: bool = False) -> StaticProfile:
@@ -128,7 +144,10 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
     most = memory.peak(found)
     modules, sizes = inventory(found.parts, found.alike, found.module_entries)
     return StaticProfile(
-        name="", source="", input_shape=(), batch_size=1,
+        name="",
+        source="",
+        input_shape=(),
+        batch_size=1,
         parameters=sizes.parameters,
         trainable_parameters=sizes.trainable_parameters,
         buffers=sizes.buffers,
@@ -142,8 +161,13 @@ def fold(found: Trace, train: bool = False) -> StaticProfile:
         training_activation_bytes=memory.saved_for_backward(found) if train else None,
         peak_at=found.module_at(most.call),
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(totals.uncounted.items())),
-        by_type=_summed([*_by_type([layers[place] for place in totals.loose]), *totals.types,
-                         *([TypeCost(UNUSED, never, 0, 0)] if never else [])]),
+        by_type=_summed(
+            [
+                *_by_type([layers[place] for place in totals.loose]),
+                *totals.types,
+                *([TypeCost(UNUSED, never, 0, 0)] if never else []),
+            ]
+        ),
         layers=tuple(layers),
         modules=modules,
     )
@@ -166,7 +190,8 @@ class _Readers:
         self.read = bytearray(len(self.parameters))  # 1 at the place of each that was read
         # storages that no input had a part in -> the parameters that they stand for
         self.derived: dict[int, tuple[int, ...]] = {
-            number: () for number, storage in found.own.items() if storage.owner == "constant"}
+            number: () for number, storage in found.own.items() if storage.owner == "constant"
+        }
         self.handed_on: dict[int, int] = {}  # parameter -> row of the call that only handed it on
 
     def nothing_known(self, own: slice, inputs: Iterable[int | None]) -> bool:
@@ -237,9 +262,19 @@ def facts_of(op: Op) -> Facts:
     out = made[0] if made else costs.Shape(())
     # the weight gradient of a backward call is no activation, nor is anything an operator without MACs makes
     activations = sum(prod(shape) for shape in made[:1]) if macs else 0
-    return Facts(op.name, listed, kind, kernel, stride, macs, activations,
-                 sum(prod(shape) * shape.dtype.itemsize for shape in given + made if shape.dtype is not None),
-                 tuple(_main_input(op, given)), tuple(out), costs.generation)
+    return Facts(
+        op.name,
+        listed,
+        kind,
+        kernel,
+        stride,
+        macs,
+        activations,
+        sum(prod(shape) * shape.dtype.itemsize for shape in given + made if shape.dtype is not None),
+        tuple(_main_input(op, given)),
+        tuple(out),
+        costs.generation,
+    )
 
 
 def _main_input(op: Op, given: list[costs.Shape]) -> costs.Shape:
@@ -259,8 +294,12 @@ def _shapes(values: Iterable[Any]) -> Iterable[costs.Shape]:
 
 def _by_type(layers: Iterable[LayerCost]) -> tuple[TypeCost, ...]:
     """Layers folded by type."""
-    return _summed([TypeCost(layer.type, layer.parameters, layer.macs or 0, 1, layer.weights, layer.activations)
-                    for layer in layers])
+    return _summed(
+        [
+            TypeCost(layer.type, layer.parameters, layer.macs or 0, 1, layer.weights, layer.activations)
+            for layer in layers
+        ]
+    )
 
 
 def _summed(parts: Iterable[TypeCost]) -> tuple[TypeCost, ...]:

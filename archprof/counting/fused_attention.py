@@ -36,13 +36,28 @@ def fused_attention() -> Iterator[None]:
         functional.scaled_dot_product_attention = attention
 
 
-def _fused(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-           is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False) -> Tensor | None:
+def _fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor | None:
     """The attention's output; None where torch takes the long way on the CPU, too (use_flash_attention_cpp)."""
-    plain = all([t.is_meta and t.dim() == 4 and t.is_floating_point() and t.stride(-1) == 1
-                 for t in (query, key, value)])
-    if (not plain or dropout_p or enable_gqa or not query.size(-1) == key.size(-1) == value.size(-1)
-            or query.shape[:2] != key.shape[:2] or not (query.numel() and key.numel())
-            or (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dtype == torch.bool))):
+    plain = all(
+        [t.is_meta and t.dim() == 4 and t.is_floating_point() and t.stride(-1) == 1 for t in (query, key, value)]
+    )
+    if (
+        not plain
+        or dropout_p
+        or enable_gqa
+        or not query.size(-1) == key.size(-1) == value.size(-1)
+        or query.shape[:2] != key.shape[:2]
+        or not (query.numel() and key.numel())
+        or (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dtype == torch.bool))
+    ):
         return None
     return _FUSED(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]

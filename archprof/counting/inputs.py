@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ..input_spec import InputSpec
-from ..records import Shape
-from ..sources import Arguments
+from ..models import Arguments
+from ..models.input_spec import InputSpec
+from ..results.profile import Shape
 from .meta import stand_in
 
 
@@ -59,6 +59,7 @@ def without_values(inputs: Any) -> Any:
 
 def real_inputs(inputs: Any, device: torch.device) -> Any:
     """The same structure with a real random tensor for each one on meta, everything on `device`."""
+
     def real(tensor: Tensor) -> Tensor:
         if not tensor.is_meta:
             return tensor.detach().to(device, copy=True).requires_grad_(tensor.requires_grad)

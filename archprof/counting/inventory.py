@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from ..records import ModuleCost
+from ..results.profile import ModuleCost
 from .calls import ModuleCall, Repeat
 from .modules import Parts
 
@@ -25,8 +25,9 @@ class Sizes(NamedTuple):
     unsaved_bytes: int = 0
 
 
-def inventory(parts: Parts, alike: Sequence[int],
-              calls: Iterable[ModuleCall | Repeat]) -> tuple[tuple[ModuleCost, ...], Sizes]:
+def inventory(
+    parts: Parts, alike: Sequence[int], calls: Iterable[ModuleCall | Repeat]
+) -> tuple[tuple[ModuleCost, ...], Sizes]:
     """A row for each module, and what all of them own together; what is shared counts where it is met first.
 
     `alike` are the parts' numbers by likeness: modules of one number own as much.

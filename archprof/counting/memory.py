@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import BadOption
-from ..records import OptimizerMemory
+from ..base.errors import BadOption
+from ..results.memory import OptimizerMemory
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -59,8 +59,10 @@ def peak(trace: Trace, scratch: Scratch | None = None) -> Peak:
 def saved_for_backward(trace: Trace) -> int:
     """Bytes alive when the forward pass of a training step has returned: input, output and what backward needs."""
     return sum(
-        storage.nbytes for storage in trace.storages
-        if storage.owner in _ACTIVATIONS and storage.born < max(trace.forward_calls, 1)
+        storage.nbytes
+        for storage in trace.storages
+        if storage.owner in _ACTIVATIONS
+        and storage.born < max(trace.forward_calls, 1)
         and (storage.died is None or storage.died > trace.forward_calls)
     )
 

@@ -81,8 +81,11 @@ class WithoutValues(TorchDispatchMode):
             blank, blank_kwargs = self._without_values(func, args, kwargs)
             key = key_of(func, blank, blank_kwargs, [])
             known = self.memory.known(key)
-            value, op = ((_again(known, blank, blank_kwargs), known) if known is not None
-                         else self.memory.answer(func, blank, blank_kwargs, key))
+            value, op = (
+                (_again(known, blank, blank_kwargs), known)
+                if known is not None
+                else self.memory.answer(func, blank, blank_kwargs, key)
+            )
             if args and value is not None and value is blank[0] and value is not args[0]:
                 raise NeedsValues(f"{op.name} writes unknown values into a real tensor")
         return self.noted(tensors, value, op)
@@ -154,7 +157,8 @@ def _is_composite(func: Any) -> bool:
     known = _composite.get(func)
     if known is None:
         known = _composite[func] = torch._C._dispatch_has_kernel_for_dispatch_key(
-            func.name(), "CompositeImplicitAutograd")
+            func.name(), "CompositeImplicitAutograd"
+        )
     return known
 
 

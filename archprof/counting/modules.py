@@ -82,8 +82,13 @@ class Owned:
         starts.append((len(parameters), len(buffers)))
         self.tensors = parameters + buffers
         if not LAZY.isdisjoint(map(type, self.tensors)):
-            path, name = next((path, name) for path, part in parts for table in (part._parameters, part._buffers)
-                              for name, tensor in table.items() if type(tensor) in LAZY)
+            path, name = next(
+                (path, name)
+                for path, part in parts
+                for table in (part._parameters, part._buffers)
+                for name, tensor in table.items()
+                if type(tensor) in LAZY
+            )
             raise StillLazy(f"{path}.{name} has no shape yet".lstrip("."))
 
     @property
@@ -139,7 +144,9 @@ def untouched(parts: Parts | None = None) -> Iterator[Callable[[Parts], None]]:
 def _same_random_numbers() -> Iterator[None]:
     """The next random numbers after this are those that would have come: torch's, Python's and numpy's."""
     states: list[tuple[Callable[[Any], Any], Any]] = [
-        (torch.set_rng_state, torch.get_rng_state()), (random.setstate, random.getstate())]
+        (torch.set_rng_state, torch.get_rng_state()),
+        (random.setstate, random.getstate()),
+    ]
     if torch.cuda.is_initialized():
         states.append((torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all()))
     numpy = sys.modules.get("numpy")
@@ -170,8 +177,13 @@ def in_mode(parts: Parts, training: bool) -> Iterator[None]:
     """Inside, each module's mode is set by itself: what `train()` was overridden to do besides must not happen."""
     # a scripted module's mode is no attribute, goes to what is inside of it, and may be changed by whoever runs
     scripted = [(part, part.training) for _, part in parts if isinstance(part, torch.jit.ScriptModule)]
-    others = [(part, part.training) for _, part in parts if part.training is not training
-              and "training" in part.__dict__ and not isinstance(part, torch.jit.ScriptModule)]
+    others = [
+        (part, part.training)
+        for _, part in parts
+        if part.training is not training
+        and "training" in part.__dict__
+        and not isinstance(part, torch.jit.ScriptModule)
+    ]
     for script, before in scripted:
         if before is not training:
             script.train(training)

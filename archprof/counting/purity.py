@@ -30,8 +30,23 @@ _SETTERS = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["DELETE_GLOBAL"]})
 _WRITERS = frozenset({dis.opmap["STORE_ATTR"], dis.opmap["DELETE_ATTR"]})
 
 #: What changes a module by a call.
-_CHANGING = frozenset({"setattr", "delattr", "__setattr__", "__dict__", "vars", "register_buffer", "register_parameter",
-                       "register_module", "add_module", "train", "eval", "apply", "requires_grad_"})
+_CHANGING = frozenset(
+    {
+        "setattr",
+        "delattr",
+        "__setattr__",
+        "__dict__",
+        "vars",
+        "register_buffer",
+        "register_parameter",
+        "register_module",
+        "add_module",
+        "train",
+        "eval",
+        "apply",
+        "requires_grad_",
+    }
+)
 
 _BASES = frozenset(nn.Module.__mro__)
 
@@ -52,9 +67,13 @@ def purity(kind: type) -> int:
 
 def changes_modules(kind: type) -> bool:
     """Whether forward, or what it calls, sets attributes: of its module, or of any other."""
-    return not _trusted(kind.__module__) and any([
-        not _WRITERS.isdisjoint(code.co_code[::2]) or not _CHANGING.isdisjoint(code.co_names)
-        for codes, _ in _reached(kind) for code in codes])
+    return not _trusted(kind.__module__) and any(
+        [
+            not _WRITERS.isdisjoint(code.co_code[::2]) or not _CHANGING.isdisjoint(code.co_names)
+            for codes, _ in _reached(kind)
+            for code in codes
+        ]
+    )
 
 
 def _reached(kind: type) -> Iterator[tuple[list[CodeType], list[Any]]]:

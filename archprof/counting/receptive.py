@@ -17,8 +17,8 @@ from math import ceil, prod
 from typing import Any, NamedTuple
 
 from ..costs import Shape as OpShape
-from ..layer_types import FULLY_CONNECTED, MATRIX_PRODUCT, layer_type
-from ..records import Shape, StaticProfile
+from ..costs.kinds import FULLY_CONNECTED, MATRIX_PRODUCT, layer_type
+from ..results.profile import Shape, StaticProfile
 from .shapes import Op
 from .trace import Trace
 

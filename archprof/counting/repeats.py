@@ -116,8 +116,16 @@ class Repeats:
                 return None
         if len(set(given)) < len(given):  # two inputs share a storage, or one has none
             return None
-        return Meeting(block, tuple(key), given, len(recorder.calls), len(recorder.module_calls), recorder.moment,
-                       recorder.made, recorder.deaths)
+        return Meeting(
+            block,
+            tuple(key),
+            given,
+            len(recorder.calls),
+            len(recorder.module_calls),
+            recorder.moment,
+            recorder.made,
+            recorder.deaths,
+        )
 
     def learn(self, recorder: Recording, met: Meeting, value: Any) -> None:
         """Keep what the block has just done for the next that is alike; None where that cannot be copied."""
@@ -126,45 +134,64 @@ class Repeats:
             self.passages.copied.add(met.block.alike)
 
     def _passage(self, recorder: Recording, met: Meeting, value: Any) -> Passage | None:
-        block, entries = met.block, recorder.calls[met.calls:]
+        block, entries = met.block, recorder.calls[met.calls :]
         made = storages(recorder.storages, entries, met.made)
         dead = sum([storage.died is not None for storage in made])
-        if (type(value) is not Tensor or not _plain(value) or len(made) - dead != 1
-                or recorder.deaths - met.deaths != dead):
+        if (
+            type(value) is not Tensor
+            or not _plain(value)
+            or len(made) - dead != 1
+            or recorder.deaths - met.deaths != dead
+        ):
             return None  # it returns something else than one tensor, or keeps something, or lets go of something
         number, layout = recorder.number(value, "constant"), (tuple(value.shape), value.stride(), value.dtype)
         if number is None or number < met.made or recorder.storages[number].nbytes != nbytes_of(layout):
             return None  # a view of an input, or of something larger
         table = table_of(met.given, met.made, len(made), block.parameters, block.buffers)
         spot = {number: spot for spot, number in enumerate(table)}
-        part = {path: place for place, path in enumerate(self.paths[block.first_part:block.first_part + block.parts])}
+        part = {path: place for place, path in enumerate(self.paths[block.first_part : block.first_part + block.parts])}
         calls = op_calls(entries)
         if any([storage.owner != "activation" for storage in made]) or any([call.backward for call in calls]):
             return None
         try:
             return Passage(
-                [(call.op, part[call.module], _chosen([spot[number] for number in call.inputs]),
-                  _chosen([spot[number] for number in call.outputs])) for call in calls],
+                [
+                    (
+                        call.op,
+                        part[call.module],
+                        _chosen([spot[number] for number in call.inputs]),
+                        _chosen([spot[number] for number in call.outputs]),
+                    )
+                    for call in calls
+                ],
                 [(s.born - met.moment, None if s.died is None else s.died - met.moment, s.nbytes) for s in made],
                 (number - met.made, layout),
-                [(part[call.module], *call[1:]) for call in module_calls(recorder.module_calls[met.module_calls:])])
+                [(part[call.module], *call[1:]) for call in module_calls(recorder.module_calls[met.module_calls :])],
+            )
         except KeyError:  # something from outside took part
             return None
 
     def copy(self, recorder: Recording, met: Meeting, passage: Passage) -> Tensor:
         """Write the passage into the trace as this block's, and return its output."""
         block, made = met.block, len(passage.made)
-        repeat = Repeat(passage, recorder.moment, recorder.made,
-                        self.paths[block.first_part:block.first_part + block.parts], met.given, block.parameters,
-                        block.buffers)
+        repeat = Repeat(
+            passage,
+            recorder.moment,
+            recorder.made,
+            self.paths[block.first_part : block.first_part + block.parts],
+            met.given,
+            block.parameters,
+            block.buffers,
+        )
         recorder.calls.append(repeat)
         recorder.module_calls.append(repeat)
         number, layout = passage.out
         born, _, nbytes = passage.made[number]
         with torch._C._DisableTorchDispatch():
             value = fresh(layout)
-        recorder.watch(value.untyped_storage(), recorder.made + number,
-                       Storage(recorder.moment + born, None, nbytes, "activation"))
+        recorder.watch(
+            value.untyped_storage(), recorder.made + number, Storage(recorder.moment + born, None, nbytes, "activation")
+        )
         recorder.moment += len(passage.calls)
         recorder.made += made
         recorder.deaths += made - 1
@@ -183,21 +210,37 @@ def _chosen(spots: list[int]) -> Chosen:
 
 def _state() -> tuple[Any, ...] | None:
     """What a pass depends on besides modules and inputs; None where somebody else takes part in it."""
-    if (torch._C._len_torch_dispatch_stack() != 1 or torch._C._len_torch_function_stack()
-            or torch._C._functorch.maybe_current_level() is not None or torch.is_grad_enabled()
-            or torch.is_inference_mode_enabled() or torch._C._is_any_autocast_enabled()):
+    if (
+        torch._C._len_torch_dispatch_stack() != 1
+        or torch._C._len_torch_function_stack()
+        or torch._C._functorch.maybe_current_level() is not None
+        or torch.is_grad_enabled()
+        or torch.is_inference_mode_enabled()
+        or torch._C._is_any_autocast_enabled()
+    ):
         return None
-    return (torch.get_default_dtype(), torch.backends.mha.get_fastpath_enabled(), torch._C._get_flash_sdp_enabled(),
-            torch._C._get_math_sdp_enabled(), torch._C._get_mem_efficient_sdp_enabled(),
-            torch._C._get_cudnn_sdp_enabled())
+    return (
+        torch.get_default_dtype(),
+        torch.backends.mha.get_fastpath_enabled(),
+        torch._C._get_flash_sdp_enabled(),
+        torch._C._get_math_sdp_enabled(),
+        torch._C._get_mem_efficient_sdp_enabled(),
+        torch._C._get_cudnn_sdp_enabled(),
+    )
 
 
 @cache
 def _readers() -> list[tuple[dict[str, Any], Callable[[Any], tuple[Any, ...]]]]:
     """Namespaces of torch, and what reads their functions out of them; what torch loads later is left out."""
-    return [(vars(space), itemgetter(*[name for name, value in vars(space).items()
-                                       if callable(value) and not isinstance(value, type)]))
-            for space in (F, torch, Tensor)]
+    return [
+        (
+            vars(space),
+            itemgetter(
+                *[name for name, value in vars(space).items() if callable(value) and not isinstance(value, type)]
+            ),
+        )
+        for space in (F, torch, Tensor)
+    ]
 
 
 def _surroundings() -> tuple[Any, ...]:
@@ -237,8 +280,13 @@ def _blocks(parts: Parts, owned: Owned, alike: list[int], passages: Passages) ->
         parameter, buffer = owned.starts[place]
         parameter, buffer = -1 - parameter, FIRST_BUFFER - buffer
         found[id(part)] = Block(
-            number, place, kind.parts, range(parameter, parameter - kind.parameters, -1),
-            range(buffer, buffer - kind.buffers, -1), passages.known if kind.purity == PURE else here)
+            number,
+            place,
+            kind.parts,
+            range(parameter, parameter - kind.parameters, -1),
+            range(buffer, buffer - kind.buffers, -1),
+            passages.known if kind.purity == PURE else here,
+        )
     return found
 
 

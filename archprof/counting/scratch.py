@@ -94,6 +94,7 @@ def _patches(x: tuple, weight: tuple, out: tuple) -> int:
 
 def _blocked(x: tuple, weight: tuple, out: tuple, groups: int, block: int) -> tuple[int, int, int]:
     """Bytes of the blocked copies of input, weight and output; few input channels stay as they are."""
+
     def up(channels: int) -> int:
         return -(-channels // block) * block
 

@@ -131,8 +131,12 @@ class ShapeMemory:
 def fresh(layouts: Any) -> Any:
     """New tensors of these layouts: one, or a tuple for a list, in which None stays None."""
     if type(layouts) is list:
-        return tuple([None if layout is None else _empty(layout[0], layout[1], dtype=layout[2], device=_META)
-                      for layout in layouts])
+        return tuple(
+            [
+                None if layout is None else _empty(layout[0], layout[1], dtype=layout[2], device=_META)
+                for layout in layouts
+            ]
+        )
     shape, stride, dtype = layouts
     return _empty(shape, stride, dtype=dtype, device=_META)
 
@@ -257,8 +261,12 @@ def _layouts(value: Any) -> Any:
     """(shape, strides, dtype) of a plain strided tensor, a list of them for a tuple of such, else None."""
     if isinstance(value, tuple | list):
         found = [_layouts(item) for item in value]
-        return found if type(value) is tuple and all(
-            old is None or type(new) is tuple for old, new in zip(value, found, strict=True)) else None
+        return (
+            found
+            if type(value) is tuple
+            and all(old is None or type(new) is tuple for old, new in zip(value, found, strict=True))
+            else None
+        )
     if type(value) is not Tensor or not value.is_meta or value.layout is not torch.strided or value.dtype.is_complex:
         return None
     return tuple(value.shape), value.stride(), value.dtype

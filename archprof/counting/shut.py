@@ -69,9 +69,9 @@ def prepare(parts: Parts, blocks: Sequence[range], ready: Callable[[Parts], None
     """
     first, outside = 0, []
     for block in blocks:
-        outside += parts[first:block.start + 1]
+        outside += parts[first : block.start + 1]
         first = block.stop
     ready(outside + parts[first:])
     for block in blocks:
         module = parts[block.start][1]
-        module.__dict__["_modules"] = _Shut(module, parts[block.start + 1:block.stop], ready)
+        module.__dict__["_modules"] = _Shut(module, parts[block.start + 1 : block.stop], ready)

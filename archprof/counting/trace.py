@@ -289,5 +289,14 @@ def trace(
             loss, output = backward(output), None  # as in training, the output lives only as long as it is needed
             loss.backward()
     recorder.open = False
-    return Trace(recorder.calls, recorder.module_calls, recorder.storages, parts, owned, recorder.moment, forward_calls,
-                 output, repeats.alike)
+    return Trace(
+        recorder.calls,
+        recorder.module_calls,
+        recorder.storages,
+        parts,
+        owned,
+        recorder.moment,
+        forward_calls,
+        output,
+        repeats.alike,
+    )

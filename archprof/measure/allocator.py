@@ -40,8 +40,12 @@ LARGEST_PIECE = 4 << 20
 class _Symbol(ctypes.Structure):
     """Dl_info of dladdr(3)."""
 
-    _fields_ = (("file", ctypes.c_char_p), ("base", ctypes.c_void_p),
-                ("name", ctypes.c_char_p), ("address", ctypes.c_void_p))
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("name", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
 
 
 @cache

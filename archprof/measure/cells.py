@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
-from ..timing import FEWEST_BLOCKS, Block, Latency
+from ..results.latency import FEWEST_BLOCKS, Block, Latency
 
 #: A block lasts at least so long, or one pass: many times what a last-level cache takes to fill (32 MiB at
 #: 10 GB/s: 3 ms) and what a clock takes to step.

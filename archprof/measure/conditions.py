@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import BadOption, did_you_mean
+from ..base.errors import BadOption, did_you_mean
 
 DTYPES = ("float32", "bfloat16", "float16")
 MODES = ("eval", "train")

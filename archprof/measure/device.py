@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from ..environment import fingerprint
-from ..errors import BadOption
-from . import allocator, gpu, power, quiet
+from ..base.errors import BadOption
+from ..results.environment import fingerprint
+from . import allocator, disturbance, gpu, power
 from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
@@ -80,9 +80,7 @@ def check_available(conditions: Conditions) -> Conditions:
             "Use '--dtype float32'.",
         )
     if conditions.compile is not None and (reason := _no_compiler(device)):
-        raise BadOption(
-            f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure without it."
-        )
+        raise BadOption(f"torch.compile cannot work here: {reason}", "Leave out '--compile' to measure without it.")
     return conditions
 
 
@@ -154,10 +152,10 @@ def sync_for(conditions: Conditions) -> Callable[[], None]:
     return torch.mps.synchronize if conditions.kind == "mps" else nothing
 
 
-def witness(conditions: Conditions) -> quiet.Witness:
+def witness(conditions: Conditions) -> disturbance.Witness:
     """Who sees what disturbs a measurement under these conditions."""
     threads = conditions.threads or torch.get_num_threads()
-    return quiet.witness(threads, usable_cpus(), conditions.device, keeps_memory(conditions))
+    return disturbance.witness(threads, usable_cpus(), conditions.device, keeps_memory(conditions))
 
 
 def rearranger(conditions: Conditions) -> Callable[[], None]:

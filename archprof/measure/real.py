@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..counting.inputs import real_inputs
-from ..sources import Arguments, Found
+from ..models import Arguments, Found
 from .conditions import Conditions
 from .device import inputs as one_image
 from .device import moved

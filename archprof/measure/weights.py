@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import BuildFailed
+from ..base.errors import BuildFailed
 from .conditions import Conditions
 
 #: Length of the pool of normal values that weights are cut from: copying is several times faster than
@@ -104,9 +104,7 @@ def _cut(pool: torch.Tensor, start: int, out: torch.Tensor, scale: float) -> int
 def unknown_buffers(module: nn.Module) -> list[str]:
     """Buffers on the meta device whose values cannot be made up (position indices and the like)."""
     return [
-        name
-        for name, buffer in module.named_buffers()
-        if buffer.is_meta and name.rpartition(".")[2] not in STATISTICS
+        name for name, buffer in module.named_buffers() if buffer.is_meta and name.rpartition(".")[2] not in STATISTICS
     ]
 
 
@@ -141,9 +139,7 @@ def _to_memory(module: nn.Module) -> None:
             if parameter is not None and parameter.is_meta:
                 made.setdefault(
                     id(parameter),
-                    nn.Parameter(
-                        torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad
-                    ),
+                    nn.Parameter(torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad),
                 )
                 owner._parameters[name] = made[id(parameter)]
         for name, buffer in owner._buffers.items():

@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import regression, units
-from ..records import ArchitectureResult, Comparison
+from ..base import units
+from ..results import regression
+from ..results.comparison import ArchitectureResult, Comparison
+from ..results.ratios import ratio_of
 from ..separable.records import shares
-from ..timing import ratio_of
 from .figures import usual_batch_size
 from .findings import listed, macs_of, parameters_of, with_interval
 from .report_tables import time_by_kind

@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..records import Comparison
-from ..tables.comparison import flat_rows
+from ..results.comparison import Comparison
+from ..results.flat import flat_rows
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -22,6 +22,7 @@ def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: "x".join(map(str, value)) if isinstance(value, list) else value
-                         for key, value in row.items()})
+        writer.writerow(
+            {key: "x".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()}
+        )
     return out.getvalue()

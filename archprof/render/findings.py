@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .. import units
-from ..records import ArchitectureResult, Comparison
-from ..timing import Latency, ratio_of
+from ..base import units
+from ..results.comparison import ArchitectureResult, Comparison
+from ..results.latency import Latency
+from ..results.ratios import ratio_of
 from .figures import front_of, usual_batch_size
 
 
@@ -87,9 +88,7 @@ def _time_sentences(comparison: Comparison) -> list[str]:
     out += _relative_sentence(comparison, size)
     doubtful = [row.name for row, cell in cells if not cell.reliable]
     if doubtful:
-        out.append(
-            f"Not to be relied on at batch size {size} (disturbed, or known too vaguely): {listed(doubtful)}."
-        )
+        out.append(f"Not to be relied on at batch size {size} (disturbed, or known too vaguely): {listed(doubtful)}.")
     absent = [row.name for row in comparison.architectures if all(row is not other for other, _ in cells)]
     if absent:
         out.append(f"Not measured at batch size {size}: {listed(absent)}.")
@@ -100,8 +99,7 @@ def interval(cell: Latency) -> str:
     """'12.3 ms (95 % interval 12.1 to 12.6)' for a pass of the whole batch."""
     low, high = cell.ci95_s
     return (
-        f"{units.milliseconds(cell.p50_s)} ms (95 % interval {units.milliseconds(low)} to "
-        f"{units.milliseconds(high)})"
+        f"{units.milliseconds(cell.p50_s)} ms (95 % interval {units.milliseconds(low)} to {units.milliseconds(high)})"
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..tables.table import Table
+from .tables.table import Table
 
 _ESCAPED = {
     "\\": r"\textbackslash{}",
@@ -30,10 +30,7 @@ def latex(table: Table) -> str:
         r"\toprule",
         " & ".join(escape(column.heading) for column in table.columns) + r" \\",
         r"\midrule",
-        *(
-            " & ".join(escape(table.text(row, place)) for place in range(len(row))) + r" \\"
-            for row in table.rows
-        ),
+        *(" & ".join(escape(table.text(row, place)) for place in range(len(row))) + r" \\" for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
     ]

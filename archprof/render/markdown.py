@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..tables.table import Table
+from .tables.table import Table
 
 
 def markdown(tables: Iterable[Table], level: int = 2) -> str:

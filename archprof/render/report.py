@@ -8,20 +8,20 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from .. import units
-from ..environment import released
-from ..errors import BadOption, BadOutput
-from ..layer_times import time_shares
-from ..records import Comparison
-from ..tables.costs import counted_shares, static
-from ..tables.table import Table
-from ..tables.times import latency, operations
-from . import figures, files, report_tables
+from ..base import files, units
+from ..base.errors import BadOption, BadOutput
+from ..results.comparison import Comparison
+from ..results.environment import released
+from ..results.per_layer import time_shares
+from . import figures, report_tables
 from .claims import answers
 from .csv import csv_text
 from .findings import summary
 from .latex import latex
 from .markdown import markdown
+from .tables.costs import counted_shares, static
+from .tables.table import Table
+from .tables.times import latency, operations
 
 #: Last line of every README that this module wrote: what says that a folder is ours.
 MARK = "<!-- written by archprof report -->"
@@ -68,9 +68,7 @@ def is_ours(folder: Path) -> bool:
         return False
 
 
-def write(
-    comparison: Comparison, folder: str | Path, with_latex: bool = False, force: bool = False
-) -> list[Path]:
+def write(comparison: Comparison, folder: str | Path, with_latex: bool = False, force: bool = False) -> list[Path]:
     """Write the report into `folder` and return its files.
 
     The same comparison in a folder of the same name gives the same bytes. Figures of an earlier report in
@@ -82,9 +80,7 @@ def write(
     try:
         (folder / "figures").mkdir(parents=True, exist_ok=True)
     except OSError as reason:
-        raise BadOutput(
-            f"the folder '{folder}' cannot be made: {reason.strerror}.", "Choose another place."
-        ) from None
+        raise BadOutput(f"the folder '{folder}' cannot be made: {reason.strerror}.", "Choose another place.") from None
     drawn, missing = _draw(comparison, folder / "figures")
     texts = {"comparison.json": comparison.to_json() + "\n", "comparison.csv": csv_text(comparison)}
     if with_latex:
@@ -138,9 +134,7 @@ def _check_worth(kind: str, comparison: Comparison) -> None:
         raise BadOption(f"all networks have the same {what}.")
 
 
-def readme(
-    comparison: Comparison, name: str, drawn: Sequence[str], missing: dict[str, str], with_latex: bool
-) -> str:
+def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dict[str, str], with_latex: bool) -> str:
     """The report's Markdown."""
     pictures = _Pictures(drawn)
     parts = [f"# {name}", _opening(comparison), "## Summary", _bullets(summary(comparison)), *pictures.of("ball")]
@@ -252,9 +246,7 @@ def _method(comparison: Comparison) -> str:
 
 
 def _environment(comparison: Comparison) -> str:
-    known = [
-        (key, value) for key, value in comparison.environment.items() if value not in (None, "", {}, False)
-    ]
+    known = [(key, value) for key, value in comparison.environment.items() if value not in (None, "", {}, False)]
     if not known:
         return "The record does not say."
     rows = [f"| {plain(str(key))} | {plain(_value(value))} |" for key, value in known]
@@ -302,9 +294,7 @@ def command(comparison: Comparison) -> list[str]:
     if (stopping := comparison.stopping) is not None:
         words += ["--time-budget", f"{stopping.time_budget_s:g}", "--precision", f"{stopping.precision:g}"]
     words += [
-        flag
-        for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph"))
-        if known.get(key)
+        flag for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph")) if known.get(key)
     ]
     words += ["--release-memory"] if released(known) else []
     return words

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .. import units
-from ..layer_times import time_shares
-from ..records import ArchitectureResult, Comparison
+from ..base import units
+from ..results.comparison import ArchitectureResult, Comparison
+from ..results.per_layer import time_shares
 from ..separable.records import Share, kind_of
-from ..tables.costs import counted_shares, kinds_of
-from ..tables.table import UNRELIABLE, Cell, Column, Table
-from ..tables.times import what_is_timed
 from . import figures
+from .tables.costs import counted_shares, kinds_of
+from .tables.table import UNRELIABLE, Cell, Column, Table
+from .tables.times import what_is_timed
 
 
 def memory(comparison: Comparison) -> Table:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..tables.table import Table
+from .tables.table import Table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,8 +41,12 @@ def fitting(table: Table, width: int) -> Table:
         return table
     named = ", ".join(table.columns[place].heading for place in left_out)
     note = f"No room here for {named}: a wider terminal or --markdown shows more."
-    return replace(table, columns=tuple(table.columns[place] for place in places),
-                   rows=tuple(tuple(row[place] for place in places) for row in table.rows), notes=(*table.notes, note))
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in places),
+        rows=tuple(tuple(row[place] for place in places) for row in table.rows),
+        notes=(*table.notes, note),
+    )
 
 
 def _width(table: Table, place: int) -> int:
@@ -56,16 +60,23 @@ def _show(table: Table, console: Console) -> None:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
-                      title_style="bold", header_style="bold")
+    drawn = RichTable(
+        title=Text(table.title),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        title_style="bold",
+        header_style="bold",
+    )
     whole = [max(_width(table, place), len(column.heading) + 3) for place, column in enumerate(table.columns)]
     # where headings must break, every column gets just what it needs: left to itself, rich cuts cells of the last one
     tight = sum(whole) - 1 > console.width
     for place, column in enumerate(table.columns):
         text = column.kind == "text" and column.key != "ci95_s"
         needed = min(_width(table, place) - 3, console.width // 3)
-        drawn.add_column(column.heading, justify="left" if text else "right", overflow="fold",
-                         width=needed if tight else None)
+        drawn.add_column(
+            column.heading, justify="left" if text else "right", overflow="fold", width=needed if tight else None
+        )
     for row in table.rows:
         drawn.add_row(*(Text(table.text(row, place)) for place in range(len(row))))
     console.print(drawn)

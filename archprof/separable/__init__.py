@@ -31,16 +31,42 @@ from .records import (
 from .styles import DIRECTIONS, STYLES, Style
 
 #: Public names that need torch -> the module of this package that defines them.
-_LAZY = {"rewrite": "rewriting", "separate": "rewriting", "merge": "merging", "standardise": "merging",
-         "compare_layer": "counting", "compare_network": "counting", "rewritten": "counting",
-         "measure_layer": "measuring", "measure_network": "measuring"}
+_LAZY = {
+    "rewrite": "rewriting",
+    "separate": "rewriting",
+    "merge": "merging",
+    "standardise": "merging",
+    "compare_layer": "counting",
+    "compare_network": "counting",
+    "rewritten": "counting",
+    "measure_layer": "measuring",
+    "measure_network": "measuring",
+}
 
 __all__ = [
-    "DIRECTIONS", "STYLES", "Convolution", "Cost", "LayerComparison", "LeftAlone", "Machine",
+    "DIRECTIONS",
+    "STYLES",
+    "Convolution",
+    "Cost",
+    "LayerComparison",
+    "LeftAlone",
+    "Machine",
     "NetworkComparison",
-    "Share", "Shares", "Style", "Timing", "compare_layer", "compare_network", "convolution", "kind_of",
+    "Share",
+    "Shares",
+    "Style",
+    "Timing",
+    "compare_layer",
+    "compare_network",
+    "convolution",
+    "kind_of",
     "merge",
-    "output_extent", "rewrite", "separate", "shares", "standardise", "to_json",
+    "output_extent",
+    "rewrite",
+    "separate",
+    "shares",
+    "standardise",
+    "to_json",
 ]
 
 if TYPE_CHECKING:

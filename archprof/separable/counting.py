@@ -10,7 +10,7 @@ from torch import nn
 
 from ..counting.counts import Subject, profile, profile_of, subject_of, training_activation_bytes
 from ..counting.inputs import default_inputs
-from ..records import LayerCost, StaticProfile
+from ..results.profile import LayerCost, StaticProfile
 from .formula import Convolution, Cost
 from .merging import standardise
 from .records import LayerComparison, NetworkComparison
@@ -21,11 +21,18 @@ from .styles import direction_of
 def layer_modules(conv: Convolution, device: str = "meta") -> tuple[nn.Conv2d, nn.Conv2d, nn.Conv2d]:
     """Standard, depthwise and pointwise convolution of that geometry, as real modules."""
     middle = conv.multiplier * conv.in_channels
-    shape: dict[str, Any] = {"kernel_size": conv.kernel, "stride": conv.stride, "padding": conv.padding,
-                             "dilation": conv.dilation, "device": device}
-    return (nn.Conv2d(conv.in_channels, conv.out_channels, bias=conv.bias, **shape),
-            nn.Conv2d(conv.in_channels, middle, groups=conv.in_channels, bias=False, **shape),
-            nn.Conv2d(middle, conv.out_channels, 1, bias=conv.bias, device=device))
+    shape: dict[str, Any] = {
+        "kernel_size": conv.kernel,
+        "stride": conv.stride,
+        "padding": conv.padding,
+        "dilation": conv.dilation,
+        "device": device,
+    }
+    return (
+        nn.Conv2d(conv.in_channels, conv.out_channels, bias=conv.bias, **shape),
+        nn.Conv2d(conv.in_channels, middle, groups=conv.in_channels, bias=False, **shape),
+        nn.Conv2d(middle, conv.out_channels, 1, bias=conv.bias, device=device),
+    )
 
 
 def compare_layer(conv: Convolution) -> LayerComparison:
@@ -38,9 +45,12 @@ def compare_layer(conv: Convolution) -> LayerComparison:
         moved = sum(layer.bytes_moved for layer in seen.layers)
         return Cost(seen.parameters, seen.macs, seen.activations, moved)
 
-    return LayerComparison(conv, counted(standard, conv.in_channels, conv.input_size),
-                           counted(depthwise, conv.in_channels, conv.input_size),
-                           counted(pointwise, middle, conv.output_size))
+    return LayerComparison(
+        conv,
+        counted(standard, conv.in_channels, conv.input_size),
+        counted(depthwise, conv.in_channels, conv.input_size),
+        counted(pointwise, middle, conv.output_size),
+    )
 
 
 class Pair(NamedTuple):
@@ -81,19 +91,31 @@ def rewritten(
     sides = (before, after) if to == "separable" else (after, before)
     layers = _layers(new, module, *sides, standard_is_old=to == "separable")
     called = {layer.module for layer in layers}
-    return Pair(module, new.module, NetworkComparison(
-        to, style if to == "separable" else "", before, after, layers, new.left_alone,
-        tuple(change.standard for change in new.changes if change.standard not in called)))
+    return Pair(
+        module,
+        new.module,
+        NetworkComparison(
+            to,
+            style if to == "separable" else "",
+            before,
+            after,
+            layers,
+            new.left_alone,
+            tuple(change.standard for change in new.changes if change.standard not in called),
+        ),
+    )
 
 
 def _counted(subject: Subject, batch_size: int) -> StaticProfile:
     """Inference counted, and what training keeps in memory beside it."""
-    return replace(profile_of(subject, batch_size),
-                   training_activation_bytes=training_activation_bytes(subject, batch_size))
+    return replace(
+        profile_of(subject, batch_size), training_activation_bytes=training_activation_bytes(subject, batch_size)
+    )
 
 
-def _layers(new: Rewritten, old: nn.Module, standard: StaticProfile, separable: StaticProfile,
-            standard_is_old: bool) -> tuple[LayerComparison, ...]:
+def _layers(
+    new: Rewritten, old: nn.Module, standard: StaticProfile, separable: StaticProfile, standard_is_old: bool
+) -> tuple[LayerComparison, ...]:
     """One comparison for each changed layer and each size at which it is called."""
     dense = dict((old if standard_is_old else new.module).named_modules())
     halves = dict((new.module if standard_is_old else old).named_modules())
@@ -112,7 +134,10 @@ def _layers(new: Rewritten, old: nn.Module, standard: StaticProfile, separable: 
                 _geometry(dense[change.standard], halves[change.depthwise], row),
                 standard_side.cost(change.standard, call, len(rows)),
                 separable_side.cost(change.depthwise, call, len(rows)),
-                separable_side.cost(change.pointwise, call, len(rows)), between, change.standard)
+                separable_side.cost(change.pointwise, call, len(rows)),
+                between,
+                change.standard,
+            )
         out += seen.values()
     return tuple(out)
 
@@ -134,9 +159,13 @@ class _Side:
         """The module's cost at one of its calls."""
         rows = self.convolutions(path) or self.rows.get(path, [])
         each = len(rows) // calls
-        own = rows[call * each:(call + 1) * each]
-        return Cost(self.parameters.get(path, 0), sum(row.macs or 0 for row in own),
-                    sum(row.activations for row in own), sum(row.bytes_moved for row in own))
+        own = rows[call * each : (call + 1) * each]
+        return Cost(
+            self.parameters.get(path, 0),
+            sum(row.macs or 0 for row in own),
+            sum(row.activations for row in own),
+            sum(row.bytes_moved for row in own),
+        )
 
 
 def _geometry(dense: Any, depthwise: Any, row: LayerCost) -> Convolution:
@@ -144,8 +173,15 @@ def _geometry(dense: Any, depthwise: Any, row: LayerCost) -> Convolution:
     spatial = len(dense.kernel_size)
     batch = row.input_shape[0] if len(row.input_shape) == spatial + 2 else 1
     return Convolution(
-        dense.in_channels, dense.out_channels, tuple(dense.kernel_size), tuple(row.input_shape[-spatial:]),
-        tuple(row.output_shape[-spatial:]), tuple(dense.stride),
-        None if isinstance(dense.padding, str) else tuple(dense.padding), tuple(dense.dilation),
-        dense.bias is not None, depthwise.out_channels // depthwise.in_channels, batch)
-
+        dense.in_channels,
+        dense.out_channels,
+        tuple(dense.kernel_size),
+        tuple(row.input_shape[-spatial:]),
+        tuple(row.output_shape[-spatial:]),
+        tuple(dense.stride),
+        None if isinstance(dense.padding, str) else tuple(dense.padding),
+        tuple(dense.dilation),
+        dense.bias is not None,
+        depthwise.out_channels // depthwise.in_channels,
+        batch,
+    )

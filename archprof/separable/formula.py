@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 
-from ..errors import BadOption
+from ..base.errors import BadOption
 
 Shape = tuple[int, ...]
 
@@ -78,14 +78,16 @@ class Convolution:
     @property
     def standard(self) -> Cost:
         """The dense convolution."""
-        return self._cost(self.in_channels, self.out_channels, prod(self.kernel) * self.in_channels,
-                          self.input_size, self.bias)
+        return self._cost(
+            self.in_channels, self.out_channels, prod(self.kernel) * self.in_channels, self.input_size, self.bias
+        )
 
     @property
     def depthwise(self) -> Cost:
         """Each input channel by its own `multiplier` kernels; takes stride and dilation, has no bias."""
-        return self._cost(self.in_channels, self.multiplier * self.in_channels, prod(self.kernel),
-                          self.input_size, False)
+        return self._cost(
+            self.in_channels, self.multiplier * self.in_channels, prod(self.kernel), self.input_size, False
+        )
 
     @property
     def pointwise(self) -> Cost:
@@ -114,8 +116,7 @@ class Convolution:
         parameters = weights + (filters if bias else 0)
         outputs = self.batch_size * filters * prod(self.output_size)
         inputs = self.batch_size * channels * prod(size)
-        return Cost(parameters, outputs * weights_each, outputs,
-                    ELEMENT_BYTES * (inputs + parameters + outputs))
+        return Cost(parameters, outputs * weights_each, outputs, ELEMENT_BYTES * (inputs + parameters + outputs))
 
 
 def output_extent(size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
@@ -146,26 +147,47 @@ def convolution(
     `size` is the input's; padding 'same' is d*(k - 1)/2 on each side, which keeps the size at stride 1.
     Raises BadOption for what no convolution accepts, and for a 1x1 kernel, which has nothing to separate.
     """
-    for name, value in (("in_channels", in_channels), ("out_channels", out_channels),
-                        ("multiplier", multiplier), ("batch_size", batch_size)):
+    for name, value in (
+        ("in_channels", in_channels),
+        ("out_channels", out_channels),
+        ("multiplier", multiplier),
+        ("batch_size", batch_size),
+    ):
         if value < 1:
             raise BadOption(f"{name} is {value};", "wanted: a whole number of at least 1.")
-    extents = {name: _pair(name, value, least=1) for name, value in
-               (("kernel", kernel), ("size", size), ("stride", stride), ("dilation", dilation))}
+    extents = {
+        name: _pair(name, value, least=1)
+        for name, value in (("kernel", kernel), ("size", size), ("stride", stride), ("dilation", dilation))
+    }
     if prod(extents["kernel"]) == 1:
-        raise BadOption("kernel 1: there is nothing to separate, a 1x1 convolution is a pointwise half;",
-                        "wanted: a kernel of at least 2.")
+        raise BadOption(
+            "kernel 1: there is nothing to separate, a 1x1 convolution is a pointwise half;",
+            "wanted: a kernel of at least 2.",
+        )
     pads = _same(extents) if padding == "same" else _pair("padding", padding, least=0)
-    outputs = tuple(map(output_extent, extents["size"], extents["kernel"], extents["stride"], pads,
-                        extents["dilation"]))
+    outputs = tuple(
+        map(output_extent, extents["size"], extents["kernel"], extents["stride"], pads, extents["dilation"])
+    )
     if min(outputs) < 1:
         reach = tuple(d * (k - 1) + 1 for d, k in zip(extents["dilation"], extents["kernel"], strict=True))
         raise BadOption(
             f"size {by(extents['size'])} with padding {by(pads)} is smaller than the kernel, "
-            f"which reaches over {by(reach)};", "give a larger size, a smaller kernel or more padding.")
-    return Convolution(in_channels, out_channels, extents["kernel"], extents["size"], outputs,
-                       extents["stride"],
-                       pads, extents["dilation"], bias, multiplier, batch_size)
+            f"which reaches over {by(reach)};",
+            "give a larger size, a smaller kernel or more padding.",
+        )
+    return Convolution(
+        in_channels,
+        out_channels,
+        extents["kernel"],
+        extents["size"],
+        outputs,
+        extents["stride"],
+        pads,
+        extents["dilation"],
+        bias,
+        multiplier,
+        batch_size,
+    )
 
 
 def by(extents: Sequence[int]) -> str:
@@ -178,14 +200,14 @@ def _same(extents: dict[str, Shape]) -> Shape:
     if any(pad % 2 for pad in whole):
         raise BadOption(
             f"kernel {by(extents['kernel'])} is even: no equal padding on both sides keeps the size;",
-            "give the padding, such as --padding 0, or an odd kernel.")
+            "give the padding, such as --padding 0, or an odd kernel.",
+        )
     return tuple(pad // 2 for pad in whole)
 
 
 def _pair(name: str, value: int | Sequence[int] | str, least: int) -> Shape:
     if isinstance(value, str):
-        raise BadOption(f"{name} '{value}' is not a number;",
-                        "wanted: one or two numbers, or 'same' for padding.")
+        raise BadOption(f"{name} '{value}' is not a number;", "wanted: one or two numbers, or 'same' for padding.")
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or min(pair) < least:
         raise BadOption(f"{name} is {by(pair)};", f"wanted: one or two whole numbers of at least {least}.")

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ..measure import latency
 from ..measure.conditions import Conditions
 from ..measure.device import applied, check_available, environment, inputs, materialise, rearranger, sync_for, witness
-from ..timing import Latency
+from ..measure.sampling import Cell, Progress, measure
+from ..measure.steps import forward_step
+from ..results.latency import Latency
 from .counting import Pair, layer_modules
 from .formula import Convolution, convolution
 from .records import LayerComparison, Machine, NetworkComparison, Timing
@@ -32,7 +33,7 @@ class Sampling(NamedTuple):
 
     time_budget: float = 30.0
     precision: float = 0.02
-    progress: Callable[[latency.Progress], None] | None = None
+    progress: Callable[[Progress], None] | None = None
 
 
 Make = Callable[[], tuple[nn.Module, tuple[int, ...]]]
@@ -48,8 +49,9 @@ def measure_layer(
     conditions, sampling = check_available(conditions or Conditions()), sampling or Sampling()
     machine = measure_machine(conditions, sampling._replace(time_budget=sampling.time_budget / 5))
     forms = _forms(record.convolution)
-    seen = _in_turns(forms, record.convolution.batch_size, conditions,
-                     sampling._replace(time_budget=sampling.time_budget * 4 / 5))
+    seen = _in_turns(
+        forms, record.convolution.batch_size, conditions, sampling._replace(time_budget=sampling.time_budget * 4 / 5)
+    )
     return replace(record, timing=Timing(**{name: seen[name] for name in forms}), machine=machine)
 
 
@@ -70,15 +72,31 @@ def measure_network(
     machine = measure_machine(conditions, share(1))
     standard, separable = (pair.before, pair.after) if record.to == "separable" else (pair.after, pair.before)
     shape = record.before.input_shape
-    seen = _in_turns({"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
-                     batch_size, conditions, share(3), peak=True)
-    kinds = list(dict.fromkeys(_bare(layer.convolution) for layer in record.layers
-                               if _measurable(layer.convolution, batch_size)))
-    each = _in_turns({f"{form} layer {place}": make for place, kind in enumerate(kinds)
-                      for form, make in _forms(kind).items() if form in ("standard", "separable")},
-                     batch_size, conditions, share(4))
-    timings = {kind: Timing(each[f"standard layer {place}"], each[f"separable layer {place}"])
-               for place, kind in enumerate(kinds)}
+    seen = _in_turns(
+        {"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
+        batch_size,
+        conditions,
+        share(3),
+        peak=True,
+    )
+    kinds = list(
+        dict.fromkeys(_bare(layer.convolution) for layer in record.layers if _measurable(layer.convolution, batch_size))
+    )
+    each = _in_turns(
+        {
+            f"{form} layer {place}": make
+            for place, kind in enumerate(kinds)
+            for form, make in _forms(kind).items()
+            if form in ("standard", "separable")
+        },
+        batch_size,
+        conditions,
+        share(4),
+    )
+    timings = {
+        kind: Timing(each[f"standard layer {place}"], each[f"separable layer {place}"])
+        for place, kind in enumerate(kinds)
+    }
     layers = tuple(replace(layer, timing=timings.get(_bare(layer.convolution))) for layer in record.layers)
     return replace(record, timing=Timing(seen["standard"], seen["separable"]), layers=layers, machine=machine)
 
@@ -100,18 +118,19 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
     def convolving() -> Callable[[], object]:
         layer = materialise(layer_modules(_LARGE)[0], conditions)
         shape = (_LARGE.in_channels, *_LARGE.input_size)
-        return latency.forward_step(layer, inputs(shape, batch, conditions),
-                                    conditions).__call__
+        return forward_step(layer, inputs(shape, batch, conditions), conditions).__call__
 
     def copying() -> Callable[[], object]:
         source = torch.ones(size, dtype=torch.uint8, device=conditions.device)
         target = torch.zeros_like(source)
         return lambda: target.copy_(source)
 
-    work = {"product": (product, 2 * side**3), "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
-            "copy": (copying, 2 * size)}
-    seen = _measured([latency.Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions,
-                     sampling)
+    work = {
+        "product": (product, 2 * side**3),
+        "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
+        "copy": (copying, 2 * size),
+    }
+    seen = _measured([Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions, sampling)
     if not all(result.measured for result in seen.values()):
         return None
     best = {name: amount / min(seen[name].seconds) for name, (_, amount) in work.items()}
@@ -126,6 +145,7 @@ def _forms(conv: Convolution) -> dict[str, Make]:
             parts = layer_modules(conv)
             chosen = [parts[place] for place in places]
             return (chosen[0] if len(chosen) == 1 else nn.Sequential(*chosen)), (channels, *size)
+
         return make
 
     channels, middle = conv.in_channels, conv.multiplier * conv.in_channels
@@ -137,27 +157,37 @@ def _forms(conv: Convolution) -> dict[str, Make]:
     }
 
 
-def _in_turns(makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling,
-              peak: bool = False) -> dict[str, Latency]:
+def _in_turns(
+    makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling, peak: bool = False
+) -> dict[str, Latency]:
     """Measure several modules, interleaved, each a copy made in its turn; peak memory too where asked for."""
 
-    def cell(name: str, make: Make) -> latency.Cell:
+    def cell(name: str, make: Make) -> Cell:
         def prepare() -> Any:
             module, shape = make()
-            step = latency.forward_step(materialise(module, conditions, keep=True),
-                                        inputs(shape, batch_size, conditions), conditions)
+            step = forward_step(
+                materialise(module, conditions, keep=True), inputs(shape, batch_size, conditions), conditions
+            )
             # a bare function has no memory to look at, which takes far longer than a small layer does
             return step if peak else step.__call__
-        return latency.Cell(name, batch_size, prepare)
+
+        return Cell(name, batch_size, prepare)
 
     return _measured([cell(name, make) for name, make in makes.items()], conditions, sampling)
 
 
-def _measured(cells: list[latency.Cell], conditions: Conditions, sampling: Sampling) -> dict[str, Latency]:
+def _measured(cells: list[Cell], conditions: Conditions, sampling: Sampling) -> dict[str, Latency]:
     with applied(conditions):
-        seen = latency.measure(cells, sync=sync_for(conditions), time_budget=sampling.time_budget,
-                               precision=sampling.precision, reference="standard", progress=sampling.progress,
-                               witness=replace(witness(conditions), meter=None), rearrange=rearranger(conditions))
+        seen = measure(
+            cells,
+            sync=sync_for(conditions),
+            time_budget=sampling.time_budget,
+            precision=sampling.precision,
+            reference="standard",
+            progress=sampling.progress,
+            witness=replace(witness(conditions), meter=None),
+            rearrange=rearranger(conditions),
+        )
     return {name: result for (name, _), result in seen.items()}
 
 

@@ -17,19 +17,47 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from ..errors import BadOption, ForwardFailed
+from ..base.errors import BadOption, ForwardFailed
 from .records import LeftAlone
 from .rewriting import CONVOLUTIONS, Change, Rewritten, duplicate, is_depthwise, replace, type_of
 
 #: Operators that act on each channel by itself and keep shapes: they may stand between the halves.
-_NORMS = frozenset({"native_batch_norm", "_native_batch_norm_legit_no_training", "batch_norm",
-                    "cudnn_batch_norm",
-                    "_native_batch_norm_legit", "native_group_norm", "instance_norm"})
-_ACTIVATIONS = frozenset({"relu", "hardtanh", "clamp", "clamp_min", "silu", "gelu", "sigmoid", "tanh",
-                          "hardswish",
-                          "hardsigmoid", "leaky_relu", "elu", "celu", "mish", "softplus", "_prelu_kernel",
-                          "prelu",
-                          "alias", "clone", "detach", "dropout"})
+_NORMS = frozenset(
+    {
+        "native_batch_norm",
+        "_native_batch_norm_legit_no_training",
+        "batch_norm",
+        "cudnn_batch_norm",
+        "_native_batch_norm_legit",
+        "native_group_norm",
+        "instance_norm",
+    }
+)
+_ACTIVATIONS = frozenset(
+    {
+        "relu",
+        "hardtanh",
+        "clamp",
+        "clamp_min",
+        "silu",
+        "gelu",
+        "sigmoid",
+        "tanh",
+        "hardswish",
+        "hardsigmoid",
+        "leaky_relu",
+        "elu",
+        "celu",
+        "mish",
+        "softplus",
+        "_prelu_kernel",
+        "prelu",
+        "alias",
+        "clone",
+        "detach",
+        "dropout",
+    }
+)
 
 _OUTSIDE = -1  # stands for "the network's output" among an operator's readers
 
@@ -96,8 +124,7 @@ def merge(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any] | 
     return standardise(module, inputs, kwargs).module
 
 
-def standardise(module: nn.Module, inputs: Sequence[Any],
-                kwargs: Mapping[str, Any] | None = None) -> Rewritten:
+def standardise(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any] | None = None) -> Rewritten:
     """As `merge`, with the list of changes and of the depthwise layers left alone, each with the reason."""
     calls = _observe(module, inputs, kwargs or {})
     copied = duplicate(module)
@@ -117,8 +144,10 @@ def standardise(module: nn.Module, inputs: Sequence[Any],
             removed = _removable(ended, calls)
             changes.append(Change(ended[0].pointwise, path, ended[0].pointwise, removed))
     if not changes:
-        raise BadOption(f"{type(module).__name__} has no depthwise convolution followed by a pointwise one"
-                        + (f": {left[0].module}: {left[0].reason}." if left else "."))
+        raise BadOption(
+            f"{type(module).__name__} has no depthwise convolution followed by a pointwise one"
+            + (f": {left[0].module}: {left[0].reason}." if left else ".")
+        )
     new: dict[int, nn.Module] = {}
     for change in changes:
         for path in (change.depthwise, *change.between):
@@ -134,15 +163,16 @@ def _observe(module: nn.Module, inputs: Sequence[Any], kwargs: Mapping[str, Any]
     for path, part in observed.named_modules():
         part.register_forward_pre_hook(lambda *_, path=path: flow.running.append(path))
         part.register_forward_hook(lambda *_: flow.leave(), always_call=True)
-    inputs, kwargs = tree_map(lambda x: x.to("meta") if isinstance(x, torch.Tensor) else x,
-                              (tuple(inputs), kwargs))
+    inputs, kwargs = tree_map(lambda x: x.to("meta") if isinstance(x, torch.Tensor) else x, (tuple(inputs), kwargs))
     try:
         with torch.no_grad(), flow:
             out = observed(*inputs, **kwargs)
     except Exception as reason:
         said = (str(reason).splitlines() or [type(reason).__name__])[0]
-        raise ForwardFailed(f"the forward of {type(module).__name__} failed on the meta device: {said}.",
-                            "Which layers follow which could not be seen.") from reason
+        raise ForwardFailed(
+            f"the forward of {type(module).__name__} failed on the meta device: {said}.",
+            "Which layers follow which could not be seen.",
+        ) from reason
     flow.read(out, _OUTSIDE)
     return flow.calls
 
@@ -152,8 +182,11 @@ def _follow(call: _Call, calls: list[_Call], found: Mapping[str, nn.Module]) -> 
     between: list[_Call] = []
     while True:
         if len(call.readers) != 1:
-            return _Chain(reason="its output is read in more than one place (such as squeeze-and-excitation)"
-                          if call.readers else "nothing reads its output")
+            return _Chain(
+                reason="its output is read in more than one place (such as squeeze-and-excitation)"
+                if call.readers
+                else "nothing reads its output"
+            )
         if call.readers[0] == _OUTSIDE:
             return _Chain(reason="its output is the network's")
         call = calls[call.readers[0]]
@@ -171,8 +204,7 @@ def _not_pointwise(module: nn.Module) -> str:
         return f"the convolution after it is called in {type(module).__name__}, not as a layer of its own"
     if prod(module.kernel_size) != 1 or module.groups != 1:
         return f"the convolution after it is a {type_of(module)}, not a dense 1x1"
-    if max(module.stride) > 1 or (module.padding != "same" and module.padding != "valid"
-                                  and max(module.padding)):
+    if max(module.stride) > 1 or (module.padding != "same" and module.padding != "valid" and max(module.padding)):
         return "the 1x1 convolution after it has a stride or padding"
     return ""
 
@@ -193,17 +225,25 @@ def _removable(ended: Sequence[_Chain], calls: Sequence[_Call]) -> tuple[str, ..
     """Modules that only run between the halves. An activation called as a function, or shared, stays."""
     between = {id(call) for chain in ended for call in chain.between}
     paths = dict.fromkeys(call.module for chain in ended for call in chain.between)
-    return tuple(path for path in paths
-                 if all(id(call) in between for call in calls if path in call.modules and call.readers))
+    return tuple(
+        path for path in paths if all(id(call) in between for call in calls if path in call.modules and call.readers)
+    )
 
 
 def _standard(depthwise: Any, pointwise: Any) -> nn.Module:
     """The dense convolution in the place of both: geometry of the one, channels and bias of the other."""
     new = type(pointwise)(
-        depthwise.in_channels, pointwise.out_channels, depthwise.kernel_size, depthwise.stride,
+        depthwise.in_channels,
+        pointwise.out_channels,
+        depthwise.kernel_size,
+        depthwise.stride,
         depthwise.padding,
-        depthwise.dilation, bias=pointwise.bias is not None, padding_mode=depthwise.padding_mode,
-        device=pointwise.weight.device, dtype=pointwise.weight.dtype)
+        depthwise.dilation,
+        bias=pointwise.bias is not None,
+        padding_mode=depthwise.padding_mode,
+        device=pointwise.weight.device,
+        dtype=pointwise.weight.dtype,
+    )
     new.requires_grad_(pointwise.weight.requires_grad)
     return new.train(pointwise.training)
 

@@ -10,8 +10,10 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from ..records import StaticProfile, as_json
-from ..timing import Latency, ratio_of
+from ..results.latency import Latency
+from ..results.profile import StaticProfile
+from ..results.ratios import ratio_of
+from ..results.saved import as_json
 from .formula import Convolution, Cost, Shape, saves
 
 NOTHING = Cost()
@@ -92,10 +94,12 @@ class LayerComparison:
     @property
     def agrees(self) -> bool:
         """Whether counting and the formula give the same parameters, mult-adds and activations."""
-        pairs = ((self.standard, self.convolution.standard), (self.depthwise, self.convolution.depthwise),
-                 (self.pointwise, self.convolution.pointwise))
-        return all((a.parameters, a.macs, a.activations) == (b.parameters, b.macs, b.activations)
-                   for a, b in pairs)
+        pairs = (
+            (self.standard, self.convolution.standard),
+            (self.depthwise, self.convolution.depthwise),
+            (self.pointwise, self.convolution.pointwise),
+        )
+        return all((a.parameters, a.macs, a.activations) == (b.parameters, b.macs, b.activations) for a, b in pairs)
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,9 @@ class NetworkComparison:
     @property
     def promised_macs(self) -> int:
         """Mult-adds of the separable side by the formula: what the ratios leave of the standard side."""
-        saved = sum(layer.calls * (layer.convolution.standard.macs - layer.convolution.separable.macs)
-                    for layer in self.layers)
+        saved = sum(
+            layer.calls * (layer.convolution.standard.macs - layer.convolution.separable.macs) for layer in self.layers
+        )
         return self.standard.macs - saved
 
 
@@ -215,15 +220,20 @@ def shares(profile: StaticProfile) -> Shares:
         weights[kind] += row.weights
     all_macs, all_weights = sum(macs.values()), sum(weights.values())
     kinds = tuple(
-        Share(kind, macs[kind], weights[kind], macs[kind] / all_macs if all_macs else 0.0,
-              weights[kind] / all_weights if all_weights else 0.0)
-        for kind, _ in KINDS if kind != "other" or macs[kind] or weights[kind]
+        Share(
+            kind,
+            macs[kind],
+            weights[kind],
+            macs[kind] / all_macs if all_macs else 0.0,
+            weights[kind] / all_weights if all_weights else 0.0,
+        )
+        for kind, _ in KINDS
+        if kind != "other" or macs[kind] or weights[kind]
     )
     saved_macs = saved_parameters = 0
     for layer in profile.layers:
         if layer.macs and kind_of(layer.type) == "dense KxK":
-            inputs, outputs = _channels(layer.input_shape,
-                                        layer.kernel), _channels(layer.output_shape, layer.kernel)
+            inputs, outputs = _channels(layer.input_shape, layer.kernel), _channels(layer.output_shape, layer.kernel)
             if not saves(prod(layer.kernel), outputs):
                 continue
             weight = prod(layer.kernel) * inputs * outputs
@@ -231,8 +241,14 @@ def shares(profile: StaticProfile) -> Shares:
             saved_macs += layer.macs - layer.macs // weight * separable
             if layer.weights:  # the first call of this weight: later ones bring no parameters
                 saved_parameters += weight - separable
-    return Shares(profile.name, profile.macs, profile.parameters, kinds,
-                  profile.macs - saved_macs, profile.parameters - saved_parameters)
+    return Shares(
+        profile.name,
+        profile.macs,
+        profile.parameters,
+        kinds,
+        profile.macs - saved_macs,
+        profile.parameters - saved_parameters,
+    )
 
 
 def _channels(shape: Shape, kernel: Shape) -> int:
@@ -247,14 +263,29 @@ def to_json(record: LayerComparison | NetworkComparison, indent: int | None = 2)
 
 
 def _network(record: NetworkComparison) -> dict[str, Any]:
-    kept = ("name", "source", "input_shape", "batch_size", "parameters", "trainable_parameters", "buffers",
-            "macs",
-            "activations", "parameter_bytes", "buffer_bytes", "peak_activation_bytes",
-            "training_activation_bytes")
-    sides = {side: {key: value for key, value in as_json(getattr(record, side)).items() if key in kept}
-             for side in ("before", "after")}
+    kept = (
+        "name",
+        "source",
+        "input_shape",
+        "batch_size",
+        "parameters",
+        "trainable_parameters",
+        "buffers",
+        "macs",
+        "activations",
+        "parameter_bytes",
+        "buffer_bytes",
+        "peak_activation_bytes",
+        "training_activation_bytes",
+    )
+    sides = {
+        side: {key: value for key, value in as_json(getattr(record, side)).items() if key in kept}
+        for side in ("before", "after")
+    }
     return {
-        "name": record.name, "to": record.to, "style": record.style,
+        "name": record.name,
+        "to": record.to,
+        "style": record.style,
         **sides,
         "promised_macs": record.promised_macs,
         "layers": [_layer(layer) for layer in record.layers],
@@ -268,13 +299,17 @@ def _network(record: NetworkComparison) -> dict[str, Any]:
 def _layer(record: LayerComparison) -> dict[str, Any]:
     conv = record.convolution
     return {
-        "module": record.module, "calls": record.calls, "convolution": as_json(conv),
+        "module": record.module,
+        "calls": record.calls,
+        "convolution": as_json(conv),
         "formula": {"ratio": float(conv.ratio), "asymptote": float(conv.asymptote)}
         | {part: as_json(getattr(conv, part)) for part in ("standard", "depthwise", "pointwise")},
-        "counted": {"ratio": float(record.ratio), "parameter_ratio": float(record.parameter_ratio),
-                    "agrees": record.agrees}
-        | {part: as_json(getattr(record, part))
-           for part in ("standard", "depthwise", "between", "pointwise")},
+        "counted": {
+            "ratio": float(record.ratio),
+            "parameter_ratio": float(record.parameter_ratio),
+            "agrees": record.agrees,
+        }
+        | {part: as_json(getattr(record, part)) for part in ("standard", "depthwise", "between", "pointwise")},
         "timing": _timing(record.timing),
         "machine": _machine(record.machine),
     }
@@ -283,9 +318,12 @@ def _layer(record: LayerComparison) -> dict[str, Any]:
 def _machine(machine: Machine | None) -> dict[str, Any] | None:
     if machine is None:
         return None
-    return {"flops_per_s": machine.flops_per_s, "bytes_per_s": machine.bytes_per_s,
-            "balance": machine.balance,
-            "environment": dict(machine.environment)}
+    return {
+        "flops_per_s": machine.flops_per_s,
+        "bytes_per_s": machine.bytes_per_s,
+        "balance": machine.balance,
+        "environment": dict(machine.environment),
+    }
 
 
 def _timing(timing: Timing | None) -> dict[str, Any] | None:
@@ -294,4 +332,5 @@ def _timing(timing: Timing | None) -> dict[str, Any] | None:
     parts = {part: getattr(timing, part) for part in ("standard", "separable", "depthwise", "pointwise")}
     interval = timing.ratio_ci95
     return {"ratio": timing.ratio, "ratio_ci95": list(interval) if interval else None} | {
-        part: latency.to_json() for part, latency in parts.items() if latency is not None}
+        part: latency.to_json() for part, latency in parts.items() if latency is not None
+    }

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
-from ..errors import BadOption
+from ..base.errors import BadOption
 from .formula import by, saves
 from .records import LeftAlone
 from .styles import Style, style_of
@@ -37,8 +37,17 @@ class Separable(nn.Sequential):
         fresh = {"device": old.weight.device, "dtype": old.weight.dtype}
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["depthwise"] = kind(
-            old.in_channels, old.in_channels, old.kernel_size, old.stride, old.padding, old.dilation,
-            groups=old.in_channels, bias=False, padding_mode=old.padding_mode, **fresh)
+            old.in_channels,
+            old.in_channels,
+            old.kernel_size,
+            old.stride,
+            old.padding,
+            old.dilation,
+            groups=old.in_channels,
+            bias=False,
+            padding_mode=old.padding_mode,
+            **fresh,
+        )
         if style.norm:
             parts["norm"] = _NORMS[kind](old.in_channels, **fresh)
         if style.activation:
@@ -56,7 +65,8 @@ class Separable(nn.Sequential):
         if name in ("weight", "bias"):
             raise AttributeError(
                 f"'{name}' of a convolution that was rewritten as depthwise + pointwise: the network reads "
-                "it instead of calling the layer, so this layer cannot be rewritten")
+                "it instead of calling the layer, so this layer cannot be rewritten"
+            )
         return super().__getattr__(name)
 
 
@@ -116,9 +126,12 @@ def separate(module: nn.Module, *, style: str = "mobilenet") -> Rewritten:
         elif reason is not None:
             left.append(LeftAlone(path, type_of(found), reason))
     outside_the_tree = "kept outside the module tree (a plain list, dict or attribute)"
-    left += [LeftAlone(where, type_of(found), outside_the_tree)
-             for where, outside in _outside(copied) for found in outside.modules()
-             if id(found) not in paths and isinstance(found, CONVOLUTIONS)]
+    left += [
+        LeftAlone(where, type_of(found), outside_the_tree)
+        for where, outside in _outside(copied)
+        for found in outside.modules()
+        if id(found) not in paths and isinstance(found, CONVOLUTIONS)
+    ]
     if not changes:
         raise BadOption(_nothing(module, left))
     return Rewritten(replace(copied, new), tuple(changes), tuple(left))
@@ -144,8 +157,10 @@ def duplicate(module: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(module)
     except Exception as reason:
-        raise BadOption(f"{type(module).__name__} cannot be copied: {reason}.",
-                        "Rewrite it before a forward pass leaves results in its attributes.") from reason
+        raise BadOption(
+            f"{type(module).__name__} cannot be copied: {reason}.",
+            "Rewrite it before a forward pass leaves results in its attributes.",
+        ) from reason
 
 
 def is_depthwise(module: nn.Module) -> bool:
@@ -157,8 +172,15 @@ def type_of(module: nn.Module) -> str:
     """'conv 3x3', 'depthwise conv 3x3', 'grouped conv 3x3', 'transposed conv 3x3', or the class name."""
     if not isinstance(module, CONVOLUTIONS + TRANSPOSED):
         return str(getattr(module, "original_name", type(module).__name__))
-    first = ("transposed " if isinstance(module, TRANSPOSED) else "depthwise " if is_depthwise(module)
-             else "grouped " if module.groups > 1 else "")
+    first = (
+        "transposed "
+        if isinstance(module, TRANSPOSED)
+        else "depthwise "
+        if is_depthwise(module)
+        else "grouped "
+        if module.groups > 1
+        else ""
+    )
     return f"{first}conv {by(module.kernel_size)}"
 
 
@@ -193,8 +215,9 @@ def _reason(module: nn.Module, shared: frozenset[int]) -> str | None:
 
 def _shared_parameters(root: nn.Module) -> frozenset[int]:
     """Parameters (by identity) that more than one module owns."""
-    owners = Counter(id(parameter) for module in root.modules() for parameter in module._parameters.values()
-                     if parameter is not None)
+    owners = Counter(
+        id(parameter) for module in root.modules() for parameter in module._parameters.values() if parameter is not None
+    )
     return frozenset(which for which, owned in owners.items() if owned > 1)
 
 
@@ -233,6 +256,5 @@ def _nothing(module: nn.Module, left: list[LeftAlone]) -> str:
     name = type(module).__name__
     if not left:
         return f"{name} has no convolutions: there is nothing to separate."
-    reasons = ", ".join(f"{reason} ({times})" for reason,
-                        times in Counter(item.reason for item in left).items())
+    reasons = ", ".join(f"{reason} ({times})" for reason, times in Counter(item.reason for item in left).items())
     return f"{name} has no dense KxK convolution that can be separated; left alone: {reasons}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import BadOption, did_you_mean
+from ..base.errors import BadOption, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ DIRECTIONS = ("separable", "standard")
 def style_of(name: str) -> Style:
     """The style of that name. Raises BadOption, naming the nearest."""
     if name not in STYLES:
-        raise BadOption(f"unknown style '{name}'.{did_you_mean(name, STYLES)}",
-                        f"Styles: {', '.join(STYLES)}.")
+        raise BadOption(f"unknown style '{name}'.{did_you_mean(name, STYLES)}", f"Styles: {', '.join(STYLES)}.")
     return STYLES[name]
 
 
 def direction_of(name: str) -> str:
     """The direction of that name. Raises BadOption, naming the nearest."""
     if name not in DIRECTIONS:
-        raise BadOption(f"cannot rewrite to '{name}'.{did_you_mean(name, DIRECTIONS)}",
-                        f"Wanted: {' or '.join(DIRECTIONS)}.")
+        raise BadOption(
+            f"cannot rewrite to '{name}'.{did_you_mean(name, DIRECTIONS)}", f"Wanted: {' or '.join(DIRECTIONS)}."
+        )
     return name

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ... import units
+from ...base import units
 
 
 def logarithmic(axis: Axis, values: Iterable[float], low_room: float = 1.25, high_room: float = 1.25) -> None:

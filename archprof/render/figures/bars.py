@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ... import units
+from ...base import units
 from . import axes
 from .conditions import sources
 from .measures import MEASURES, accuracy_title, claims, complete

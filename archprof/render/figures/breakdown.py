@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from ... import layer_times
-from ...errors import BadOption
-from ...layer_times import BETWEEN
+from ...base.errors import BadOption
+from ...results import per_layer
+from ...results.per_layer import BETWEEN
 from ...separable.records import kind_of
 from . import axes, style
 from .page import Page
@@ -56,9 +56,7 @@ def type_colours(types: Sequence[str]) -> dict[str, str]:
         free = [colour for colour in choices if colour not in out.values()]
         shade = len(out) // 6
         out[type] = _GREYS.get(type) or (
-            free[0]
-            if free
-            else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade)
+            free[0] if free else style.mixed(choices[len(out) % len(choices)] or style.GREY, "#ffffff", 0.3 * shade)
         )
     return out
 
@@ -86,7 +84,7 @@ def breakdown(page: Page) -> None:
         )
     titles = ["Params", "Mult-Adds", "time"]
     measures = [[shares(row, field) for row in rows] for field in ("parameters", "macs")]
-    times = [layer_times.time_shares(row.result.profile) for row in rows if row.result.profile]
+    times = [per_layer.time_shares(row.result.profile) for row in rows if row.result.profile]
     if any(times):
         measures.append(times)
     if len(_weighty([share for measure in measures for share in measure])) > _MOST:
@@ -114,7 +112,7 @@ def breakdown(page: Page) -> None:
 
 def _tell_of_time(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
     """How time was measured, and where it was not: a note, and words in the place of a bar."""
-    timed = [row for row in rows if row.result.profile and layer_times.time_shares(row.result.profile)]
+    timed = [row for row in rows if row.result.profile and per_layer.time_shares(row.result.profile)]
     if not timed:
         page.note("Time by layer type was not measured.")
         return
@@ -130,8 +128,10 @@ def _tell_of_time(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
         if row not in timed:
             plot.text(1, place, "not measured", va="center", size=page.tiny, color=page.theme.muted, gid="label")
     untimed = [(row.label, row.result.division) for row in rows if row not in timed]
-    page.left_out([(label, (how and how.error) or "nobody asked for it") for label, how in untimed],
-                  "Time not measured by layer type")
+    page.left_out(
+        [(label, (how and how.error) or "nobody asked for it") for label, how in untimed],
+        "Time not measured by layer type",
+    )
     doubted = [(row.label, row.result.division.why) for row in timed if row.result.division]
     page.left_out([(label, why) for label, why in doubted if why], "Time not to be relied on")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...environment import memory_words
-from ...records import Accuracy, Comparison
+from ...results.comparison import Accuracy, Comparison
+from ...results.environment import memory_words
 
 
 def conditions(comparison: Comparison) -> list[str]:

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ...errors import BadOption
-from ...timing import Latency
+from ...base.errors import BadOption
+from ...results.latency import Latency
 from . import axes, points
 from .labels import at_line_ends, line_end_margin
 from .measures import MEASURES, MIB, complete, predicted_peak_bytes, usual_batch_size
@@ -99,9 +99,7 @@ def memory(page: Page) -> None:
             measured = True
             values += draw_curve(page, plot, row, sizes, cells, _peak, always=True)
     if not drawn:
-        raise BadOption(
-            "no network could be counted:", "; ".join(f"{label}: {why}" for label, why in dropped) + "."
-        )
+        raise BadOption("no network could be counted:", "; ".join(f"{label}: {why}" for label, why in dropped) + ".")
     page.title(
         f"Peak memory of {what_runs(page)} against batch size",
         "Both axes logarithmic" if measured else "Predicted by counting; both axes logarithmic",
@@ -231,9 +229,7 @@ def draw_curve(
         trusted = cell is not None and here > 0 and (cell.reliable or always)
         sure.append(here if trusted else math.nan)
         doubtful.append(here if here > 0 and not trusted else math.nan)
-        ends = (
-            interval(cell) if trusted and interval is not None and cell is not None else (math.nan, math.nan)
-        )
+        ends = interval(cell) if trusted and interval is not None and cell is not None else (math.nan, math.nan)
         low.append(ends[0])
         high.append(ends[1])
         if here and not trusted and cell is not None:
@@ -293,8 +289,6 @@ def _end(plot: Axes, row: Row) -> tuple[float, float]:
     for rank, prefix in enumerate(("curve", "doubtful", "predicted")):
         for line in plot.lines:
             if line.get_gid() == f"{prefix} {row.name}":
-                places += [
-                    (x, -rank, y) for x, y in np.asarray(line.get_xydata()).tolist() if not math.isnan(y)
-                ]
+                places += [(x, -rank, y) for x, y in np.asarray(line.get_xydata()).tolist() if not math.isnan(y)]
     x, _, y = max(places)
     return x, y

@@ -10,21 +10,11 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 
-from ...errors import BadOption
+from ...base.errors import BadOption
 from . import axes, points
 from .conditions import sources
 from .labels import beside_points
-from .measures import (
-    MEASURES,
-    Measure,
-    accuracy_title,
-    claims,
-    complete,
-    front_of,
-    measure,
-    reliable,
-    usual_batch_size,
-)
+from .measures import MEASURES, Measure, accuracy_title, claims, complete, front_of, measure, reliable, usual_batch_size
 from .options import FigureOptions
 from .page import Page
 from .registry import draws
@@ -107,8 +97,7 @@ def throughput(page: Page) -> None:
 
 @draws(
     "pareto",
-    "The networks that no other one beats on both measures at once, joined by a line; the others are "
-    "drawn pale.",
+    "The networks that no other one beats on both measures at once, joined by a line; the others are drawn pale.",
 )
 def pareto(page: Page) -> None:
     x, y = measure(page.options.x, "--x"), measure(page.options.y, "--y")

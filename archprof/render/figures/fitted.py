@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ... import regression, units
+from ...base import units
+from ...results import regression
 from . import axes, points
 from .measures import MEASURES, complete, reliable, usual_batch_size
 from .page import Page
@@ -31,8 +32,7 @@ def ops_latency(page: Page) -> None:
     wide = axes.far_apart(xs, 30)
     page.title(
         "Time per image against operations",
-        f"At batch size {size}; lines: least squares within a family"
-        f"{'; both axes logarithmic' if wide else ''}",
+        f"At batch size {size}; lines: least squares within a family{'; both axes logarithmic' if wide else ''}",
     )
     plot = page.plot()
     handles, keys, lines = [], [], []

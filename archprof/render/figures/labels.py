@@ -66,9 +66,7 @@ def beside_points(
     labels = [written[order.index(i)] for i in range(len(points))]
     marks = [Mark(place, radius) for place, radius in zip(places, radii, strict=True)]
     starts = [_box(text.get_window_extent(page.renderer), scale) for text in labels]
-    found = refine(
-        marks, starts, _box(plot.get_window_extent(page.renderer), scale), _segments(plot, lines, scale)
-    )
+    found = refine(marks, starts, _box(plot.get_window_extent(page.renderer), scale), _segments(plot, lines, scale))
     back = plot.transData.inverted()
     for text, place in zip(labels, found, strict=True):
         centre = ((place.box.x0 + place.box.x1) / 2 / scale, (place.box.y0 + place.box.y1) / 2 / scale)
@@ -92,14 +90,11 @@ def _box(extent: Any, scale: float) -> Box:
     return Box(extent.x0 * scale, extent.y0 * scale, extent.x1 * scale, extent.y1 * scale)
 
 
-def _segments(
-    plot: Axes, lines: Sequence[tuple[Sequence[float], Sequence[float]]], scale: float
-) -> list[Segment]:
+def _segments(plot: Axes, lines: Sequence[tuple[Sequence[float], Sequence[float]]], scale: float) -> list[Segment]:
     out = []
     for xs, ys in lines:
         ends = [
-            (float(x) * scale, float(y) * scale)
-            for x, y in plot.transData.transform(list(zip(xs, ys, strict=True)))
+            (float(x) * scale, float(y) * scale) for x, y in plot.transData.transform(list(zip(xs, ys, strict=True)))
         ]
         out += list(pairwise(ends))
     return out
@@ -135,9 +130,7 @@ def spread(wanted: Sequence[float], size: float, low: float, high: float) -> lis
     return out
 
 
-def at_line_ends(
-    page: Page, plot: Axes, ends: Sequence[tuple[float, float]], texts: Sequence[str]
-) -> list[Text]:
+def at_line_ends(page: Page, plot: Axes, ends: Sequence[tuple[float, float]], texts: Sequence[str]) -> list[Text]:
     """Write each text right of the plot at its line's end, spread so that none overlap, tied by a
     hairline.
     """
@@ -147,9 +140,7 @@ def at_line_ends(
     box = plot.get_window_extent()
     places = plot.transData.transform(ends) * scale
     height = page.small * 1.25
-    centres = spread(
-        [float(y) for _, y in places], height, box.y0 * scale - 2 * height, box.y1 * scale + height / 2
-    )
+    centres = spread([float(y) for _, y in places], height, box.y0 * scale - 2 * height, box.y1 * scale + height / 2)
     out: list[Text] = []
     for (x, y), centre, text in zip(places, centres, texts, strict=True):
         out.append(

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from ...errors import BadOption
-from ...records import LayerCost
+from ...base.errors import BadOption
+from ...results.profile import LayerCost
 from . import axes
 from .breakdown import type_colours
 from .page import Page
@@ -45,9 +45,7 @@ def layers(page: Page) -> None:
     )
     colours = type_colours(types)
     shape = "x".join(map(str, profile.input_shape))
-    page.title(
-        f"{row.label}: cost along its depth", f"{len(shown)} layers with mult-adds, one image of {shape}"
-    )
+    page.title(f"{row.label}: cost along its depth", f"{len(shown)} layers with mult-adds, one image of {shape}")
     page.legend(
         [Patch(facecolor=colours[name], edgecolor="none") for name in types],
         types,
@@ -77,9 +75,7 @@ def layers(page: Page) -> None:
     below.set_xlabel("Layer, in order of execution")
     if profile.uncounted:
         page.note(f"Not counted: {', '.join(f'{item.op} ({item.calls})' for item in profile.uncounted)}.")
-    page.finish(
-        page.options.width * (1.0 if page.narrow else 0.6), lambda: _stages(page, above, below, shown)
-    )
+    page.finish(page.options.width * (1.0 if page.narrow else 0.6), lambda: _stages(page, above, below, shown))
 
 
 def _stages(page: Page, above: Axes, below: Axes, shown: Sequence[LayerCost]) -> None:
@@ -97,9 +93,7 @@ def _stages(page: Page, above: Axes, below: Axes, shown: Sequence[LayerCost]) ->
     for name, first, last in runs:
         if first > 1:
             for plot in (above, below):
-                plot.axvline(
-                    first - 0.5, color=page.theme.muted, linewidth=0.5, linestyle=(0, (1, 2)), zorder=1
-                )
+                plot.axvline(first - 0.5, color=page.theme.muted, linewidth=0.5, linestyle=(0, (1, 2)), zorder=1)
         if page.text_width(name, page.tiny) < (last - first + 1) * inches:
             above.text(
                 (first + last) / 2,

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...errors import BadOption, did_you_mean
-from ...records import Accuracy, ArchitectureResult, Comparison
-from ...timing import Latency
+from ...base.errors import BadOption, did_you_mean
+from ...results.comparison import Accuracy, ArchitectureResult, Comparison
+from ...results.latency import Latency
 from .options import FigureOptions
 from .rows import Row
 
@@ -81,9 +81,7 @@ MEASURES = {
             "low",
             _counted(lambda p: p.activations / p.batch_size / 1e6),
         ),
-        Measure(
-            "parameter_bytes", "Parameter memory", "MiB", "low", _counted(lambda p: p.parameter_bytes / MIB)
-        ),
+        Measure("parameter_bytes", "Parameter memory", "MiB", "low", _counted(lambda p: p.parameter_bytes / MIB)),
         Measure(
             "peak_activation_bytes",
             "Peak activations",
@@ -151,9 +149,7 @@ TIMED = tuple(name for name, measure in MEASURES.items() if measure.timed)
 def measure(name: str, option: str = "measure") -> Measure:
     """The measure of that name. Raises BadOption with the nearest name."""
     if name not in MEASURES:
-        raise BadOption(
-            f"unknown {option} '{name}'.{did_you_mean(name, MEASURES)}", f"Known: {', '.join(MEASURES)}."
-        )
+        raise BadOption(f"unknown {option} '{name}'.{did_you_mean(name, MEASURES)}", f"Known: {', '.join(MEASURES)}.")
     return MEASURES[name]
 
 
@@ -199,9 +195,7 @@ def complete(
     return kept, dropped
 
 
-def _remedy(
-    wanted: Measure, rows: Sequence[Row], options: FigureOptions, comparison: Comparison
-) -> tuple[str, str]:
+def _remedy(wanted: Measure, rows: Sequence[Row], options: FigureOptions, comparison: Comparison) -> tuple[str, str]:
     if wanted.read is _claimed:
         known = sorted({f"{a.metric} on {a.dataset}" for row in rows for a in row.result.accuracy})
         return (
@@ -261,11 +255,7 @@ def usual_batch_size(
     if asked:
         return asked
     measured = {
-        size: sum(
-            1
-            for row in comparison.architectures
-            if (cell := row.latency_at(size)) is not None and known(cell)
-        )
+        size: sum(1 for row in comparison.architectures if (cell := row.latency_at(size)) is not None and known(cell))
         for size in comparison.batch_sizes
     }
     if not measured:

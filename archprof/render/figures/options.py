@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ...errors import BadOption
+from ...base.errors import BadOption
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
 
-from ...errors import BadOption
-from ...families import family_of
-from ...records import Comparison
+from ...base.errors import BadOption
+from ...results.comparison import Comparison
+from ...results.families import family_of
 from . import style
 from .conditions import conditions
 from .options import FigureOptions
@@ -43,9 +43,7 @@ class Page:
         self.rows: list[Row] = rows_of(comparison, options)
         self.narrow = options.width < 4.5
         self.text, self.small, self.tiny = (7.0, 6.2, 5.2) if self.narrow else (9.0, 8.0, 6.5)
-        self.figure = Figure(
-            figsize=(options.width, options.width), dpi=options.dpi, facecolor=self.theme.paper
-        )
+        self.figure = Figure(figsize=(options.width, options.width), dpi=options.dpi, facecolor=self.theme.paper)
         self._canvas = FigureCanvasAgg(self.figure)
         self.renderer: Any = self._canvas.get_renderer()
         self._title: tuple[str, str] = ("", "")
@@ -103,9 +101,7 @@ class Page:
             labels, whys = zip(*group, strict=True)
             self.note(f"{what} ({_one_for_all(whys)}): {', '.join(labels)}.")
 
-    def legend(
-        self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any
-    ) -> Legend:
+    def legend(self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any) -> Legend:
         """A row of keys between title and plots, in as many columns as fit."""
         room = self.options.width - 2 * _EDGE
         for columns in range(self._columns_that_may_fit(labels, room), 0, -1):
@@ -146,9 +142,7 @@ class Page:
         """An empty strip for a key, its coordinates in inches; beside the title where there is room, else
         below.
         """
-        strip = self.figure.add_axes(
-            (0, 0, width / self.options.width, 0.1), label=f"strip {len(self._strips)}"
-        )
+        strip = self.figure.add_axes((0, 0, width / self.options.width, 0.1), label=f"strip {len(self._strips)}")
         strip.set_axis_off()
         strip.set_xlim(0, width)
         strip.set_ylim(0, height)

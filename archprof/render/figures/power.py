@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...errors import BadOption
-from ...records import Comparison
+from ...base.errors import BadOption
+from ...results.comparison import Comparison
 from . import axes
 from .curves import draw_curve, finish_curves, what_runs
 from .labels import beside_points

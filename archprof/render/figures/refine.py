@@ -76,9 +76,7 @@ class _Choices:
         return self.boxes[chosen : chosen + 1], self.ties[chosen : chosen + 1]
 
 
-def refine(
-    marks: Sequence[Mark], starts: Sequence[Box], inside: Box, lines: Sequence[Segment]
-) -> list[Place]:
+def refine(marks: Sequence[Mark], starts: Sequence[Box], inside: Box, lines: Sequence[Segment]) -> list[Place]:
     """A place for each label, near its mark and clear of everything, `starts` being where they are now."""
     centres = np.array([mark.centre for mark in marks]).reshape(-1, 2)
     radii = np.array([mark.radius for mark in marks])
@@ -103,9 +101,7 @@ def _place(label: _Choices, at: int) -> Place:
     return Place(Box(*map(float, label.boxes[at])), None if math.isnan(x0) else ((x0, y0), (x1, y1)))
 
 
-def _choices(
-    i: int, centres: Rows, radii: NDArray[np.float64], start: Box, inside: Box, lines: Rows
-) -> _Choices:
+def _choices(i: int, centres: Rows, radii: NDArray[np.float64], start: Box, inside: Box, lines: Rows) -> _Choices:
     """Where label `i` may go: where it is now first, then around its mark, the cheapest first."""
     half = np.array([start.x1 - start.x0, start.y1 - start.y0]) / 2
     away, angle = (grid.ravel() for grid in np.meshgrid(radii[i] + _DISTANCES, _ANGLES, indexing="ij"))

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import BadOption, did_you_mean
+from ...base.errors import BadOption, did_you_mean
 from .options import FigureOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ...records import Comparison
+    from ...results.comparison import Comparison
     from .page import Page
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ... import units
-from ...errors import BadOption
+from ...base import units
+from ...base.errors import BadOption
 from . import axes
 from .measures import usual_batch_size
 from .page import Page
@@ -74,6 +74,11 @@ def relative(page: Page) -> None:
     plot.set_yticks(range(len(rows)), [row.label for row in rows])
     plot.tick_params(axis="y", length=0)
     plot.set_xlabel(f"Time (times that of {label})")
-    page.left_out([(row.label, f"not measured at batch {size}") for row in page.rows
-                   if row.name not in found and row.name != reference])
+    page.left_out(
+        [
+            (row.label, f"not measured at batch {size}")
+            for row in page.rows
+            if row.name not in found and row.name != reference
+        ]
+    )
     page.finish(0.6 + 0.24 * max(len(rows), 2))

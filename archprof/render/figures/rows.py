@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ...errors import BadOption, BadSpec, did_you_mean
-from ...families import family_of
-from ...records import ArchitectureResult, Comparison
-from ...spec import ModelSpec, parse
+from ...base.errors import BadOption, BadSpec, did_you_mean
+from ...models.spec import ModelSpec, parse
+from ...results.comparison import ArchitectureResult, Comparison
+from ...results.families import family_of
 from .options import FigureOptions
 
 

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import BadOption, did_you_mean
-from .. import files
+from ...base import files
+from ...base.errors import BadOption, did_you_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

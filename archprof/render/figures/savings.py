@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ... import units
-from ...errors import BadOption
+from ...base import units
+from ...base.errors import BadOption
 from ...separable.records import Shares, shares
 from . import axes
 from .page import Page

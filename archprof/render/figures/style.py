@@ -158,7 +158,5 @@ def dark(colour: str) -> bool:
 def luminance(colour: str) -> float:
     """Relative luminance of '#rrggbb', 0 to 1 (WCAG 2.1)."""
     parts = [value / 255 for value in _rgb(colour)]
-    red, green, blue = (
-        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
-    )
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

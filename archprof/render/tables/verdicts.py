@@ -1,0 +1,309 @@
+"""The faces of a check: a table for people, sentences, JSON, JUnit XML, GitHub's annotations and summary."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+from ...base import units
+from ...base.version import __version__
+from ...budgets.judging import Checked, Share, Verdict, broken, exit_code
+from ...budgets.limits import MEASURES
+from ...budgets.lock import LayerChange
+
+SCHEMA_VERSION = 1
+#: Changed layers that are named to people; JSON has all of them.
+NAMED_CHANGES = 6
+
+NUMBERS = ("Value", "Headroom", "Change")
+COLUMNS = ("Budget", "Measure", "Value", "Limit", "Headroom", "Change", "Verdict")
+_FACES = {"within": "within", "over": "OVER", "under": "UNDER", "cannot tell": "can't tell", "error": "ERROR"}
+_COLORS = {"within": "green", "cannot tell": "yellow"}
+
+
+def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
+    """All verdicts, in order."""
+    return [verdict for one in checked for verdict in one.verdicts]
+
+
+def row(verdict: Verdict) -> tuple[str, ...]:
+    """The cells of one verdict, as COLUMNS names them."""
+    return (
+        verdict.budget,
+        _label(verdict),
+        _value(verdict),
+        verdict.limit,
+        _headroom(verdict.headroom),
+        _signed(verdict.change),
+        _FACES[verdict.status],
+    )
+
+
+def sentence(verdict: Verdict) -> str:
+    """What one verdict says, in words: the number, the limit, and the layer that weighs most."""
+    if verdict.status == "error":
+        return f"{verdict.budget}{': ' + _label(verdict) if verdict.measure else ''}: {verdict.detail}"
+    if verdict.measure == "uncounted":
+        return f"{verdict.budget}: {verdict.detail} ({verdict.value:,.0f} calls)"
+    if verdict.measure == "latency":
+        return _latency_sentence(verdict)
+    noun = MEASURES[verdict.measure].noun
+    if verdict.growth is not None:
+        said = (
+            f"{verdict.budget} has {verdict.value:,} {noun}, {_signed(verdict.change)} against the "
+            f"baseline's {verdict.baseline:,}, where {100 * verdict.growth:g} % of growth is allowed."
+        )
+        return " ".join([said, *map(_changed, verdict.changed[:1]), verdict.detail]).rstrip()
+    said = f"{verdict.budget} has {verdict.value:,} {noun}, {_against(verdict)}."
+    heaviest = [
+        f"{_named(share)} weighs most: {share.amount:,} {MEASURES[verdict.measure].drivers}, "
+        f"{units.percent(share.share, 1)} of them."
+        for share in verdict.heaviest[:1]
+    ]
+    return " ".join([said, *heaviest, verdict.detail]).rstrip()
+
+
+def reasons(verdict: Verdict) -> list[str]:
+    """The layers behind a value: the heaviest, and with a baseline those that changed."""
+    if verdict.measure not in MEASURES:
+        return []
+    lines = [
+        f"{_named(share)}: {share.amount:,} {MEASURES[verdict.measure].drivers}, {units.percent(share.share, 1)}"
+        for share in verdict.heaviest
+    ]
+    found = [f"heaviest   {lines[0]}", *(f"           {line}" for line in lines[1:])] if lines else []
+    named = [_changed(change).rstrip(".") for change in verdict.changed[:NAMED_CHANGES]]
+    if rest := len(verdict.changed) - len(named):
+        named.append(f"and {rest} more, in the diff of the lock after --update")
+    if named:
+        found += [f"changed    {named[0]}", *(f"           {line}" for line in named[1:])]
+    elif verdict.baseline is not None:
+        found.append("changed    no layer, against the baseline")
+    return found
+
+
+def table(checked: Sequence[Checked], *, why: bool = False, strict: bool = False, color: bool = False) -> str:
+    """The table for people, sentences for what is not within below it; with `why`, the layers behind it."""
+    lines = (_colored if color else _plain)(verdicts_of(checked))
+    return "\n".join([*lines, *_below(checked, why), "", conclusion(checked, strict), ""])
+
+
+def conclusion(checked: Sequence[Checked], strict: bool = False) -> str:
+    """One line: how many limits hold, and how many do not."""
+    found = verdicts_of(checked)
+    counts = {status: sum(verdict.status == status for verdict in found) for status in _FACES}
+    parts = [f"{counts[status]} {_FACES[status].lower()}" for status in _FACES if counts[status]]
+    if strict and counts["cannot tell"]:
+        parts[-1] += ' (--strict: "can\'t tell" fails)'
+    return f"{len(checked)} budget{'s' * (len(checked) != 1)}: {', '.join(parts) or 'nothing to judge'}."
+
+
+def to_json(checked: Sequence[Checked], config: str, strict: bool = False) -> str:
+    """All verdicts with exact numbers in base units."""
+    verdicts = [
+        asdict(verdict) | {"headroom": verdict.headroom, "change": verdict.change} for verdict in verdicts_of(checked)
+    ]
+    whole = {
+        "schema_version": SCHEMA_VERSION,
+        "archprof": __version__,
+        "config": config,
+        "strict": strict,
+        "exit_code": exit_code(checked, strict),
+        "verdicts": verdicts,
+    }
+    return json.dumps(whole, indent=2, allow_nan=False)
+
+
+def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
+    """A test case for each verdict, a suite for each budget."""
+    root = ElementTree.Element("testsuites", name="archprof")
+    for one in checked:
+        bad = [verdict for verdict in one.verdicts if broken(verdict.status, strict)]
+        errors = sum(verdict.status == "error" for verdict in bad)
+        suite = ElementTree.SubElement(
+            root,
+            "testsuite",
+            name=one.budget.name,
+            tests=str(len(one.verdicts)),
+            errors=str(errors),
+            failures=str(len(bad) - errors),
+            skipped=str(sum(verdict.status == "cannot tell" and not strict for verdict in one.verdicts)),
+        )
+        for verdict in one.verdicts:
+            case = ElementTree.SubElement(
+                suite,
+                "testcase",
+                classname=f"archprof.{one.budget.name}",
+                name=f"{_label(verdict) or 'model'} {verdict.limit}".strip(),
+            )
+            if verdict.status != "within":
+                kind = (
+                    "error"
+                    if verdict.status == "error"
+                    else ("failure" if broken(verdict.status, strict) else "skipped")
+                )
+                report = ElementTree.SubElement(case, kind, message=sentence(verdict))
+                report.text = "\n".join(reasons(verdict))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = False) -> list[str]:
+    """A workflow command for each verdict that is not within: shown at the budget's line of `file`.
+
+    The format: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    """
+    return [
+        f"::{'error' if broken(verdict.status, strict) else 'warning'} "
+        f"file={_escaped(file, ',:')},line={one.budget.line or 1},"
+        f"title={_escaped(f'archprof: {verdict.budget}', ',:')}::{_escaped(sentence(verdict))}"
+        for one in checked
+        for verdict in one.verdicts
+        if verdict.status != "within"
+    ]
+
+
+def summary(checked: Sequence[Checked], strict: bool = False) -> str:
+    """The job summary in Markdown: the table, then the layers behind every limit that is not held."""
+    rows = [row(verdict) for verdict in verdicts_of(checked)]
+    lines = [
+        "### archprof: budgets",
+        "",
+        conclusion(checked, strict),
+        "",
+        f"| {' | '.join(COLUMNS)} |",
+        "|---|---|--:|---|--:|--:|---|",
+    ]
+    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in rows]
+    for verdict in verdicts_of(checked):
+        if verdict.status != "within":
+            lines += ["", f"- {sentence(verdict)}"]
+            if found := reasons(verdict):
+                lines += ["", "  ```text", *(f"  {line}" for line in found), "  ```"]
+    return "\n".join([*lines, ""])
+
+
+def _plain(found: Sequence[Verdict]) -> list[str]:
+    lines = [COLUMNS, *map(row, found)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    places = [str.rjust if name in NUMBERS else str.ljust for name in COLUMNS]
+    padded = [[place(cell, width) for place, cell, width in zip(places, line, widths, strict=True)] for line in lines]
+    return ["  ".join(line).rstrip() for line in padded]
+
+
+def _colored(found: Sequence[Verdict]) -> list[str]:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        drawn.add_column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
+    for verdict in found:
+        *cells, face = row(verdict)
+        drawn.add_row(*map(Text, cells), Text(face, style=_COLORS.get(verdict.status, "bold red")))
+    page = io.StringIO()
+    Console(file=page, force_terminal=True, highlight=False).print(drawn)
+    return page.getvalue().splitlines()
+
+
+def _below(checked: Sequence[Checked], why: bool) -> list[str]:
+    lines: list[str] = []
+    for verdict in verdicts_of(checked):
+        layers = reasons(verdict) if why else []
+        if verdict.status != "within":
+            lines += ["", sentence(verdict), *(f"    {line}" for line in layers)]
+        elif layers:
+            lines += ["", f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip()]
+            lines += [f"    {line}" for line in layers]
+    return lines
+
+
+def _label(verdict: Verdict) -> str:
+    return f"latency, batch {verdict.batch_size}" if verdict.measure == "latency" else verdict.measure
+
+
+def _value(verdict: Verdict) -> str:
+    if verdict.value is None:
+        return units.DASH
+    if verdict.measure == "latency":
+        return f"{verdict.value:.2f} x"
+    if verdict.measure not in MEASURES:
+        return f"{verdict.value:,.0f}"
+    shown = MEASURES[verdict.measure].shown
+    # rounded, 5,000,001 would read as the 5 M that it is over
+    rounded_alike = verdict.bound is not None and shown(verdict.value) == shown(verdict.bound)
+    return f"{verdict.value:,}" if rounded_alike and verdict.value != verdict.bound else shown(verdict.value)
+
+
+def _against(verdict: Verdict) -> str:
+    assert verdict.value is not None and verdict.bound is not None
+    allowed = verdict.limit.split(" ", 1)[1] if " " in verdict.limit else verdict.limit
+    amount = f" ({verdict.bound:,.0f})" if verdict.reference else ""
+    distance = abs(verdict.value - verdict.bound)
+    more = f"{distance:,.0f}" if distance >= 1 else "less than one"
+    if verdict.status == "over":
+        return (
+            f"{more} more than the {allowed}{amount} allowed"
+            if distance
+            else f"where fewer than {allowed}{amount} are allowed"
+        )
+    if verdict.status == "under":
+        return (
+            f"{more} fewer than the {allowed}{amount} wanted"
+            if distance
+            else f"where more than {allowed}{amount} are wanted"
+        )
+    return f"within {verdict.limit}{amount}"
+
+
+def _latency_sentence(verdict: Verdict) -> str:
+    low, high = verdict.interval or (0.0, 0.0)
+    said = (
+        f"{verdict.budget} takes {verdict.value:.2f} times ({low:.2f} to {high:.2f}) as long as "
+        f"{verdict.reference} at batch {verdict.batch_size}"
+    )
+    side = "at most" if verdict.upper else "at least"
+    end = {
+        "over": f", where {side} {verdict.bound:g} times is allowed.",
+        "under": f", where {side} {verdict.bound:g} times is wanted.",
+        "cannot tell": f": can't tell whether that is {side} {verdict.bound:g} times; try again on a quieter machine.",
+    }.get(verdict.status, f", within {side} {verdict.bound:g} times.")
+    return " ".join([said + end, verdict.detail]).rstrip()
+
+
+def _named(layer: Share | LayerChange) -> str:
+    return f"{layer.layer or 'the network itself'} ({layer.type})"
+
+
+def _changed(change: LayerChange) -> str:
+    if not change.before:
+        return f"{_named(change)} is new: {change.after:,}."
+    if not change.after:
+        return f"{_named(change)} is gone: {change.before:,}."
+    share = (change.after - change.before) / change.before
+    return f"{_named(change)} went from {change.before:,} to {change.after:,} ({_signed(share)})."
+
+
+def _signed(fraction: float | None) -> str:
+    if fraction is None:
+        return units.DASH
+    if fraction == 0:
+        return "0 %"
+    sign = "+" if fraction > 0 else "-"
+    # one parameter in millions is still a change: never 0.00 %
+    amount = abs(100 * fraction)
+    return f"{sign}{f'{amount:.2f}' if amount >= 0.005 else units.significant(amount, 1)} %"
+
+
+def _headroom(fraction: float | None) -> str:
+    return _signed(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)
+
+
+def _escaped(text: str, also: str = "") -> str:
+    for letter in f"%\r\n{also}":
+        text = text.replace(letter, f"%{ord(letter):02X}")
+    return text

@@ -1,0 +1,258 @@
+"""Several architectures side by side: the record that tables, figures, reports and budgets read.
+
+Stored values are SI base units (seconds, bytes, counts). Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..base import json_lines
+from ..base.errors import BadFile
+from . import presentation
+from .latency import WIDEST, Latency
+from .memory import BatchMemory, LargestBatch, OptimizerMemory
+from .profile import LayerCost, ModuleCost, StaticProfile, TypeCost, Uncounted
+from .ratios import Ratio, Stopping, ratios_to
+from .saved import SCHEMA_VERSION, as_json, field_names, from_json, plain
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Division(NamedTuple):
+    """How the time of a pass was divided among the calls in StaticProfile.layers, whose `seconds` add up to `seconds`.
+
+    That is the pass's median, undisturbed; the profiled passes that divide it took `overhead` (a fraction) longer.
+    `why` says why the division cannot be relied on, `error` why there is none.
+    """
+
+    seconds: float | None = None
+    overhead: float | None = None
+    why: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """One published claim: it belongs to weights and a protocol, not to an architecture alone.
+
+    `resolution` is the side of the square input in pixels, None where the protocol has no single one;
+    `retrieved` is the day on which the source was read (ISO 8601).
+    """
+
+    architecture: str
+    dataset: str
+    metric: str
+    percent: float
+    source: str
+    url: str
+    protocol: str = ""
+    resolution: int | None = None
+    weights: str = ""
+    retrieved: str = ""
+
+
+@dataclass(frozen=True)
+class ArchitectureResult:
+    """One row of a comparison. A network that failed keeps its place: `error` says why, `profile` is None.
+
+    `error` may also stand beside a profile, where counting worked and measuring did not. `division` is None where
+    nobody asked for the time of the profile's layers.
+    """
+
+    name: str
+    source: str
+    family: str = ""
+    year: int | None = None
+    profile: StaticProfile | None = None
+    accuracy: tuple[Accuracy, ...] = ()
+    memory: tuple[BatchMemory, ...] = ()
+    latency: tuple[Latency, ...] = ()
+    error: str | None = None
+    optimizers: tuple[OptimizerMemory, ...] = ()
+    largest_batch: LargestBatch | None = None
+    division: Division | None = None
+
+    def latency_at(self, batch_size: int) -> Latency | None:
+        """The measurement at that batch size, or None."""
+        return next((cell for cell in self.latency if cell.batch_size == batch_size), None)
+
+    def memory_at(self, batch_size: int) -> BatchMemory | None:
+        """The prediction at that batch size, or None."""
+        return next((entry for entry in self.memory if entry.batch_size == batch_size), None)
+
+    @property
+    def held_bytes(self) -> int | None:
+        """Parameters and buffers: what the loaded network takes before anything runs."""
+        return None if self.profile is None else self.profile.parameter_bytes + self.profile.buffer_bytes
+
+    def inference_bytes(self, entry: BatchMemory) -> int | None:
+        """Everything that a forward pass is predicted to hold at its peak."""
+        held = self.held_bytes
+        return None if held is None else held + entry.peak_activation_bytes + entry.scratch_bytes
+
+    def training_bytes(self, entry: BatchMemory, optimizer: str) -> int | None:
+        """Everything that a training step is predicted to hold at its peak: in the backward pass or in the update."""
+        state = next((row for row in self.optimizers if row.optimizer == optimizer), None)
+        if self.profile is None or self.held_bytes is None or entry.training_peak_bytes is None or state is None:
+            return None
+        backward = entry.training_peak_bytes + entry.training_scratch_bytes
+        update = entry.input_bytes + self.profile.gradient_bytes + state.update_bytes
+        return self.held_bytes + state.state_bytes + max(backward, update)
+
+    def top(self, metric: str = "top1", dataset: str = "imagenet-1k") -> Accuracy | None:
+        """The published claim to show for this metric: the first that is listed."""
+        return next((a for a in self.accuracy if (a.metric, a.dataset) == (metric, dataset)), None)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several architectures side by side: the record that tables, figures, reports and budgets read.
+
+    `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
+    about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
+    nothing was measured, or it was interrupted.
+    """
+
+    environment: Mapping[str, Any]
+    architectures: tuple[ArchitectureResult, ...]
+    reference: str | None = None
+    warnings: tuple[str, ...] = ()
+    archprof: str = field(default="")
+    stopping: Stopping | None = None
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """Every batch size at which something was measured or tried, ascending."""
+        return tuple(sorted({cell.batch_size for row in self.architectures for cell in row.latency}))
+
+    @property
+    def dataset(self) -> str:
+        """The dataset whose accuracy to show: the one on which most of the networks have a claim."""
+        known = [name for row in self.architectures for name in dict.fromkeys(a.dataset for a in row.accuracy)]
+        return max(dict.fromkeys(known), key=known.count, default="imagenet-1k")
+
+    @property
+    def ratios(self) -> tuple[Ratio, ...]:
+        """Latency of each architecture over the reference's, per batch size, where both were measured."""
+        cells = {row.name: row.latency for row in self.architectures}
+        widest = max(WIDEST, self.stopping.precision) if self.stopping else WIDEST
+        return ratios_to(self.reference, cells, widest) if self.reference in cells else ()
+
+    @property
+    def metered(self) -> bool:
+        """Whether the energy of any measurement was counted."""
+        return any(cell.metered for row in self.architectures for cell in row.latency)
+
+    def to_json(self) -> str:
+        """The documented JSON (schema_version 1); machine output never depends on display options.
+
+        Each layer, module and measurement is a line of its own, so that a changed one is a changed line.
+        """
+        return json_lines.dumps(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "archprof": self.archprof,
+                "environment": dict(self.environment),
+                "reference": self.reference,
+                "architectures": [row_json(row) for row in self.architectures],
+                "ratios": [as_json(ratio) for ratio in self.ratios],
+                "stopping": as_json(self.stopping) if self.stopping else None,
+                "warnings": list(self.warnings),
+            },
+            levels=4,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Comparison:
+        """Read back what `to_json` wrote. Raises BadFile for anything else, or for a newer schema."""
+        try:
+            saved = json_lines.loads(text)
+        except ValueError as reason:
+            raise BadFile(f"not JSON: {reason}.", "A file written by 'archprof compare --json' is wanted.") from None
+        if not isinstance(saved, dict) or "schema_version" not in saved:
+            raise BadFile("JSON, but not archprof's: it has no 'schema_version'.")
+        if saved["schema_version"] != SCHEMA_VERSION:
+            raise BadFile(
+                f"schema_version is {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
+                "Read it with the archprof that wrote it, or measure again.",
+            )
+        try:
+            return cls(
+                environment=saved["environment"],
+                architectures=tuple(_row_from(row) for row in saved["architectures"]),
+                reference=saved.get("reference"),
+                warnings=tuple(saved.get("warnings", ())),
+                archprof=saved.get("archprof", ""),
+                stopping=from_json(Stopping, saved["stopping"]) if saved.get("stopping") else None,
+            )
+        except (KeyError, TypeError, AttributeError) as reason:
+            raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row per architecture, numbers in base units (the columns of the CSV)."""
+        import pandas
+
+        from .flat import flat_rows
+
+        return pandas.DataFrame(flat_rows(self))
+
+    def to_markdown(self) -> str:
+        """The tables as Markdown, notes below each."""
+        return presentation.present(self, "markdown")
+
+    def _repr_html_(self) -> str:
+        return presentation.present(self, "html")
+
+
+#: Fields of StaticProfile that hold records, with the record's class.
+_NESTED = {"uncounted": Uncounted, "by_type": TypeCost, "layers": LayerCost, "modules": ModuleCost}
+
+
+#: Fields of StaticProfile with an entry for every operator call or module: a sweep leaves them out.
+BULKY = ("layers", "modules")
+
+
+def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """One entry of the documented JSON's "architectures", without the keys in `leave_out`."""
+    out: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
+    if row.profile is not None:
+        left_out = {"name", "source", *leave_out}
+        for name in field_names(row.profile):
+            if name not in left_out:
+                value = getattr(row.profile, name)
+                out[name] = [as_json(item) for item in value] if name in _NESTED else plain(value)
+    out["accuracy"] = [as_json(claim) for claim in row.accuracy]
+    out["memory"] = [as_json(entry) for entry in row.memory]
+    out["latency"] = [cell.to_json() for cell in row.latency]
+    out["optimizers"] = [as_json(entry) for entry in row.optimizers]
+    out["largest_batch"] = as_json(row.largest_batch) if row.largest_batch else None
+    out["division"] = as_json(row.division) if row.division else None
+    out["error"] = row.error
+    return out
+
+
+def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
+    profile = None
+    if "macs" in saved:
+        lists = {name: tuple(from_json(kind, item) for item in saved.get(name, ())) for name, kind in _NESTED.items()}
+        profile = from_json(StaticProfile, saved, **lists)
+    return ArchitectureResult(
+        name=saved["name"],
+        source=saved["source"],
+        family=saved.get("family", ""),
+        year=saved.get("year"),
+        profile=profile,
+        accuracy=tuple(
+            from_json(Accuracy, {"architecture": saved["name"]} | item) for item in saved.get("accuracy", ())
+        ),
+        memory=tuple(from_json(BatchMemory, entry) for entry in saved.get("memory", ())),
+        latency=tuple(Latency.from_json(cell) for cell in saved.get("latency", ())),
+        error=saved.get("error"),
+        optimizers=tuple(from_json(OptimizerMemory, entry) for entry in saved.get("optimizers", ())),
+        largest_batch=from_json(LargestBatch, fits) if (fits := saved.get("largest_batch")) else None,
+        division=from_json(Division, divided) if (divided := saved.get("division")) else None,
+    )

@@ -1,0 +1,64 @@
+"""A comparison as flat rows, for CSV and data frames: one row an architecture, numbers in base units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .comparison import Accuracy, Comparison
+    from .latency import Latency
+
+
+def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """One flat dict per architecture, numbers in base units: what CSV and data frames hold.
+
+    Latency columns carry their batch size: 'p50_s@8'.
+    """
+    ratios = {(ratio.batch_size, ratio.architecture): ratio.ratio for ratio in comparison.ratios}
+    rows = []
+    for row in comparison.architectures:
+        profile = row.profile
+        flat: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
+        for key in (
+            "batch_size",
+            "parameters",
+            "trainable_parameters",
+            "buffers",
+            "macs",
+            "flops",
+            "activations",
+            "parameter_bytes",
+            "buffer_bytes",
+            "peak_activation_bytes",
+            "training_activation_bytes",
+        ):
+            flat[key] = getattr(profile, key, None)
+        flat["input_shape"] = "x".join(map(str, profile.input_shape)) if profile else None
+        flat["uncounted"] = sum(item.calls for item in profile.uncounted) if profile else None
+        for metric in ("top1", "top5"):
+            claim: Accuracy | None = row.top(metric, comparison.dataset)
+            flat[metric] = claim.percent if claim else None
+            flat[f"{metric}_source"] = claim.source if claim else None
+        for batch_size in comparison.batch_sizes:
+            cell = row.latency_at(batch_size)
+            flat |= {f"{key}@{batch_size}": value for key, value in _flat_latency(cell).items()}
+            if comparison.metered:
+                flat |= {f"{key}@{batch_size}": cell and getattr(cell, key) for key in ("power_w", "joules_per_sample")}
+            flat[f"ratio@{batch_size}"] = ratios.get((batch_size, row.name))
+        flat["error"] = row.error
+        rows.append(flat)
+    return rows
+
+
+def _flat_latency(cell: Latency | None) -> dict[str, Any]:
+    """One measurement's columns; `why` says also why there is none."""
+    keys = ("p50_s", "ci95_low_s", "ci95_high_s", "p90_s", "p99_s", "throughput", "optimizer_state_bytes", "reliable")
+    flat: dict[str, Any] = dict.fromkeys(keys) | {"why": cell and (cell.error or cell.why)}
+    if cell is None or not cell.measured:
+        return flat
+    low, high = cell.ci95_s
+    return (
+        flat
+        | {"ci95_low_s": low, "ci95_high_s": high}
+        | {key: getattr(cell, key) for key in keys if not key.startswith("ci95")}
+    )

@@ -1,0 +1,31 @@
+"""Records as JSON and back: the documented keys of schema_version 1. Standard library only.
+
+History of the schema: 1, the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+SCHEMA_VERSION = 1
+
+
+def as_json(record: Any) -> dict[str, Any]:
+    """A flat record's fields as JSON values (tuples become lists)."""
+    return {name: plain(getattr(record, name)) for name in field_names(record)}
+
+
+def field_names(kind: Any) -> Iterable[str]:
+    return kind._fields if hasattr(kind, "_fields") else kind.__dataclass_fields__
+
+
+def plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def from_json(kind: Any, saved: Mapping[str, Any], **built: Any) -> Any:
+    """A record of that kind from its keys and `built`; lists become tuples, keys of later versions are passed over."""
+    names = field_names(kind)
+    read = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items() if name in names}
+    return kind(**read | built)

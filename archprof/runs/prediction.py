@@ -1,0 +1,95 @@
+"""Predicted memory at a batch size, and the batch that fits into a memory. Nothing is run or measured here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..counting import counts, memory
+from ..counting.fused_attention import fused_attention
+from ..counting.inputs import without_values
+from ..counting.modules import Owned, walk
+from ..counting.scratch import Scratch
+from ..counting.shapes import ShapeMemory
+from ..counting.trace import Trace, trace
+from ..measure.steps import loss_of
+from ..results.comparison import ArchitectureResult
+from ..results.memory import BatchMemory, LargestBatch, OptimizerMemory
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Predicts the memory of one network; `scratch` knows what operators take for themselves on the device."""
+
+    subject: counts.Subject
+    scratch: Scratch | None = None
+    on_cuda: bool = False
+    shape_memory: ShapeMemory = counts.SHARED
+
+    def at(self, batch_size: int) -> BatchMemory:
+        """Inference and training at that batch size. Raises ForwardFailed where inference cannot be counted."""
+        found = self._inference(batch_size)
+        step = self._training(batch_size)
+        pure = memory.peak(found).nbytes
+        return BatchMemory(
+            batch_size,
+            pure,
+            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else 0,
+            input_bytes=memory.input_bytes(found),
+            **({} if step is None else self._of_training(step)),
+        )
+
+    def optimizers(self) -> tuple[OptimizerMemory, ...]:
+        """What each optimizer keeps and takes."""
+        return memory.optimizers(memory.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
+
+    def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
+        """The largest batches that fit into `limit` bytes, in inference and in training with that optimizer.
+
+        `row` is the network's result with its profile and optimizers.
+        """
+        known: dict[int, BatchMemory] = {entry.batch_size: entry for entry in row.memory}
+
+        def at(batch_size: int) -> BatchMemory:
+            if batch_size not in known:
+                known[batch_size] = self.at(batch_size)
+            return known[batch_size]
+
+        def inference(batch_size: int) -> int:
+            return row.inference_bytes(at(batch_size)) or 0
+
+        def training(batch_size: int) -> int:
+            return row.training_bytes(at(batch_size), optimizer) or 0
+
+        # a single sample may be too few to train on (batch norm): then the count starts at two
+        least = next((size for size in (1, 2) if row.training_bytes(at(size), optimizer) is not None), None)
+        return LargestBatch(
+            limit,
+            optimizer,
+            memory.largest_batch(inference, limit),
+            None if least is None else memory.largest_batch(training, limit, least),
+            inference(1),
+            None if least is None else training(least),
+        )
+
+    def _inference(self, batch_size: int) -> Trace:
+        with fused_attention():
+            return counts.run(self.subject, *self.subject.given(batch_size), False, self.shape_memory)[0]
+
+    def _training(self, batch_size: int) -> Trace | None:
+        """Forward and backward of a training step; None where it cannot be traced."""
+        try:
+            args, kwargs = without_values(self.subject.given(batch_size))
+            with fused_attention():
+                return trace(
+                    self.subject.module, args, kwargs, memory=self.shape_memory, training=True, backward=loss_of
+                )
+        except Exception:
+            return None
+
+    def _of_training(self, step: Trace) -> dict[str, int]:
+        pure = memory.peak(step).nbytes
+        return {
+            "training_activation_bytes": memory.saved_for_backward(step),
+            "training_peak_bytes": pure,
+            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else 0,
+        }

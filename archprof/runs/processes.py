@@ -1,0 +1,197 @@
+"""Work in processes that may hang, die or grow: the executor behind a sweep. Standard library only.
+
+An `Executor` takes tasks and yields what became of each, as they finish; another engine (a cluster's) needs that one
+method. `concurrent.futures` would not do here: a worker of its pool cannot be stopped without losing the pool.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any, Protocol
+
+#: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
+STARTING_S = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task: its `value`, or why there is none. `seconds` is the time that it took."""
+
+    task: str
+    value: Any = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere and yields each one's outcome as it comes, in any order. A task never raises."""
+
+    def run(self, tasks: Sequence[str]) -> Iterator[Outcome]: ...
+
+
+class Processes:
+    """An executor of `jobs` local processes, each running `work(task)` for one task after another.
+
+    `start` runs once in every process. A task that takes longer than `timeout` seconds has its process killed; one
+    that takes its process down is told so; a process that has grown beyond `most_bytes` is replaced after its task.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[str], Any],
+        jobs: int = 1,
+        timeout: float = 300.0,
+        start: Callable[[], None] | None = None,
+        most_bytes: int = 2 * 2**30,
+    ) -> None:
+        self.work, self.jobs, self.timeout, self.start, self.most_bytes = work, jobs, timeout, start, most_bytes
+
+    def run(self, tasks: Sequence[str]) -> Iterator[Outcome]:
+        """Neighbours among the tasks resemble each other, so each process has a stretch of them for itself first."""
+        jobs = max(1, min(self.jobs, len(tasks)))
+        bounds = [len(tasks) * job // jobs for job in range(jobs + 1)]
+        stretches = [deque(tasks[low:high]) for low, high in itertools.pairwise(bounds)]
+        workers = {stretch: _Worker(self) for stretch in range(jobs)}
+        try:
+            for own, worker in workers.items():
+                worker.give(_next(stretches, own))
+            while any(worker.task is not None for worker in workers.values()):
+                busy = {worker.pipe: own for own, worker in workers.items() if worker.task is not None}
+                ready = wait(list(busy), timeout=max(0.0, min(workers[own].left_s() for own in busy.values())))
+                for pipe, own in busy.items():
+                    worker = workers[own]
+                    if pipe in ready:
+                        outcome = worker.outcome()
+                    elif worker.left_s() <= 0:
+                        outcome = worker.too_long()
+                    else:
+                        continue
+                    if outcome is None:
+                        continue
+                    yield outcome
+                    task = _next(stretches, own)
+                    if worker.spent:
+                        worker.stop()
+                        if task is not None:
+                            worker = workers[own] = _Worker(self)
+                    worker.give(task)
+        finally:
+            for worker in workers.values():
+                worker.stop()
+
+
+def _next(stretches: list[deque[str]], own: int) -> str | None:
+    """The next task of one's own stretch; when it is done, the last one of the longest that is left."""
+    if stretches[own]:
+        return stretches[own].popleft()
+    longest = max(stretches, key=len)
+    return longest.pop() if longest else None
+
+
+class _Worker:
+    """One process and the pipe to it."""
+
+    def __init__(self, executor: Processes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.executor = executor
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, executor.work, executor.start), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task: str | None = None
+        self.began = time.monotonic()
+        self.started = self.spent = False
+
+    def give(self, task: str | None) -> None:
+        self.task, self.began = task, time.monotonic()
+        if task is not None:
+            with contextlib.suppress(ConnectionError):  # it is dead: `outcome` will say so
+                self.pipe.send(task)
+
+    def left_s(self) -> float:
+        """Seconds until the task has had its time; starting up does not count towards it."""
+        allowed = self.executor.timeout if self.started else max(STARTING_S, self.executor.timeout)
+        return self.began + allowed - time.monotonic()
+
+    def outcome(self) -> Outcome | None:
+        """The answer that has arrived, or the news that none will; None for the news that the process has started."""
+        assert self.task is not None
+        seconds = time.monotonic() - self.began
+        try:
+            answer = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.spent = True
+            self.process.join()
+            return Outcome(self.task, None, _how_it_ended(self.process.exitcode), seconds)
+        if not self.started:
+            self.started, self.began = True, time.monotonic()
+            return None
+        value, error, size = answer
+        self.spent = size > self.executor.most_bytes
+        return Outcome(self.task, value, error, seconds)
+
+    def too_long(self) -> Outcome:
+        assert self.task is not None
+        self.spent = True
+        return Outcome(
+            self.task,
+            None,
+            f"stopped after {self.executor.timeout:g} s: it had not returned",
+            time.monotonic() - self.began,
+        )
+
+    def stop(self) -> None:
+        self.pipe.close()
+        self.process.kill()
+        self.process.join()
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        killed = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"it took its process down: {name}{killed}"
+    return f"it ended its process with exit code {code}"
+
+
+def _serve(pipe: Connection, work: Callable[[str], Any], start: Callable[[], None] | None) -> None:
+    """A worker's life: answer tasks until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    if start is not None:
+        start()
+    pipe.send(None)
+    failed: str | None
+    while True:
+        try:
+            task = pipe.recv()
+        except (EOFError, ConnectionError):
+            return
+        try:
+            value, failed = work(task), None
+        except (KeyboardInterrupt, Exception) as error:
+            value, failed = None, f"{type(error).__name__}: {' '.join(str(error).split())}"
+        except SystemExit as error:
+            value, failed = None, f"it calls sys.exit({error.code!r})"
+        pipe.send((value, failed, _size()))
+
+
+def _size() -> int:
+    """The memory that this process holds, in bytes; 0 where the system does not tell.
+
+    Not getrusage's maximum: a new process begins with that of the process which started it.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

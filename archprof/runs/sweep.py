@@ -1,0 +1,268 @@
+"""Thousands of networks, one line of JSON each, as they finish. Imports no torch: that happens in its processes.
+
+The file is its own state: a sweep that is stopped goes on where it was. `Comparison.from_json` reads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from ..base.errors import BadFile, BadOutput
+from ..base.version import __version__
+from ..models.input_spec import InputSpec
+from ..results.comparison import BULKY, row_json
+from ..results.environment import disagreements
+from ..results.profile import Shape
+from ..results.saved import SCHEMA_VERSION
+from .processes import Executor, Outcome, Processes
+
+#: Seconds after which counting or measuring one network is given up.
+TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What every network of a sweep is given: an input shape or inputs (default: its own), and how it is measured.
+
+    `measuring` are keyword arguments of `archprof.compare`; None: networks are counted only.
+    """
+
+    input_shape: Shape | None = None
+    inputs: tuple[InputSpec, ...] = ()
+    measuring: Mapping[str, Any] | None = None
+
+    def header(self) -> dict[str, Any]:
+        """What stands in the file's first line: entries made under other conditions do not mix with these."""
+        return {
+            "input_shape": self.input_shape and list(self.input_shape),
+            "inputs": [str(spec) for spec in self.inputs],
+        }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep went: networks in the file that were asked for, those with a profile, and why others have none.
+
+    `earlier` of them were there from a previous run; `seconds` is the time of this one.
+    """
+
+    asked: int
+    profiled: int
+    failed: tuple[tuple[str, str], ...]
+    earlier: int
+    seconds: float
+
+
+def sweep(
+    models: Sequence[str],
+    path: str,
+    conditions: Conditions = Conditions(),
+    *,
+    jobs: int = 1,
+    timeout: float = TIMEOUT_S,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Summary:
+    """Count every model in `jobs` processes, then measure them one at a time where `conditions` say so.
+
+    Each goes into the file at `path` as soon as it is done; a model that raises, does not return within `timeout`
+    seconds or takes its process down has an entry with the reason. Models that have their entry are passed over.
+    `executor` does the counting (by default local processes). Raises BadFile where the file is something else, or a
+    sweep under other conditions or by another version.
+    """
+    began = time.monotonic()
+    entries, out = _opened(path, conditions)
+    earlier = sum(name in entries for name in models)
+    tell = progress or (lambda doing: None)
+
+    def note(outcome: Outcome) -> None:
+        entry = _entry(outcome, entries.get(outcome.task))
+        entries[outcome.task] = entry
+        out.write(json.dumps(entry, allow_nan=False) + "\n")
+        out.flush()
+
+    with out:
+        todo = [name for name in models if name not in entries]
+        count = functools.partial(count_one, conditions=conditions)
+        engine = executor or Processes(count, jobs, timeout, functools.partial(warm_up, tuple(_libraries(todo))))
+        for place, outcome in enumerate(engine.run(todo) if todo else (), start=1):
+            note(outcome)
+            tell(_so_far("counted", place, len(todo), began, outcome.task))
+        if conditions.measuring is not None:
+            wanted = set(conditions.measuring.get("batch_sizes", ()))
+            todo = [
+                name
+                for name in models
+                if not entries[name].get("error")
+                and (not entries[name]["latency"] or wanted - _batch_sizes(entries[name]))
+            ]
+            measure = functools.partial(measure_one, conditions=conditions)
+            measuring_began = time.monotonic()
+            # never side by side: they would take the machine from each other
+            for place, outcome in enumerate(Processes(measure, 1, timeout).run(todo) if todo else (), start=1):
+                note(outcome)
+                tell(_so_far("measured", place, len(todo), measuring_began, outcome.task))
+    asked = [entries[name] for name in models]
+    return Summary(
+        len(asked),
+        sum("macs" in entry for entry in asked),
+        tuple((entry["name"], entry["error"]) for entry in asked if entry.get("error")),
+        earlier,
+        time.monotonic() - began,
+    )
+
+
+def _batch_sizes(entry: Mapping[str, Any]) -> set[int]:
+    return {cell["batch_size"] for cell in entry["latency"]}
+
+
+def _so_far(done: str, place: int, total: int, began: float, last: str) -> str:
+    left = (time.monotonic() - began) / place * (total - place)
+    return f"{done} {place} of {total}, about {left:.0f} s left: {last}"
+
+
+# --- one network, in a process of its own -------------------------------------------------------------------------
+
+
+def warm_up(libraries: Sequence[str]) -> None:
+    """Import what every task needs, so that no task is charged for it. What fails here fails again where it is said."""
+    sys.stdout = sys.stderr
+    warnings.simplefilter("ignore")
+    import torch
+
+    from . import compare  # noqa: F401
+
+    torch.set_num_threads(1)
+    for library in libraries:
+        with contextlib.suppress(Exception):
+            __import__(library)
+    # a network is hundreds of thousands of objects: looking through them for cycles at the usual rate takes a third of
+    # all the time
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
+
+
+def count_one(model: str, conditions: Conditions) -> dict[str, Any]:
+    """The entry of one network, counted."""
+    from . import compare
+
+    return row_json(compare.counted(model, input_shape=conditions.input_shape, inputs=_inputs(conditions)), BULKY)
+
+
+def measure_one(model: str, conditions: Conditions) -> dict[str, Any]:
+    """The entry of one network, counted and measured, in a process that has the machine to itself."""
+    from . import compare
+
+    with contextlib.redirect_stdout(sys.stderr):
+        result = compare.compare(
+            [model], input_shape=conditions.input_shape, inputs=_inputs(conditions), **(conditions.measuring or {})
+        )
+    return row_json(result.architectures[0], BULKY)
+
+
+def _inputs(conditions: Conditions) -> Any:
+    if not conditions.inputs:
+        return None
+    from ..counting.inputs import given_inputs
+
+    return functools.partial(given_inputs, conditions.inputs)
+
+
+def _libraries(models: Sequence[str]) -> list[str]:
+    return sorted({name.partition(":")[0] for name in models} & {"timm", "torchvision"})
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+
+def _entry(outcome: Outcome, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What goes into the file for an outcome; what it does not replace of the entry `before` stays."""
+    if outcome.error is None:
+        again = _batch_sizes(outcome.value)
+        kept = [cell for cell in (before or {}).get("latency", ()) if cell["batch_size"] not in again]
+        latency = sorted(kept + outcome.value["latency"], key=lambda cell: cell["batch_size"])
+        return {**outcome.value, "latency": latency, "seconds": round(outcome.seconds, 3)}
+    source = outcome.task.partition(":")[0] if ":" in outcome.task else "zoo"
+    failed = {"name": outcome.task, "source": source, "accuracy": [], "memory": [], "latency": []}
+    why = {"error": f"{outcome.task}: {outcome.error}", "seconds": round(outcome.seconds, 3)}
+    return {**failed, **(before or {}), **why}
+
+
+def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
+    """Entries that the file has, and the file ready for more; a new one gets its header."""
+    target = Path(path)
+    if target.exists() and target.stat().st_size:
+        entries = _resumed(target, conditions)
+        return entries, target.open("a", encoding="utf-8")
+    environment = _environment(conditions)  # before a file is made that it would refuse
+    try:
+        out = target.open("w", encoding="utf-8")
+    except OSError as error:
+        raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
+    out.write(
+        json.dumps(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "archprof": __version__,
+                "sweep": conditions.header(),
+                "environment": environment,
+            }
+        )
+        + "\n"
+    )
+    out.flush()
+    return {}, out
+
+
+def _environment(conditions: Conditions) -> dict[str, Any]:
+    """What is measured on. Raises BadOption where it cannot be had."""
+    from ..measure import device
+    from ..measure.conditions import Conditions as Measuring
+
+    asked = {key: value for key, value in (conditions.measuring or {}).items() if key in Measuring.__dataclass_fields__}
+    return device.environment(device.check_available(Measuring(**asked)))
+
+
+def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:
+    """The entries of a sweep that was stopped; a line that was cut off while it was written is removed."""
+    with target.open("rb+") as file:
+        content = file.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        try:
+            header, *lines = [json.loads(line) for line in whole.splitlines() if line.strip()]
+            made = header["sweep"]
+            entries = {entry["name"]: entry for entry in lines}
+        except (ValueError, KeyError, TypeError):
+            raise BadFile(f"'{target}' exists and is no sweep.", "Name another file.") from None
+        if header.get("archprof") != __version__ or made != conditions.header():
+            raise BadFile(
+                f"'{target}' was made by archprof {header.get('archprof')} with {_told(made)}; "
+                f"this is {__version__} with {_told(conditions.header())}.",
+                "Name another file, or remove this one.",
+            )
+        if conditions.measuring is not None:  # counts are the same everywhere, latencies are not
+            other = disagreements(header.get("environment", {}), _environment(conditions))
+            if other:
+                raise BadFile(
+                    f"'{target}' was made elsewhere or otherwise: {', '.join(other)}.",
+                    "Name another file for these measurements.",
+                )
+        file.truncate(len(whole))
+    return entries
+
+
+def _told(made: Mapping[str, Any]) -> str:
+    if made.get("inputs"):
+        return f"inputs {' '.join(made['inputs'])}"
+    shape = made.get("input_shape")
+    return f"input shape {','.join(map(str, shape))}" if shape else "each network's own input"

@@ -1,0 +1,115 @@
+"""Budgets of real networks: counted, not made by hand."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from archprof.base.units import count
+from archprof.budgets import judging as budgets
+from archprof.budgets import lock
+from archprof.budgets.config import from_keywords
+from archprof.budgets.judging import check, exit_code
+from archprof.render.tables.verdicts import reasons, sentence
+
+
+class Net(nn.Module):
+    """A user's classifier: a stem, one 3x3 convolution of `width` channels, a 1x1 that mixes them, a head."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, 2, 1)
+        self.body = nn.Conv2d(32, width, 3, 2, 1)
+        self.mix = nn.Conv2d(width, 16, 1)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.mix(self.body(self.stem(x)).relu())
+        return self.head(x.mean((2, 3)))
+
+
+KEYS = {"input_shape": [3, 32, 32], "name": "net", "macs": "1.55 M", "parameters": "21 k"}
+
+
+def test_widening_one_layer_by_8_channels_turns_the_check_red_and_names_it():
+    budget = from_keywords(Net(64), **KEYS)
+    before = check([budget])
+    # stem 3*3*3*32 * 16*16, body 3*3*32*64 * 8*8, mix 64*16 * 8*8, head 16*10
+    assert before[0].profile.macs == 221_184 + 1_179_648 + 65_536 + 160
+    assert exit_code(before) == 0
+    baselines = lock.from_json(lock.to_json(budgets.accept(before, {}, ["net"])))
+
+    after = check([from_keywords(Net(72), **KEYS)], baselines)
+    assert exit_code(after) == 1
+    over = {verdict.measure: verdict for verdict in after[0].verdicts if verdict.status == "over"}
+    assert set(over) == {"parameters", "macs"}
+    assert sentence(over["parameters"]) == (
+        "net has 23,042 parameters, 2,042 more than the 21 k allowed. "
+        "body (conv 3x3) weighs most: 20,808 parameters, 90.3 % of them."
+    )
+    assert reasons(over["macs"])[-2:] == [
+        "changed    body (conv 3x3) went from 1,179,648 to 1,327,104 (+12.50 %)",
+        "           mix (conv 1x1) went from 65,536 to 73,728 (+12.50 %)",
+    ]
+
+
+def test_every_measure_of_a_real_network_can_be_limited():
+    sizes = dict.fromkeys(("parameter_bytes", "peak_activation_bytes", "training_bytes", "file_size"), "1 GiB")
+    found = check(
+        [
+            from_keywords(
+                Net(),
+                input_shape=[3, 32, 32],
+                parameters="1 M",
+                trainable_parameters="1 M",
+                macs="1 G",
+                activations="1 M",
+                **sizes,
+            )
+        ]
+    )[0]
+    values = {verdict.measure: verdict.value for verdict in found.verdicts}
+    assert {verdict.status for verdict in found.verdicts} == {"within"}
+    assert values["parameter_bytes"] == values["file_size"] == 4 * values["parameters"]
+    # parameters, as many gradients, and at least the outputs of stem and body, kept for the backward pass
+    assert values["training_bytes"] >= 8 * values["parameters"] + 4 * (32 * 16 * 16 + 64 * 8 * 8)
+
+
+def test_file_size_is_that_of_what_is_saved():
+    class Buffered(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("kept", torch.zeros(100))
+            self.register_buffer("scratch", torch.zeros(10_000), persistent=False)
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.fc(x)
+
+    model = Buffered()
+    found = check([from_keywords(model, file_size="1 MB", input_shape=[4])])[0].verdicts[0]
+    assert found.value == 4 * (100 + 4 * 2 + 2)
+    assert found.value == sum(tensor.nbytes for tensor in model.state_dict().values())
+
+
+def test_a_network_of_the_zoo_against_another_and_one_that_fails():
+    shape = [3, 32, 32]
+    small = from_keywords("resnet10_cifar", parameters="< 5 M")
+    fewer = from_keywords("mobilenetv1", name="relative", macs="0.4 x resnet18", input_shape=shape)
+    fails = from_keywords("resnet10_cifar", name="two dimensions", macs="1 G", input_shape=[32, 32])
+    found = check([small, fewer, fails])
+    assert [one.verdicts[0].status for one in found] == ["within", "within", "error"]
+    assert found[0].verdicts[0].value == 4_903_242
+    assert count(found[0].verdicts[0].bound) == "5.00 M"
+    assert exit_code(found) == 2
+
+
+def test_only_the_largest_changes_are_named_to_people():
+    shape = [3, 32, 32]
+    before = check([from_keywords("resnet18", name="net", parameters="5 M", input_shape=shape)])
+    baselines = budgets.accept(before, {}, ["net"])
+    halved = from_keywords("resnet18(width=0.5)", name="net", parameters="5 M", input_shape=shape)
+    (verdict,) = check([halved], baselines)[0].verdicts
+    assert len(verdict.changed) == 41  # 20 convolutions, as many batch norms, and the classifier
+    assert len(reasons(verdict)) == 3 + 6 + 1
+    assert reasons(verdict)[-1] == "           and 35 more, in the diff of the lock after --update"

@@ -1,0 +1,146 @@
+"""archprof fit: which members are tried, which fit, and in which order they are told."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+import pytest
+from helpers.budget_records import network
+
+from archprof import cli
+from archprof.base.errors import BadOption, UnknownModel
+from archprof.budgets import fit
+from archprof.budgets.limits import MEASURES, parse_limit
+from archprof.models.spec import parse
+
+TASK = {"input_shape": (3, 32, 32), "num_classes": 10}
+
+
+def limits(**texts):
+    return {key: parse_limit(text, key, MEASURES[key]) for key, text in texts.items()}
+
+
+def by_width(model, input_shape, batch_size, training):
+    """A profile in which the width alone counts: 16 channels for the whole network."""
+    return network(round(16 * parse(model).keywords.get("width", 1)), model)
+
+
+def test_the_ten_layer_network_is_among_the_answers():
+    found = fit.members("resnet18(width=1.0)", limits(parameters="< 5 M"), **TASK)
+    counts = {tuple(member.changed.items()): member.profile.parameters for member in found.members}
+    assert counts[(("blocks", (1, 1, 1, 1)),)] == 4_903_242
+    assert max(counts.values()) < 5_000_000
+    assert found.members[0].spec == "resnet18(width=1.0,num_classes=10,small_input=True,blocks=(2,1,1,1))"
+    assert found.failed == 0
+    assert found.tried == 2**4 * 2  # one block or two in each of 4 stages, separable or not
+
+
+def test_every_combination_is_tried():
+    found = fit.members("resnet18", limits(parameters="1 M"), profile=by_width, **TASK)
+    assert found.tried == len(found.members) == 2**4 * 2 * len(fit.WIDTHS)
+    assert len({member.spec for member in found.members}) == found.tried
+
+
+def test_limits_hold_together_and_minima_too():
+    found = fit.members("mobilenetv1@128", limits(parameters="at least 1 M", peak_activation_bytes="2 MiB"))
+    assert found.members
+    for member in found.members:
+        assert member.profile.parameters >= 1_000_000
+        assert member.profile.peak_activation_bytes <= 2 * 2**20
+        assert member.spec.endswith("@128")
+
+
+def test_best_first_by_the_stated_rule():
+    found = fit.members("mobilenetv1", limits(parameters="500"), profile=by_width)
+    ranks = [(len(member.changed), -member.profile.macs) for member in found.members]
+    assert ranks == sorted(ranks)
+    # 38 parameters a channel and 10: 12 channels fit, which is three quarters of the width
+    assert dict(found.members[0].changed) == {"width": 0.75}
+    assert found.members[0].spec == "mobilenetv1(width=0.75)"
+
+
+def test_the_resolution_is_tried_only_where_it_is_open():
+    def sides(**given):
+        found = fit.members("mobilenetv1", limits(parameters="1 M"), profile=by_width, **given)
+        return {parse(member.spec).resolution for member in found.members}
+
+    assert sides() == {None, 128, 160, 192}
+    assert sides(input_shape=(3, 96, 96)) == {None}
+
+
+def test_what_the_user_states_stays():
+    stated = "resnet18(width=0.5, small_input=false)"
+    found = fit.members(stated, limits(parameters="1 M"), profile=by_width, **TASK)
+    assert {parse(member.spec).keywords["width"] for member in found.members} == {0.5}
+    assert {parse(member.spec).keywords["small_input"] for member in found.members} == {False}
+
+
+def test_long_stages_are_tried_in_quarters():
+    assert sorted({blocks[2] for blocks in fit._stages((3, 4, 23, 3))}) == [6, 12, 18, 23]
+
+
+def test_every_answer_is_a_name_that_can_be_built_again():
+    found = fit.members("resnet34", limits(parameters="< 1 M"), input_shape=(3, 32, 32), profile=by_width)
+    for member in found.members[:50]:
+        spec = parse(member.spec)
+        assert fit.written(spec.target, spec.keywords, spec.resolution) == member.spec
+
+
+def test_nothing_to_vary_and_unknown_names_are_said():
+    with pytest.raises(BadOption, match=r"vgg16 has no option that could be varied\..*resnet18"):
+        fit.members("vgg16", limits(macs="1 G"), input_shape=(3, 224, 224))
+    with pytest.raises(UnknownModel, match=r"'resnet181' is no network of the zoo\. Did you mean 'resnet18'"):
+        fit.members("resnet181", limits(macs="1 G"))
+    with pytest.raises(UnknownModel, match="'timm:resnet18' is no network of the zoo"):
+        fit.members("timm:resnet18", limits(macs="1 G"))
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """The command with networks made by hand."""
+    monkeypatch.setattr("archprof.budgets.judging.count_model", by_width)
+
+    def command(*options):
+        code = cli.main(["fit", *options])
+        seen = capsys.readouterr()
+        return code, seen.out, seen.err
+
+    return command
+
+
+def test_the_command_shows_a_table_and_how_to_compare(run):
+    code, out, _ = run("mobilenetv1", "--parameters", "< 400", "--input-shape", "3,32,32", "--top", "2")
+    assert code == 0
+    assert (
+        out
+        == """\
+Members of mobilenetv1
+
+Changed      Params  Mult-Adds  Activations      Peak
+width=0.625     390     17.4 k          650  5.00 KiB
+width=0.5       314     13.9 k          522  4.00 KiB
+
+5 fit of 10 members tried; fewest options changed first, then most mult-adds, then fewest parameters.
+compare: archprof compare 'mobilenetv1(width=0.625)' 'mobilenetv1(width=0.5)' 'mobilenetv1(width=0.375)' \
+mobilenetv1 --input-shape 3,32,32
+"""
+    )
+
+
+def test_the_command_as_json(run):
+    code, out, _ = run("mobilenetv1", "--parameters", "< 400", "--input-shape", "3,32,32", "--json")
+    whole = json.loads(out)
+    assert (code, whole["tried"], len(whole["members"])) == (0, 10, 5)
+    assert whole["members"][0]["model"] == "mobilenetv1(width=0.625)"
+    assert whole["members"][0]["changed"] == {"width": 0.625}
+    assert shlex.split(whole["compare"])[:3] == ["archprof", "compare", "mobilenetv1(width=0.625)"]
+
+
+def test_nothing_fits_is_1_and_no_limit_is_2(run):
+    code, out, _ = run("mobilenetv1", "--parameters", "< 5")
+    assert (code, out) == (1, "40 members tried; none of them fits.\n")
+    code, _, err = run("mobilenetv1")
+    assert code == 2 and "fit needs a limit; wanted: one or more of --parameters" in err
+    code, _, err = run("mobilenetv1", "--peak-activations", "8")
+    assert code == 2 and "--peak-activations '8': the unit is missing" in err

@@ -1,0 +1,311 @@
+"""archprof check: exit codes, what people see, and what machines read."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from helpers.budget_records import network, profiler, with_unknown_op, written
+
+from archprof import cli
+from archprof.budgets import judging as budgets
+from archprof.budgets.config import from_keywords
+from archprof.budgets.judging import Relative
+from archprof.render.tables.verdicts import table
+
+TWO = """\
+[[budget]]
+name = "small"
+model = "net"
+parameters = "618"
+macs = "at most 1 M"
+
+[[budget]]
+name = "wide"
+model = "wider"
+parameters = { at_least = "100", at_most = "0.6 x net" }
+"""
+
+
+@pytest.fixture
+def check(tmp_path, monkeypatch, capsys):
+    """Run the command in an empty folder, with networks made by hand; gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "COMMANDS", ("check",))
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    networks = {"net": network(16), "wider": network(32), "odd": with_unknown_op(network(16))}
+
+    def run(*options, text=None, ratio=None, **changed):
+        if text is not None:
+            written(tmp_path, text)
+        monkeypatch.setattr(budgets, "count_model", profiler(**networks | changed))
+        monkeypatch.setattr(budgets, "measure_ratio", lambda *_: ratio)
+        code = cli.main(["check", *options])
+        seen = capsys.readouterr()
+        return code, seen.out, seen.err
+
+    return run
+
+
+def budget(**keys):
+    lines = [f"{key} = {json.dumps(value)}" for key, value in ({"model": "net"} | keys).items()]
+    return "\n".join(["[[budget]]", *lines, ""])
+
+
+def test_within_is_0_and_a_table(check):
+    code, out, err = check(text=TWO.replace("0.6 x", "2.6 x"))
+    assert (code, err) == (0, "")
+    assert (
+        out
+        == """\
+Budget  Measure      Value  Limit         Headroom  Change  Verdict
+small   parameters     618  ≤ 618           0.00 %       —  within
+small   macs        27.8 k  ≤ 1 M          97.22 %       —  within
+wide    parameters  1.23 k  ≥ 100        1126.00 %       —  within
+wide    parameters  1.23 k  ≤ 2.6 x net    23.70 %       —  within
+
+2 budgets: 4 within.
+"""
+    )
+
+
+def test_over_by_one_parameter_is_1_and_says_so(check):
+    code, out, _ = check(text=budget(parameters="617"))
+    assert code == 1
+    assert "618  ≤ 617   -0.16 %       —  OVER" in out
+    assert (
+        "net has 618 parameters, 1 more than the 617 allowed. "
+        "conv (conv 3x3) weighs most: 448 parameters, 72.5 % of them."
+    ) in out
+    assert out.endswith("1 budget: 1 over.\n")
+
+
+def test_over_by_one_in_millions_is_not_rounded_away(check):
+    code, out, _ = check(text=budget(parameters="5 M"), net=replace(network(), parameters=5_000_001))
+    assert code == 1
+    assert "5,000,001  ≤ 5 M  -0.00002 %" in out
+    assert "net has 5,000,001 parameters, 1 more than the 5 M allowed." in out
+
+
+def test_under_a_minimum_is_1(check):
+    code, out, _ = check(text=budget(parameters="> 618"))
+    assert code == 1 and "UNDER" in out and "where more than 618 are wanted" in out
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        (None, "archprof: no archprof.toml here, and no [tool.archprof] in pyproject.toml;"),
+        ("", "archprof: archprof.toml: no budget in it;"),
+        (budget(parameter="5 M"), "unknown key 'parameter'. Did you mean 'parameters'"),
+        (budget(parameters="5MB"), "parameters '5MB': 'MB' is a unit of another kind"),
+        (budget(file_size="64"), "file_size '64': the unit is missing"),
+        (budget(macs=1) * 2, "budgets 1 and 2 are both named 'net'"),
+    ],
+)
+def test_misuse_is_2_and_one_line(check, text, said):
+    code, out, err = check(text=text)
+    assert (code, out) == (2, "")
+    assert said in err and err.count("\n") == 1
+
+
+def test_a_config_that_is_not_there(check):
+    code, _, err = check("--config", "budgets.toml")
+    assert (code, err) == (2, "archprof: budgets.toml does not exist; name another file with --config.\n")
+
+
+def test_a_model_that_is_not_found_is_2_and_the_others_are_still_judged(check):
+    code, out, _ = check(text=budget(model="resnet5o", name="lost", macs=1) + budget(macs=1))
+    assert code == 2
+    assert "lost: unknown model 'resnet5o'." in out
+    assert "net has 27,808 mult-adds, 27,807 more than the 1 allowed." in out
+    assert out.endswith("2 budgets: 1 over, 1 error.\n")
+
+
+def test_uncounted_operators(check):
+    code, out, _ = check(text=budget(model="odd", macs="1 M"))
+    assert code == 1 and "mylib::fused_act has no formula" in out
+    assert check(text=budget(model="odd", macs="1 M", allow_uncounted=["mylib::fused_act"]))[0] == 0
+
+
+def test_names_choose_budgets(check):
+    code, out, _ = check("small", text=TWO)
+    assert code == 0 and "wide" not in out
+    code, _, err = check("smal")
+    assert code == 2 and "no budget 'smal'. Did you mean 'small'?" in err
+
+
+def test_cannot_tell_fails_only_when_strict(check):
+    seen = Relative(1.21, (1.1, 1.3), "The measurement is not reliable: other work held 38 % of the CPU.")
+    text = '[[budget]]\nmodel = "net"\nlatency = { batch_size = 8, at_most = "1.2 x mobilenetv1" }\n'
+    code, out, _ = check(text=text, ratio=seen)
+    assert code == 0
+    assert (
+        "net takes 1.21 times (1.10 to 1.30) as long as mobilenetv1 at batch 8: can't tell whether that "
+        "is at most 1.2 times; try again on a quieter machine. The measurement is not reliable: "
+        "other work held 38 % of the CPU."
+    ) in out
+    assert check("--strict", ratio=seen)[0] == 1
+    assert check("--strict", ratio=Relative(1.1, (1.0, 1.15)))[0] == 0
+    assert check(ratio=Relative(1.4, (1.3, 1.5)))[0] == 1
+
+
+# --- baselines ----------------------------------------------------------------------------------------------
+
+
+def test_update_then_growth_then_the_layer(check, tmp_path):
+    text = budget(parameters="5 M", growth="2 %")
+    code, out, _ = check(text=text)
+    assert code == 2 and "no baseline yet; 'archprof check --update' writes one" in out
+    code, _, err = check("--update")
+    assert code == 0 and err == "archprof: archprof.lock.json holds the new baseline; commit it.\n"
+    first = (tmp_path / "archprof.lock.json").read_text()
+    assert check()[0] == 0
+    assert check("--update")[0] == 0 and (tmp_path / "archprof.lock.json").read_text() == first
+
+    code, out, _ = check("--why", net=network(24))
+    assert code == 1
+    assert (
+        "net has 922 parameters, +49.19 % against the baseline's 618, where 2 % of growth is allowed. "
+        "conv (conv 3x3) went from 448 to 672 (+50.00 %)."
+    ) in out
+    assert "    changed    conv (conv 3x3) went from 448 to 672 (+50.00 %)" in out
+    assert check("--update", net=network(24))[0] == 0
+    assert check(net=network(24))[0] == 0
+
+
+def test_update_keeps_what_it_did_not_count_and_drops_what_is_gone(check, tmp_path):
+    def locked():
+        return set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"])
+
+    check("--update", text=TWO)
+    assert locked() == {"small", "wide"}
+    code, _, _ = check("--update", text=TWO.replace('"wider"', '"lost"'))
+    assert code == 2 and locked() == {"small", "wide"}
+    check("--update", "small")
+    assert locked() == {"small", "wide"}
+    check("--update", text=budget(name="small", macs="1 M"))
+    assert locked() == {"small"}
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("<<<<<<< HEAD", "archprof.lock.json is not JSON"),
+        ('{"schema_version": 9, "budgets": {}}', "has schema_version 9; this archprof reads 1."),
+    ],
+)
+def test_a_lock_that_cannot_be_read_is_2_until_it_is_written_anew(check, tmp_path, text, said):
+    (tmp_path / "archprof.lock.json").write_text(text)
+    code, _, err = check(text=budget(parameters="5 M"))
+    assert code == 2 and said in err and "archprof check --update" in err and err.count("\n") == 1
+    assert check("--update")[0] == 0
+    assert check()[0] == 0
+
+
+def test_a_lock_that_cannot_be_written_keeps_its_old_text(check, tmp_path, monkeypatch):
+    check("--update", text=TWO)
+    path = tmp_path / "archprof.lock.json"
+    before = path.read_text()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for step in ("fdopen", "replace"):  # the disk is full; the rename fails
+        with monkeypatch.context() as broken:
+            broken.setattr(os, step, full)
+            code, _, err = check("--update", net=network(17))
+        assert code == 2 and "cannot be written: No space left on device" in err
+        assert path.read_text() == before
+        assert {file.name for file in tmp_path.iterdir()} == {"archprof.toml", "archprof.lock.json"}
+
+
+def test_a_reader_sees_the_old_lock_until_the_new_one_is_whole(check, tmp_path, monkeypatch):
+    check("--update", text=TWO)
+    path, rename, seen = tmp_path / "archprof.lock.json", os.replace, []
+
+    def watched(source, target):
+        seen.append([json.loads(Path(file).read_text())["budgets"]["small"]["parameters"] for file in (target, source)])
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", watched)
+    check("--update", net=network(17))
+    assert seen == [[618, 656]]
+    assert json.loads(path.read_text())["budgets"]["small"]["parameters"] == 656
+
+
+# --- for machines -------------------------------------------------------------------------------------------
+
+
+def test_json_has_exact_numbers(check):
+    code, out, _ = check("--json", text=TWO)
+    whole = json.loads(out)
+    assert (code, whole["exit_code"], whole["schema_version"], whole["config"]) == (1, 1, 1, "archprof.toml")
+    over = whole["verdicts"][-1]
+    assert (over["budget"], over["measure"], over["status"]) == ("wide", "parameters", "over")
+    assert (over["value"], over["bound"], over["reference"]) == (1226, 370.8, "net")
+    assert over["headroom"] == pytest.approx((370.8 - 1226) / 370.8)
+    assert over["heaviest"][0] == {"layer": "conv", "type": "conv 3x3", "amount": 896, "share": 896 / 1226}
+
+
+def test_junit_has_a_case_for_each_limit(check, tmp_path):
+    code, _, _ = check("--junit", "out.xml", text=TWO + budget(model="lost", macs=1))
+    root = ElementTree.parse(tmp_path / "out.xml").getroot()
+    suites = {suite.get("name"): suite for suite in root}
+    assert code == 2 and list(suites) == ["small", "wide", "lost"]
+    assert [case.get("name") for case in suites["small"]] == ["parameters ≤ 618", "macs ≤ 1 M"]
+    assert (suites["wide"].get("failures"), suites["lost"].get("errors")) == ("1", "1")
+    failure = suites["wide"][1].find("failure")
+    assert failure.get("message").startswith("wide has 1,226 parameters, 855 more than the 0.6 x net (371) allowed.")
+    assert "conv (conv 3x3): 896 parameters" in failure.text
+
+
+def test_junit_into_a_folder_that_is_not_there(check):
+    code, _, err = check("--junit", "no/out.xml", text=TWO)
+    assert code == 2 and "the folder 'no' does not exist" in err
+
+
+def test_github_gets_annotations_and_a_summary(check, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    (tmp_path / "summary.md").write_text("# before\n")
+    code, out, err = check("--github", "--json", text=TWO)
+    assert code == 1 and json.loads(out)["exit_code"] == 1
+    assert err.startswith("::error file=archprof.toml,line=7,title=archprof%3A wide::wide has 1,226 ")
+    assert "73.1 %25 of them" in err  # a percent sign is escaped
+    summary = (tmp_path / "summary.md").read_text()
+    assert summary.startswith("# before\n### archprof: budgets\n")
+    assert "| wide | parameters | 1.23 k | ≤ 0.6 x net | -230.64 % | — | OVER |" in summary
+    assert "- wide has 1,226 parameters" in summary
+
+
+def test_github_without_actions_says_that_there_is_no_summary(check):
+    code, _, err = check("--github", text=budget(parameters="5 M"))
+    assert code == 0 and "GITHUB_STEP_SUMMARY is not set" in err
+
+
+def test_colors_change_no_word():
+    found = budgets.check(
+        [replace(from_keywords(object(), parameters="600"), name="net", model="net")], profile=profiler(net=network())
+    )
+    colored = re.sub(r"\x1b\[[0-9;]*m", "", table(found, color=True))
+    assert [line.rstrip() for line in colored.splitlines()] == table(found).splitlines()
+    assert colored != table(found, color=True)
+
+
+def test_the_action_and_the_hook_run_what_the_command_line_takes(capsys):
+    root = Path(__file__).parents[2]
+    action = (root / "action.yml").read_text(encoding="utf-8")
+    pins = re.findall(r"uses: (\S+)@(\S+)", action)
+    assert pins and all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, commit in pins)
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--help"])
+    known = capsys.readouterr().out
+    options = set(re.findall(r"--[a-z]+", action.split("options=")[1]))
+    assert options == {"--why", "--github", "--config", "--strict", "--junit"}
+    assert all(option in known for option in options)
+    assert "entry: archprof check\n" in (root / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")

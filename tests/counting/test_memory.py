@@ -1,0 +1,280 @@
+"""Memory predicted from storage lifetimes: by hand on small networks, then what must hold for all."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import archprof
+from archprof.base.errors import BadOption
+from archprof.cli import main
+from archprof.counting import counts, memory
+from archprof.counting.shapes import ShapeMemory
+from archprof.models import zoo
+from archprof.render.tables import costs, times
+from archprof.render.tables.table import Table
+from archprof.results.comparison import ArchitectureResult, Comparison
+from archprof.results.latency import Latency
+from archprof.results.memory import BatchMemory, LargestBatch, OptimizerMemory
+from archprof.results.profile import StaticProfile
+from archprof.runs.prediction import Predictor
+
+ROW = 4 * 100  # bytes of one sample of 100 float32 features
+
+
+class Wide(nn.Module):
+    """What a block of a dense network does: its input and what it makes of it, side by side."""
+
+    def __init__(self, concatenate: bool) -> None:
+        super().__init__()
+        self.branch = nn.Linear(100, 100)
+        self.concatenate = concatenate
+
+    def forward(self, x):
+        made = self.branch(x)
+        return torch.cat([x, made], 1) if self.concatenate else x + made
+
+
+def predicted(module: nn.Module, batch_size: int = 1, shape: tuple[int, ...] = (100,)) -> BatchMemory:
+    return Predictor(counts.subject_of(module, shape)).at(batch_size)
+
+
+def test_the_peak_is_where_input_and_two_maps_are_alive():
+    chain = nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 100))
+    assert predicted(chain, 3).peak_activation_bytes == 3 * ROW * (1 + 2 + 2)  # input, before and after the ReLU
+
+
+def test_an_in_place_relu_saves_a_map():
+    def chain(inplace: bool) -> nn.Module:
+        return nn.Sequential(nn.Linear(100, 200), nn.ReLU(inplace=inplace), nn.Linear(200, 100))
+
+    assert predicted(chain(True)).peak_activation_bytes == ROW * (1 + 2 + 1)  # input, hidden, output
+    assert predicted(chain(False)).peak_activation_bytes == ROW * (1 + 2 + 2)
+
+
+def test_concatenation_costs_a_copy_of_its_inputs():
+    assert predicted(Wide(concatenate=True)).peak_activation_bytes == ROW * (1 + 1 + 2)
+    assert predicted(Wide(concatenate=False)).peak_activation_bytes == ROW * (1 + 1 + 1)
+
+
+def test_a_dense_block_holds_all_its_maps_at_once():
+    """densenet121's peak is a concatenation of the first block (growth rate 32, 64 maps before it) and its norm."""
+    profile = archprof.profile("densenet121")
+    assert "denseblock1" in profile.peak_at or "transition1" in profile.peak_at
+    most = 4 * 56 * 56 * (64 + 6 * 32)
+    assert profile.peak_activation_bytes > 2 * most  # the concatenated maps, twice
+
+
+def test_views_are_counted_once():
+    class Views(nn.Module):
+        def forward(self, x):
+            return x.view(-1, 10).t().reshape(10, -1)[:5], x[:, :50]
+
+    assert predicted(Views()).peak_activation_bytes == ROW
+
+
+def test_training_keeps_what_backward_needs_and_frees_it_as_it_goes():
+    """x -> Linear -> Tanh -> Linear -> loss: by hand, for a batch of 2 and 100 features throughout."""
+    chain = nn.Sequential(nn.Linear(100, 100, bias=False), nn.Tanh(), nn.Linear(100, 100, bias=False))
+    found = predicted(chain, 2)
+    # the input, the tanh's output and the logits, whose softmax is not made yet
+    assert found.training_activation_bytes == 3 * 2 * ROW
+    weights = 4 * 100 * 100
+    # the first weight's gradient is made last: beside the second's, the input, the gradient before the tanh, and two
+    # numbers, the loss and the samples that it is the mean of
+    assert found.training_peak_bytes == 2 * weights + 2 * (2 * ROW) + 2 * 4
+
+
+def test_gradients_that_a_module_has_come_back():
+    module = nn.Linear(100, 5)
+    module(torch.ones(1, 100)).sum().backward()
+    before = [parameter.grad for parameter in module.parameters()]
+    predicted(module)
+    assert all(parameter.grad is gradient for parameter, gradient in zip(module.parameters(), before, strict=True))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2", "densenet121", "squeezenet1_1"])
+def test_inference_and_what_is_saved_are_linear_in_the_batch_from_two_on(name):
+    at = {size: Predictor(counts.subject_of(name)).at(size) for size in (2, 3, 5, 16)}
+    for key in ("peak_activation_bytes", "training_activation_bytes"):
+        slope = getattr(at[3], key) - getattr(at[2], key)
+        for size in (5, 16):
+            assert getattr(at[size], key) == getattr(at[2], key) + (size - 2) * slope
+    slopes = [(at[b].training_peak_bytes - at[a].training_peak_bytes) / (b - a) for a, b in ((2, 3), (3, 5), (5, 16))]
+    assert slopes == sorted(slopes)  # the highest of several straight lines
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2", "squeezenet1_0", "alexnet"])
+def test_a_shape_memory_changes_nothing(name):
+    subject = counts.subject_of(name)
+    asked = Predictor(subject, shape_memory=ShapeMemory(remember=False)).at(2)
+    assert Predictor(subject).at(2) == asked
+    assert asked.training_peak_bytes is not None
+
+
+@pytest.mark.parametrize("name", ["resnet_tiny", "mobilenetv2_28"])
+def test_an_instance_is_predicted_as_by_name(name):
+    found = zoo.find(name)
+    by_name = Predictor(counts.subject_of(name)).at(2)
+    assert Predictor(counts.subject_of(found.build(), found.input_shape)).at(2) == by_name
+    assert Predictor(counts.subject_of(found.build().eval(), found.input_shape)).at(2) == by_name
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 10**4),
+    st.integers(0, 10**7),
+    st.integers(1, 10**4),
+    st.integers(0, 10**8),
+    st.integers(1, 2),
+)
+def test_the_largest_batch_is_the_last_that_fits(first, slope, second, steeper, limit, least):
+    """Against a plain definition, on the higher of two straight lines."""
+    asked = []
+
+    def needs(batch_size: int) -> int:
+        asked.append(batch_size)
+        return max(first + slope * batch_size, second + steeper * batch_size)
+
+    found = memory.largest_batch(needs, limit, least)
+    fits = min((limit - first) // slope, (limit - second) // steeper)
+    assert found == (fits if fits >= least else 0)
+    assert len(set(asked)) <= 60  # the most that a random search of some seconds found is 42
+
+
+def test_lines_that_meet_at_a_sharp_angle_do_not_take_a_question_for_each_batch():
+    asked = set()
+
+    def needs(batch_size: int) -> int:
+        asked.add(batch_size)
+        return max(4135 * batch_size, 9473570 + batch_size)
+
+    assert memory.largest_batch(needs, 9479431) == 2292 and len(asked) <= 40
+
+
+def test_the_largest_batch_of_a_network_fits_and_one_more_does_not():
+    row = archprof.compare(["resnet_tiny"], batch_sizes=[1], latency=False, memory=30 * 2**20).architectures[0]
+    predictor = Predictor(counts.subject_of("resnet_tiny"), None)
+    fits = row.largest_batch
+    device_free = [row.inference_bytes(predictor.at(size)) for size in (fits.inference, fits.inference + 1)]
+    assert device_free[0] <= 30 * 2**20  # scratch space comes on top
+    training = [row.training_bytes(predictor.at(size), "sgd") for size in (fits.training, fits.training + 1)]
+    assert training[0] <= 30 * 2**20
+    assert fits.training < fits.inference
+
+
+def test_memory_that_does_not_grow_is_refused():
+    with pytest.raises(BadOption, match="does not grow"):
+        memory.largest_batch(lambda _: 5, 10)
+
+
+def test_a_memory_below_the_parameters_says_what_the_least_is(capsys):
+    assert main(["compare", "resnet18", "--no-latency", "--memory", "40MiB", "--batch-sizes", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "whose parameters and buffers alone take 44.6 MiB" in said
+    assert "the least is" in said and "for inference at batch 1" in said
+
+
+def test_a_memory_without_unit_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["compare", "resnet18", "--memory", "8"])
+    assert "the unit is missing" in capsys.readouterr().err
+
+
+def test_a_memory_that_holds_inference_but_no_training_says_so(capsys):
+    assert main(["compare", "resnet18", "--no-latency", "--memory", "64MiB", "--batch-sizes", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "Largest batch that fits into 64.0 MiB" in said
+    assert "resnet18: training needs" in said
+
+
+def test_totals_are_the_sums_of_their_parts():
+    row = archprof.compare(["vgg11"], batch_sizes=[1], latency=False).architectures[0]
+    entry, profile = row.memory_at(1), row.profile
+    held = profile.parameter_bytes + profile.buffer_bytes
+    assert profile.gradient_bytes == profile.parameter_bytes == 4 * 132_863_336
+    assert row.inference_bytes(entry) == held + entry.peak_activation_bytes + entry.scratch_bytes
+    # an update with Adam: its moments, the gradients, and two temporaries of the first fully connected layer's weight
+    # beside those of the bias before; the last convolution's bias comes before it
+    largest = 4 * 4096 * 25_088
+    step = next(item for item in row.optimizers if item.optimizer == "adam")
+    assert step.state_bytes == 2 * profile.parameter_bytes + 4 * 22
+    assert step.update_bytes == 2 * largest + 4 * 512
+    assert row.training_bytes(entry, "adam") == held + step.state_bytes + max(
+        entry.training_peak_bytes + entry.training_scratch_bytes,
+        entry.input_bytes + profile.gradient_bytes + step.update_bytes,
+    )
+
+
+def test_the_record_comes_back_from_json():
+    result = archprof.compare(["resnet_tiny"], batch_sizes=[1, 2], latency=False, memory=2**30)
+    assert Comparison.from_json(result.to_json()) == result
+    assert result.architectures[0].largest_batch.limit_bytes == 2**30
+
+
+def test_an_old_record_without_memory_is_still_read():
+    assert ArchitectureResult("x", "zoo").held_bytes is None
+    assert ArchitectureResult("x", "zoo").inference_bytes(BatchMemory(1, 10)) is None
+
+
+def comparison_at_hand(latency: Latency, mode: str = "eval") -> Comparison:
+    """One network of 100 bytes of parameters and 20 of buffers, 1,000 bytes at its peak and 24 of scratch."""
+    profile = StaticProfile("net", "zoo", (3,), 1, 25, 25, 5, 0, 0, 100, 20, 1000, 3000, gradient_bytes=100)
+    entry = BatchMemory(1, 1000, 3000, 4000, scratch_bytes=24, training_scratch_bytes=6, input_bytes=50)
+    row = ArchitectureResult(
+        "net",
+        "zoo",
+        profile=profile,
+        memory=(entry,),
+        latency=(latency,),
+        optimizers=(OptimizerMemory("adam", 208, 500),),
+        largest_batch=LargestBatch(10_000, "adam", 7, 0, 1144, 12_000),
+    )
+    return Comparison({"device": "cpu", "mode": mode, "optimizer": "adam"}, (row,))
+
+
+def texts(shown: Table) -> list[str]:
+    return [shown.text(shown.rows[0], place) for place in range(len(shown.columns))]
+
+
+def peaks(shown: Table) -> list[int]:
+    wanted = ("peak_activation_bytes", "measured_activation_bytes")
+    return [cell.value for column, cell in zip(shown.columns, shown.rows[0], strict=True) if column.key in wanted]
+
+
+def test_the_memory_table_adds_up():
+    shown = costs.memory(comparison_at_hand(Latency(1)))
+    assert texts(shown) == [
+        "1",
+        "net",
+        "120 B",
+        "1,000 B",
+        "24 B",
+        "1.12 KiB",
+        "2.93 KiB",
+        "100 B",
+        "208 B",
+        "4.23 KiB",
+    ]
+    assert shown.rows[0][5].value == 120 + 1000 + 24
+    assert shown.rows[0][9].value == 120 + 208 + 4000 + 6
+
+
+def test_the_measured_peak_stands_beside_the_prediction_with_their_ratio():
+    inference = times.latency(comparison_at_hand(Latency(1, measured_peak_bytes=120 + 1280)))
+    assert peaks(inference) == [1024, 1280]
+    assert "1.25 KiB, x 1.25" in texts(inference)
+    step = times.latency(
+        comparison_at_hand(Latency(1, measured_peak_bytes=120 + 208 + 4006, optimizer_state_bytes=208), "train")
+    )
+    assert peaks(step) == [4006, 4006]
+
+
+def test_what_does_not_fit_is_explained():
+    shown = costs.largest_batches(comparison_at_hand(Latency(1)))
+    assert texts(shown) == ["net", "7", "0"]
+    assert shown.notes == ("net: training needs 11.7 KiB at least.",)

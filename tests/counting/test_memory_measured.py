@@ -1,0 +1,174 @@
+"""Predicted memory against what torch's allocator really held: exact where the allocator's record is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import archprof
+from archprof.counting import counts, memory
+from archprof.counting.fused_attention import fused_attention
+from archprof.counting.modules import Owned, walk
+from archprof.counting.scratch import cpu_scratch
+from archprof.counting.shapes import describe
+from archprof.counting.trace import trace
+from archprof.measure import device
+from archprof.measure.conditions import OPTIMIZERS, Conditions
+from archprof.measure.memory import bytes_of, peak_bytes
+from archprof.measure.steps import OPTIMIZERS as REAL
+from archprof.measure.steps import forward_step, loss_of
+from archprof.results.comparison import ArchitectureResult
+from archprof.runs.prediction import Predictor
+
+CPU = torch.device("cpu")
+
+
+class Attends(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.heads = nn.LayerNorm(64), nn.MultiheadAttention(64, 4, batch_first=True)
+        self.out = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = x + self.heads(self.norm(x), self.norm(x), self.norm(x), need_weights=False)[0]
+        return self.out(x.mean(1))
+
+
+NETWORKS = {
+    "mlp": (
+        lambda: nn.Sequential(nn.Linear(100, 200), nn.ReLU(), nn.Linear(200, 300), nn.GELU(), nn.Linear(300, 10)),
+        (100,),
+    ),
+    "in place": (lambda: nn.Sequential(nn.Linear(100, 200), nn.ReLU(inplace=True), nn.Linear(200, 10)), (100,)),
+    "pooled": (
+        lambda: nn.Sequential(nn.MaxPool2d(2), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(192, 10)),
+        (3, 32, 32),
+    ),
+    "attention": (Attends, (12, 64)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_inference_is_predicted_to_the_byte(name):
+    make, shape = NETWORKS[name]
+    module = make().eval()
+    entry = Predictor(counts.subject_of(module, shape), cpu_scratch(torch.get_num_threads())).at(4)
+    step = forward_step(module, (torch.randn(4, *shape),), Conditions())
+    held = bytes_of([list(module.parameters()), list(module.buffers())])
+    assert step.peak_bytes() - held == entry.peak_activation_bytes + entry.scratch_bytes
+
+
+@pytest.mark.parametrize("name", ["mlp", "pooled"])
+def test_a_training_step_is_predicted_nearly_to_the_byte(name):
+    """All but the few bytes of the loss, and what the gradients' sums take for themselves."""
+    make, shape = NETWORKS[name]
+    module = make()
+    predictor = Predictor(counts.subject_of(module, shape))
+    row = ArchitectureResult(
+        name, "instance", profile=archprof.profile(module, input_shape=shape), optimizers=predictor.optimizers()
+    )
+    for optimizer in ("sgd", "adam"):
+        step = forward_step(module, (torch.randn(4, *shape),), Conditions(mode="train", optimizer=optimizer))
+        whole = row.training_bytes(predictor.at(4), optimizer)
+        assert step.peak_bytes() == pytest.approx(whole, rel=0.01), optimizer
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "resnet_tiny", "plain_tiny"])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_meta_pass_has_the_storages_of_a_real_one(name, training):
+    make, shape = NETWORKS.get(name) or (lambda: archprof.load(name), archprof.profile(name).input_shape)
+    module = make()
+    backward = loss_of if training else None
+    x = torch.randn(2, *shape)
+    really = trace(module, (x,), memory=None, training=training, backward=backward)
+    with fused_attention():
+        on_meta = trace(
+            module, (torch.empty(x.shape, device="meta"),), memory=counts.SHARED, training=training, backward=backward
+        )
+    assert memory.peak(on_meta).nbytes == memory.peak(really).nbytes
+    assert memory.saved_for_backward(on_meta) == memory.saved_for_backward(really)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizer_keeps_and_takes_what_its_rule_says(name):
+    parameters = [nn.Parameter(torch.randn(size)) for size in (1000, 50_000, 30_000, 40_000, 10)]
+    optimizer = REAL[name](parameters)
+    for parameter in parameters:
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    rule = next(row for row in memory.optimizers([p.nbytes for p in parameters]) if row.optimizer == name)
+    assert rule.state_bytes == bytes_of([list(state.values()) for state in optimizer.state.values()])
+    assert 0 <= peak_bytes(optimizer.step, CPU) - rule.update_bytes <= 64  # scalars
+
+
+CONVOLUTIONS = [
+    # batch, channels in, out, kernel, stride, groups, side
+    (2, 3, 64, 7, 2, 1, 64),
+    (2, 64, 64, 3, 1, 1, 28),
+    (2, 96, 12, 3, 1, 1, 16),
+    (2, 64, 24, 1, 1, 1, 28),
+    (2, 40, 40, 3, 1, 40, 28),
+    (2, 24, 48, 3, 1, 3, 28),
+    (1, 16, 16, 3, 1, 1, 32),
+    (1, 64, 64, 1, 1, 1, 8),
+    (2, 12, 32, 1, 1, 1, 28),
+    (1, 512, 512, 3, 1, 1, 7),
+]
+
+
+@pytest.mark.skipif(cpu_scratch(2) is None, reason="the scratch space of this CPU's libraries is not known")
+@pytest.mark.parametrize("shape", CONVOLUTIONS)
+def test_the_scratch_space_of_a_convolution(shape):
+    batch, channels, out, kernel, stride, groups, side = shape
+    module = nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    x = torch.randn(batch, channels, side, side)
+    with device.applied(Conditions(threads=2)), torch.no_grad():
+        y = module(x)
+        args = (x, module.weight, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], groups)
+        op = describe(torch.ops.aten.convolution.default, args, {}, y)
+        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(2)(op)
+
+
+def test_what_is_measured_is_quiet_and_repeats(capfd):
+    module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 30 * 30, 10))
+    training = Conditions(mode="train", optimizer="adam")
+    for conditions in (Conditions(), training):
+        step = forward_step(module, (torch.randn(2, 3, 32, 32),), conditions)
+        step()
+        assert step.peak_bytes() == step.peak_bytes()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("limit", [2**20, 3 * 2**20])
+def test_the_largest_batch_really_fits(limit):
+    make, shape = NETWORKS["mlp"]
+    module = make().eval()
+    predictor = Predictor(counts.subject_of(module, shape))
+    row = ArchitectureResult(
+        "mlp", "instance", profile=archprof.profile(module, input_shape=shape), optimizers=predictor.optimizers()
+    )
+    fits = predictor.largest_batch(row, limit, "sgd")
+
+    def measured(batch_size: int) -> int:
+        return forward_step(module, (torch.randn(batch_size, *shape),), Conditions()).peak_bytes()
+
+    assert measured(fits.inference) <= limit < measured(fits.inference + 1)
+
+
+def test_trainable_parameters_alone_have_gradients():
+    module = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 10))
+    module[0].requires_grad_(False)
+    assert memory.gradient_sizes(Owned(walk(module))) == [400, 40]
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2", "densenet121"])
+def test_prediction_is_within_five_percent_on_a_gpu(name):
+    conditions = Conditions(device="cuda")
+    module = device.materialise(archprof.load(name), conditions)
+    row = archprof.compare([name], batch_sizes=[8], device="cuda", latency=False).architectures[0]
+    step = forward_step(module, device.inputs((3, 224, 224), 8, conditions), conditions)
+    measured = step.peak_bytes() - row.held_bytes
+    assert row.memory_at(8).peak_activation_bytes == pytest.approx(measured, rel=0.05)

@@ -1,0 +1,82 @@
+"""Every block of the README does what the reader is told."""
+
+import io
+import pathlib
+import re
+import shlex
+from contextlib import redirect_stdout
+
+import pytest
+from rich.console import Console
+
+import archprof
+from archprof.cli import main
+from archprof.render import terminal
+from archprof.render.tables import comparison as whole
+
+README = pathlib.Path(__file__).parents[2] / "README.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands(kind):
+    for found, text in BLOCKS:
+        if found == kind:
+            yield from (line.removeprefix("$ ") for line in text.splitlines() if kind == "sh" or line.startswith("$ "))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where a reader would stand, with the files that the README shows."""
+    place = tmp_path_factory.mktemp("reader")
+    for _, text in BLOCKS:
+        if title := re.match(r"# ([\w.]+\.(?:py|toml))\n", text):
+            (place / title[1]).write_text(text)
+    return place
+
+
+def run(command, monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    program, *arguments = shlex.split(command)
+    assert program == "archprof"
+    with redirect_stdout(io.StringIO()) as out:
+        code = main(arguments)
+    return code, out.getvalue()
+
+
+@pytest.mark.parametrize("command", [line for line in commands("console") if "resnet50 mobilenetv1" not in line])
+def test_commands_work_in_the_order_of_the_page(command, monkeypatch, folder):
+    code, _ = run(command, monkeypatch, folder)
+    assert code == 0
+
+
+def test_the_output_shown_is_what_is_counted():
+    block = next(text for kind, text in BLOCKS if kind == "console" and "compare resnet50 mobilenetv1 alexnet" in text)
+    shown = [line.rstrip() for line in block.split("Latency of one")[0].splitlines()[1:] if line.strip()]
+    console = Console(width=100, file=io.StringIO(), highlight=False)
+    terminal.show(whole.tables(archprof.compare(["resnet50", "mobilenetv1", "alexnet"], latency=False)), console)
+    printed = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
+    assert len(shown) >= 20
+    assert shown == printed
+
+
+def test_the_two_commands_stand_in_the_readme_and_in_ci():
+    first, second = commands("sh")
+    assert first == "pip install -c constraints.txt -e . && archprof compare resnet50 mobilenetv1 alexnet"
+    assert second == "pip install -c constraints.txt -e '.[test]' && pytest"
+    ci = (README.parent / ".ci" / "run").read_text()
+    assert "-c constraints.txt -e '.[test]' && pytest" in ci
+
+
+def test_python_blocks_run(monkeypatch, folder):
+    monkeypatch.chdir(folder)
+    together = {}
+    for kind, text in BLOCKS:
+        if kind == "python" and not text.startswith("# mymodels.py"):
+            exec(compile(text, "README.md", "exec"), together)
+    assert together["profile"].macs == 4_089_184_256
+
+
+def test_links_resolve():
+    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text()):
+        if not target.startswith("http"):
+            assert (README.parent / target).exists(), target

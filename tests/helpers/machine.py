@@ -1,0 +1,43 @@
+"""A scripted machine: its clock moves only when a pass runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from archprof.measure import disturbance, sampling
+from archprof.measure.sampling import Cell
+
+
+class Machine:
+    """A clock, networks whose passes take what they are told, and a neighbour."""
+
+    def __init__(self) -> None:
+        self.now = self.waited = 0.0
+        self.passes: list[str] = []
+        self.slowed: Callable[[float], float] = lambda now: 1.0  # how many times as long a pass takes
+        self.sampling = False
+
+    def clock(self) -> float:
+        return self.now
+
+    def step(self, name: str, seconds: float | list[float]) -> Callable[[], None]:
+        script = iter(seconds) if isinstance(seconds, list) else None
+
+        def run() -> None:
+            own = next(script) if script else seconds
+            took = own * self.slowed(self.now)
+            self.waited += took - own
+            self.now += took
+            self.passes.append(name)
+
+        return run
+
+    def cell(self, name: str, batch_size: int, seconds: float | list[float]) -> Cell:
+        return Cell(name, batch_size, lambda: self.step(f"{name}@{batch_size}", seconds))
+
+    def look(self) -> dict[str, float]:
+        return {"wall": self.now, "own": self.now, "switches": 0, "waiting": self.waited}
+
+    def measure(self, cells, **options):
+        options.setdefault("witness", disturbance.Witness(threads=1, cpus=1, look=self.look))
+        return sampling.measure(cells, clock=self.clock, **options)
