@@ -11,10 +11,14 @@ busy neighbour is not ours.
 from __future__ import annotations
 
 import argparse
-import copy
 import gc
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,11 +27,21 @@ import torchinfo
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from archprof.base.errors import ArchprofError
 from archprof.counting import counts
 from archprof.counting.shapes import ShapeMemory
 from archprof.models import load
 
 SHAPE = (3, 224, 224)
+
+
+def import_torchvision() -> None:
+    """Beside a torch for the CPU alone, torchvision is imported as the tests do it."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests"))
+    with suppress(Exception):
+        from helpers.torchvision_on_cpu import import_torchvision
+
+        import_torchvision()
 
 
 Prepared = Callable[[], Callable[[], Any]]  # makes a call ready; making it ready is not timed
@@ -64,63 +78,46 @@ def subject_of(name: str, shape: tuple[int, ...] = SHAPE) -> counts.Subject:
 
 def cold(subject: counts.Subject, batch_size: int = 1) -> Prepared:
     """A profile by a process that has seen nothing."""
-    return lambda: lambda: counts.profile_of(subject, batch_size, shape_memory=ShapeMemory())
+    return lambda: partial(counts.profile_of, replace(subject, shape_memory=ShapeMemory()), batch_size)
 
 
-def fourth(subject: counts.Subject) -> Prepared:
-    """A profile by a process that has seen three other ResNets, but not this one, each time again."""
-    memory = ShapeMemory()
-    for name in ("resnet18", "resnet50", "resnet101"):
-        counts.profile_of(subject_of(name), shape_memory=memory)
-
-    def prepared() -> Callable[[], Any]:
-        again = duplicate(memory)
-        return lambda: counts.profile_of(subject, shape_memory=again)
-
-    return prepared
-
-
-def duplicate(memory: ShapeMemory) -> ShapeMemory:
-    """One that has seen the same, and forgets what it sees from here on."""
-    again, passages = ShapeMemory(), memory.passages
-    again._known.update(memory._known)
-    again.passages.likeness.update(passages.likeness)
-    again.passages.blocks.update(passages.blocks)
-    again.passages.conduct.update(passages.conduct)
-    again.passages.copied |= passages.copied
-    again.passages.known.update({key: copy.copy(passage) for key, passage in passages.known.items()})
-    again.passages.surroundings = passages.surroundings
-    return again
+def warm(subject: counts.Subject) -> Prepared:
+    """A profile by a process that has seen a network of that kind."""
+    return lambda: partial(counts.profile_of, subject)
 
 
 def ratio(title: str, mine: Prepared, theirs: Prepared, pairs: int, aim: float) -> None:
     seconds(mine), seconds(theirs)
     timed = [(seconds(mine), seconds(theirs)) for _ in range(pairs)]
     a, b = (median(side) for side in zip(*timed, strict=True))
-    print(f"{title:58} {a * 1e3:9.1f} {b * 1e3:9.1f} {median(y / x for x, y in timed):8.1f}x {aim:6.0f}x")
+    print(f"{title:52} {a * 1e3:9.1f} {b * 1e3:9.1f} {median(y / x for x, y in timed):8.1f}x {aim:6.0f}x")
+
+
+#: Networks of the zoo, and others' where torchvision can be imported.
+NETWORKS = ("resnet50", "resnet152", "torchvision:mobilenet_v2", "torchvision:vit_b_16")
 
 
 def beside_others(pairs: int, real_pairs: int) -> None:
-    print(f"{'resnet152':58} {'ours, ms':>9} {'other, ms':>9} {'ratio':>9} {'aim':>7}")
-    subject, another = subject_of("resnet152"), subject_of("resnet152").module  # hooks leave their traces in a module
+    print(f"{'on meta':52} {'ours, ms':>9} {'other, ms':>9} {'ratio':>9} {'aim':>7}")
     x = torch.empty(1, *SHAPE, device="meta")
-    for other in (torchinfo_summary, flop_counter):
-        other(another, x)  # what they import, and what of torch they replace, comes before any time is taken
-    for name, other in (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter)):
-
-        def theirs(other: Callable[..., None] = other) -> Callable[[], None]:
-            return lambda: other(another, x)
-
-        ratio(f"nothing remembered; {name} on meta", cold(subject), theirs, pairs, 10)
-        ratio(f"the fourth of four ResNets; {name} on meta", fourth(subject), theirs, pairs, 20)
+    others = (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter))
+    for name in NETWORKS:
+        try:
+            subject, another = subject_of(name), subject_of(name).module  # hooks leave their traces in a module
+        except ArchprofError as error:
+            print(f"{name}: left out: {error}")
+            continue
+        for _, other in others:
+            other(another, x)  # what they import, and what of torch they replace, comes before any time is taken
+        for tool, other in others:
+            theirs = partial(partial, other, another, x)
+            ratio(f"{name}, nothing remembered; {tool}", cold(subject), theirs, pairs, 5)
+            ratio(f"{name}, shapes remembered; {tool}", warm(subject), theirs, pairs, 5)
     if real_pairs:
-        real, batch = load("resnet152").eval(), torch.rand(32, *SHAPE)
-        for name, other in (("torchinfo", torchinfo_summary), ("FlopCounterMode", flop_counter)):
-
-            def theirs_real(other: Callable[..., None] = other) -> Callable[[], None]:
-                return lambda: torch.no_grad()(other)(real, batch)
-
-            ratio(f"nothing remembered; {name}, real, batch 32", cold(subject), theirs_real, real_pairs, 100)
+        subject, real, batch = subject_of("resnet152"), load("resnet152").eval(), torch.rand(32, *SHAPE)
+        for tool, other in others:
+            theirs = partial(partial, torch.no_grad()(other), real, batch)
+            ratio(f"resnet152, nothing remembered; {tool}, real, batch 32", cold(subject), theirs, real_pairs, 100)
 
 
 class Deep(nn.Module):
@@ -168,6 +165,7 @@ def by_size(times: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="one pair each, no real passes")
+    import_torchvision()
     smoke = parser.parse_args().smoke
     beside_others(1 if smoke else 15, 0 if smoke else 2)
     by_depth(1 if smoke else 15)

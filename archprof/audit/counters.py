@@ -18,10 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from ..counting import counts
+from ..counting.copying import Copier
 from ..counting.inputs import default_inputs
-from ..counting.meta import WithoutValues
-from ..counting.modules import in_mode, replace_tensors, untouched, walk
-from ..counting.trace import Trace
+from ..counting.meta import WithoutValues, constant, duplicate, stand_in
+from ..counting.recording import walk
+from ..counting.surroundings import surroundings
+from ..counting.trace import Trace, set_mode
 from ..models.spec import ModelSpec
 from ..results.profile import Shape
 from . import rules as audit_rules
@@ -72,23 +74,21 @@ def _opinion(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace)
 
 
 def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> _Count:
-    """The tool's answer on a module that comes back as it was."""
-    parts = walk(module)
-    with in_mode(parts, False), untouched(parts), warnings.catch_warnings():
+    """The tool's answer on a copy of the module."""
+    with surroundings(walk(module)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        twin = Copier(_with_values if tool.real else stand_in, constant).copy(module)
+        set_mode(walk(twin), False)
         if tool.real:
-            replace_tensors(parts, _zeros, on_meta=True)
-            device = next((p.device for p in module.parameters()), torch.device("cpu"))
-            return tool.ask(module, torch.zeros(x.shape, dtype=x.dtype, device=device))
-        replace_tensors(parts)
+            device = next((p.device for p in twin.parameters()), torch.device("cpu"))
+            return tool.ask(twin, torch.zeros(x.shape, dtype=x.dtype, device=device))
         with torch.no_grad(), WithoutValues(counts.SHARED):
-            return tool.ask(module, x)
+            return tool.ask(twin, x)
 
 
-def _zeros(tensor: Tensor) -> Tensor:
-    """Zeros in the shape of a tensor on meta; a parameter stays one."""
-    zeros = torch.zeros(tensor.shape, dtype=tensor.dtype)
-    return nn.Parameter(zeros, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else zeros
+def _with_values(tensor: Tensor) -> Tensor:
+    """The tensor, or zeros in the shape of one on meta; a parameter stays one."""
+    return duplicate(torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor)
 
 
 def _torchinfo(module: nn.Module, x: Tensor) -> _Count:

@@ -15,7 +15,8 @@ from torch.utils import flop_counter
 
 from ..costs import Shape
 from ..costs.kinds import layer_type
-from ..counting.calls import OpCall
+from ..counting.aggregate import facts_of
+from ..counting.recording import OpCall
 from ..counting.trace import Trace
 from .opinions import Term
 
@@ -34,7 +35,7 @@ def torchinfo(found: Trace) -> tuple[Term, ...]:
     kinds = _kinds_by_module(found)
     ours = Counter[str]()
     for call in found.calls:
-        ours[call.module] += call.op.facts.macs or 0
+        ours[call.module] += facts_of(call.op).macs or 0
     terms = Counter[str]()
     theirs = Counter[str]()
     for called in found.module_calls:
@@ -53,7 +54,7 @@ def torchinfo(found: Trace) -> tuple[Term, ...]:
                 theirs[called.module] += share
     attention = _decomposed_attention(found)
     for place, call in enumerate(found.calls):
-        macs = call.op.facts.macs
+        macs = facts_of(call.op).macs
         if macs and call.module not in theirs:
             terms[_missed(call, parts[call.module], place in attention)] -= macs
     for path, share in theirs.items():
@@ -88,7 +89,7 @@ def fvcore(found: Trace) -> tuple[Term, ...]:
     terms = Counter[str]()
     for place, call in enumerate(found.calls):
         name = call.op.name.removeprefix("aten.")
-        macs = call.op.facts.macs
+        macs = facts_of(call.op).macs
         if macs:
             recurrent = isinstance(parts[call.module], nn.RNNBase | nn.RNNCellBase)
             if recurrent or place in attention or name not in _FVCORE_PRODUCTS:
@@ -151,7 +152,7 @@ def flop_counter_mode(found: Trace) -> tuple[Term, ...]:
     parts = dict(found.parts)
     terms = Counter[str]()
     for call in found.calls:
-        macs = call.op.facts.macs
+        macs = facts_of(call.op).macs
         if not macs:
             continue
         if getattr(call.op.func, "overloadpacket", call.op.func) not in flop_counter.flop_registry:
@@ -170,7 +171,7 @@ def flop_counter_mode(found: Trace) -> tuple[Term, ...]:
 
 def _missed(call: OpCall, part: nn.Module, decomposed_attention: bool) -> str:
     """What a reader would call the products of a call that a tool passed over."""
-    kind = call.op.facts.type
+    kind = facts_of(call.op).type
     if kind == "attention" or decomposed_attention:
         return "attention missed"
     if kind == "recurrent" or isinstance(part, nn.RNNBase | nn.RNNCellBase):
@@ -194,7 +195,7 @@ def _decomposed_attention(found: Trace) -> frozenset[int]:
         if call.op.name == "aten._safe_softmax":
             for step in (-1, 1):
                 near = place + step
-                while 0 <= near < len(found.calls) and not found.calls[near].op.facts.macs:
+                while 0 <= near < len(found.calls) and not facts_of(found.calls[near].op).macs:
                     near += step
                 places.add(near)
     return frozenset(places)
@@ -204,7 +205,7 @@ def _kinds_by_module(found: Trace) -> dict[str, str]:
     """The layer type by which a module without products is known: of its first operator that has one."""
     kinds: dict[str, str] = {}
     for call in found.calls:
-        kind = layer_type(call.op)[0] if call.op.facts.listed else ""
+        kind = layer_type(call.op)[0] if facts_of(call.op).listed else ""
         if kind in _SCALED:
             kinds.setdefault(call.module, kind)
     return kinds

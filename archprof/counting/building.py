@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from .meta import WithoutValues, stand_in
-from .modules import LAZY, replace_tensors, walk
+from .copying import Copier
+from .meta import WithoutValues, duplicate, stand_in
 from .shapes import ShapeMemory
 
 aten = torch.ops.aten
@@ -62,25 +61,7 @@ def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[n
                 module, way = make(), "meta"
         except Exception:
             module, way = make(), "real"
-        replace_tensors(walk(module))
+        module = Copier(stand_in, duplicate).copy(module)
     finally:
         torch.set_rng_state(random_state)
     return module, way
-
-
-def settled(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> nn.Module:
-    """A copy of a lazy module on meta that has seen inputs like these. Raises what its forward raises."""
-    blanks: dict[int, Any] = {}  # what deepcopy takes instead of copying
-    for tensor in [*module.parameters(), *module.buffers()]:
-        kind = next((kind for kind in LAZY if isinstance(tensor, kind)), None)
-        blanks[id(tensor)] = (
-            stand_in(tensor)
-            if kind is None
-            else kind(  # type: ignore[call-arg]
-                tensor.requires_grad, device="meta", dtype=tensor.dtype
-            )
-        )
-    twin = copy.deepcopy(module, blanks)
-    with torch.no_grad():
-        twin.eval()(*args, **kwargs)
-    return twin

@@ -1,4 +1,4 @@
-"""From a network to its StaticProfile: build it without weights, record one pass, fold what was recorded."""
+"""From a network to its StaticProfile: build it without weights, record one pass, aggregate what was recorded."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from .. import models
 from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from ..results.profile import Shape, StaticProfile
 from . import memory
-from .building import build_on_meta, settled
-from .fold import fold
-from .inputs import default_inputs, first_shape, without_values
-from .modules import StillLazy
+from .aggregate import aggregate
+from .building import build_on_meta
+from .inputs import default_inputs, first_shape, real_inputs
 from .shapes import ShapeMemory
-from .trace import Trace, trace
+from .trace import ONE_AT_A_TIME, Trace, WentOn, trace
 
 if TYPE_CHECKING:
     from ..models.spec import ModelSpec
@@ -37,7 +36,7 @@ SAID = 300
 
 @dataclass(frozen=True)
 class Subject:
-    """A network about to be profiled: where it came from, and how it was built."""
+    """A network about to be profiled: where it came from, how it was built, and what shapes are remembered."""
 
     module: nn.Module
     name: str
@@ -46,6 +45,7 @@ class Subject:
     notes: tuple[str, ...] = ()
     found: models.Found | None = None
     inputs: Callable[[int], models.Arguments] | None = None
+    shape_memory: ShapeMemory = SHARED
 
     def given(self, batch_size: int) -> models.Arguments:
         """What forward is called with at that batch size: as described, as the source knows, or one image."""
@@ -66,75 +66,69 @@ def profile(
 ) -> StaticProfile:
     """Count what one pass of a network costs, without running it.
 
-    `model` is a name or a module; a module comes back untouched. `inputs` are forward's positional arguments and
-    `kwargs` its keyword arguments; without them one float tensor of (batch_size, *input_shape) is assumed, where
-    `input_shape` defaults to the network's own. `mode` is 'eval' (one forward pass) or 'train' (forward and
-    backward, `training_activation_bytes` filled in).
+    `model` is a name or a module; a copy of a module is traced, the module itself and its inputs are not touched.
+    `inputs` are forward's positional arguments and `kwargs` its keyword arguments; without them one float tensor of
+    (batch_size, *input_shape) is assumed, where `input_shape` defaults to the network's own. `mode` is 'eval' (one
+    forward pass) or 'train' (forward and backward, `training_activation_bytes` filled in).
 
     Raises UnknownModel, BadOption, BuildFailed, or ForwardFailed with the module that raised.
     """
     if mode not in ("eval", "train"):
-        raise BadOption(f"mode {mode!r} is unknown;", "wanted: 'eval' or 'train'.")
+        raise BadOption(f"mode {mode!r} is unknown;", "expected 'eval' or 'train'.")
     if type(batch_size) is not int or batch_size < 1:
-        raise BadOption(f"batch size {batch_size!r} is not a positive whole number;", "wanted: such as 8.")
+        raise BadOption(
+            f"batch size {batch_size!r} is not a positive whole number;", "expected a batch size such as 8."
+        )
     subject = subject_of(model, input_shape, shape_memory=shape_memory)
     if inputs is None and not kwargs:
-        return profile_of(subject, batch_size, mode, shape_memory)
+        return profile_of(subject, batch_size, mode)
     args = inputs if isinstance(inputs, tuple) else () if inputs is None else (inputs,)
-    with _no_collection():
-        return _recorded(subject, args, kwargs or {}, mode, shape_memory)[0]
+    return _profiled(subject, args, kwargs or {}, mode)[0]
 
 
-def profile_of(
-    subject: Subject, batch_size: int = 1, mode: str = "eval", shape_memory: ShapeMemory = SHARED
-) -> StaticProfile:
+def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval") -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
-    with _no_collection():
-        return recorded(subject, batch_size, mode, shape_memory)[0]
+    return recorded(subject, batch_size, mode)[0]
 
 
-def recorded(
-    subject: Subject, batch_size: int = 1, mode: str = "eval", shape_memory: ShapeMemory = SHARED
-) -> tuple[StaticProfile, Trace]:
-    """The profile of a subject at its default input, and the pass that it was folded from."""
-    profile, found = _recorded(subject, *subject.given(batch_size), mode, shape_memory)
+def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval") -> tuple[StaticProfile, Trace]:
+    """The profile of a subject at its default input, and the pass that it was aggregated from."""
+    profile, found = _profiled(subject, *subject.given(batch_size), mode)
     return replace(profile, batch_size=batch_size), found
 
 
-def training_activation_bytes(subject: Subject, batch_size: int, shape_memory: ShapeMemory = SHARED) -> int | None:
+def training_activation_bytes(subject: Subject, batch_size: int) -> int | None:
     """Predicted bytes held between forward and backward, as in StaticProfile; None where training cannot run.
 
     (A batch norm over a single value per channel refuses to train, for one.)
     """
     try:
-        args, kwargs = without_values(subject.given(batch_size))
-        found = trace(subject.module, args, kwargs, memory=shape_memory, training=True)
+        found = trace(subject.module, *subject.given(batch_size), memory=subject.shape_memory, training=True)
     except Exception:
         return None
     return memory.saved_for_backward(found)
 
 
-def _recorded(
-    subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str, shape_memory: ShapeMemory
-) -> tuple[StaticProfile, Trace]:
+def _profiled(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str) -> tuple[StaticProfile, Trace]:
+    training = mode == "train"
     with _no_collection():
-        found, notes = run(subject, args, kwargs, mode == "train", shape_memory)
+        found = run(subject, args, kwargs, _scalar_of if training else None)
         shape = first_shape(args, kwargs)
-        return replace(
-            fold(found, train=mode == "train"),
-            name=subject.name,
-            source=subject.source,
-            batch_size=shape[0] if shape else 1,
-            mode=mode,
-            input_shape=shape[1:],
-            notes=subject.notes + notes,
-        ), found
+        profile = aggregate(found, train=training)
+    return replace(
+        profile,
+        name=subject.name,
+        source=subject.source,
+        batch_size=shape[0] if shape else 1,
+        mode=mode,
+        input_shape=shape[1:],
+        notes=subject.notes + found.notes,
+    ), found
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time, and a tenth
-    where it begins before the trace is let go."""
+    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -157,15 +151,18 @@ def subject_of(
     """
     if isinstance(model, nn.Module):
         unwrapped = _uncompiled(model)
-        return Subject(
-            unwrapped, type(unwrapped).__name__, "instance", tuple(input_shape or (3, 224, 224)), inputs=inputs
-        )
+        shape = tuple(input_shape or (3, 224, 224))
+        return Subject(unwrapped, type(unwrapped).__name__, "instance", shape, inputs=inputs, shape_memory=shape_memory)
     found = models.find(model)
-    shape = tuple(input_shape or found.input_shape)
     if inputs is None and input_shape is None:
         inputs = found.inputs
-    if found.instance is not None:
-        return Subject(_uncompiled(found.instance), found.name, found.source, shape, (), found, inputs)
+    module, notes = (found.instance, ()) if found.instance is not None else _built(found, shape_memory)
+    shape = tuple(input_shape or found.input_shape)
+    return Subject(_uncompiled(module), found.name, found.source, shape, notes, found, inputs, shape_memory)
+
+
+def _built(found: models.Found, shape_memory: ShapeMemory) -> tuple[nn.Module, tuple[str, ...]]:
+    """The network of a name without its weights, and what there is to say of how it was built."""
     try:
         module, way = build_on_meta(found.make, shape_memory)
     except ArchprofError:
@@ -173,8 +170,7 @@ def subject_of(
     except Exception:
         found.build()  # says what is wrong, without our mode in between
         raise BuildFailed(f"{found.name}: it cannot be built.") from None
-    notes = () if way == "meta" else ("built with real weights: its constructor looks at their values",)
-    return Subject(module, found.name, found.source, shape, notes, found, inputs)
+    return module, () if way == "meta" else ("built with real weights: its constructor looks at their values",)
 
 
 def _uncompiled(module: nn.Module) -> nn.Module:
@@ -183,59 +179,55 @@ def _uncompiled(module: nn.Module) -> nn.Module:
 
 
 def run(
-    subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool, shape_memory: ShapeMemory
-) -> tuple[Trace, tuple[str, ...]]:
+    subject: Subject, args: tuple, kwargs: dict[str, Any], backward: Callable[[Any], Tensor] | None = None
+) -> Trace:
     """One recorded pass: on meta, or with real tensors where the network looks at values.
 
-    What the network prints meanwhile goes to stderr: stdout is for results.
+    It is one of training where `backward` makes a scalar of the output. What the network prints meanwhile goes to
+    stderr: stdout is for results.
     """
     try:
-        with redirect_stdout(sys.stderr):
-            return _run(subject, args, kwargs, training, shape_memory)
+        with ONE_AT_A_TIME, redirect_stdout(sys.stderr):
+            return _run(subject, args, kwargs, backward)
     except SystemExit as error:
         raise ForwardFailed(f"{subject.name}: its own forward calls sys.exit({error.code!r}).") from None
 
 
-def _run(
-    subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool, shape_memory: ShapeMemory
-) -> tuple[Trace, tuple[str, ...]]:
-    backward = _scalar_of if training else None
+def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], backward: Callable[[Any], Tensor] | None) -> Trace:
+    training = backward is not None
     try:
-        blank_args, blank_kwargs = without_values((args, kwargs))
-        try:
-            return trace(
-                subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training, backward=backward
-            ), ()
-        except StillLazy:
-            subject = replace(subject, module=settled(subject.module, blank_args, blank_kwargs))
-            return trace(
-                subject.module, blank_args, blank_kwargs, memory=shape_memory, training=training, backward=backward
-            ), ()
+        return trace(subject.module, args, kwargs, memory=subject.shape_memory, training=training, backward=backward)
     except Exception as on_meta:
         try:
-            return _run_really(subject, args, kwargs, training, on_meta)
+            return _run_really(subject, args, kwargs, backward, on_meta)
         except Exception as error:
             raise _explain(subject, args, kwargs, error) from error
 
 
 def _run_really(
-    subject: Subject, args: tuple, kwargs: dict[str, Any], training: bool, on_meta: Exception
-) -> tuple[Trace, tuple[str, ...]]:
+    subject: Subject,
+    args: tuple,
+    kwargs: dict[str, Any],
+    backward: Callable[[Any], Tensor] | None,
+    on_meta: Exception,
+) -> Trace:
     """The pass with real tensors; `on_meta` is raised again where that cannot help or cannot be afforded."""
-    from .inputs import real_inputs
-
-    if isinstance(on_meta, TypeError):  # forward's signature: real tensors raise the same
-        raise on_meta
+    if isinstance(on_meta, TypeError) and not hasattr(on_meta, "archprof_module"):
+        raise on_meta  # forward's signature: real tensors raise the same
+    reason = textwrap.shorten(" ".join(str(on_meta).split()), 120, placeholder=" ...")
     module = subject.module
     if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
         if subject.found is None or subject.found.instance is not None:
+            if isinstance(on_meta, WentOn):
+                said = f"the network was handed over without values and goes on without ({reason}): it may differ"
+                return replace(on_meta.found, notes=(*on_meta.found.notes, said))
             raise on_meta
         module = subject.found.build()
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     args, kwargs = real_inputs((args, kwargs), device)
-    found = trace(module, args, kwargs, memory=None, training=training, backward=_scalar_of if training else None)
-    reason = " ".join(str(on_meta).split())
-    return found, (f"counted in a real pass, because the network looks at values ({reason[:120]})",)
+    found = trace(module, args, kwargs, memory=None, training=backward is not None, backward=backward)
+    said = f"counted in a real pass, because the network looks at values ({reason})"
+    return replace(found, notes=(*found.notes, said))
 
 
 def _scalar_of(output: Any) -> Tensor:
@@ -263,7 +255,7 @@ def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Excep
         from .inputs import signature_of
 
         return ForwardFailed(
-            f"{subject.name}: {said}.".replace("..", "."), f"forward wants {signature_of(subject.module)}."
+            f"{subject.name}: {said}.".replace("..", "."), f"forward takes {signature_of(subject.module)}."
         )
     where = "its own forward"
     if path:

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .trace import ONE_AT_A_TIME
+
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
@@ -23,17 +25,18 @@ def fused_attention() -> Iterator[None]:
 
     The function is exchanged where networks look it up: a torch function mode is off inside multi-head attention.
     """
-    attention = functional.scaled_dot_product_attention
+    with ONE_AT_A_TIME:
+        attention = functional.scaled_dot_product_attention
 
-    def either(*args: Any, **kwargs: Any) -> Tensor:
-        out = _fused(*args, **kwargs)
-        return attention(*args, **kwargs) if out is None else out
+        def either(*args: Any, **kwargs: Any) -> Tensor:
+            out = _fused(*args, **kwargs)
+            return attention(*args, **kwargs) if out is None else out
 
-    functional.scaled_dot_product_attention = either
-    try:
-        yield
-    finally:
-        functional.scaled_dot_product_attention = attention
+        functional.scaled_dot_product_attention = either
+        try:
+            yield
+        finally:
+            functional.scaled_dot_product_attention = attention
 
 
 def _fused(

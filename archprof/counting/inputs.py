@@ -13,7 +13,6 @@ from torch.utils import _pytree as pytree
 from ..models import Arguments
 from ..models.input_spec import InputSpec
 from ..results.profile import Shape
-from .meta import stand_in
 
 
 def default_inputs(module: nn.Module, batch_size: int, input_shape: Shape) -> tuple[Tensor]:
@@ -47,14 +46,6 @@ def _given(spec: InputSpec, shape: Shape) -> Tensor:
         return torch.ones(shape, dtype=dtype)
     drawn = torch.Generator().manual_seed(0)
     return torch.randint(0, spec.below or 1, shape, generator=drawn, dtype=dtype)
-
-
-def without_values(inputs: Any) -> Any:
-    """The same structure with stand-ins on meta for floating-point tensors.
-
-    Whole numbers and truth values stay: networks use them as indices and masks, and look at them.
-    """
-    return pytree.tree_map_only(Tensor, lambda t: stand_in(t) if t.is_floating_point() or t.is_complex() else t, inputs)
 
 
 def real_inputs(inputs: Any, device: torch.device) -> Any:

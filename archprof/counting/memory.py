@@ -15,7 +15,7 @@ from ..results.memory import OptimizerMemory
 from .trace import Trace
 
 if TYPE_CHECKING:
-    from .modules import Owned
+    from .recording import Owned
     from .scratch import Scratch
 
 _ACTIVATIONS = frozenset({"input", "activation"})
@@ -38,22 +38,18 @@ def peak(trace: Trace, scratch: Scratch | None = None) -> Peak:
 
     `scratch` adds what each call takes for itself while it runs.
     """
-    end = trace.moments + 1
+    end = len(trace.calls) + 1
     changes = [0] * (end + 1)
-    for storage in trace.own.values():
+    for storage in trace.storages:
         if storage.owner in _ACTIVATIONS and storage.nbytes:
             changes[storage.born] += storage.nbytes
             changes[storage.died if storage.died is not None else end] -= storage.nbytes
-    for repeat in trace.repeats:
-        start = repeat.start
-        for call, change in repeat.passage.changes:
-            changes[start + call] += change
     alive = list(accumulate(changes))
     if scratch is not None:
         for place, called in enumerate(trace.calls):
             alive[place] += scratch(called.op)
     most = max(alive)
-    return Peak(most, min(alive.index(most), max(trace.moments - 1, 0)))
+    return Peak(most, min(alive.index(most), max(len(trace.calls) - 1, 0)))
 
 
 def saved_for_backward(trace: Trace) -> int:

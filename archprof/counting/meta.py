@@ -6,6 +6,7 @@ that it may look at the outcome; where values and shapes meet, the values are dr
 
 from __future__ import annotations
 
+import threading
 from math import prod
 from typing import Any
 
@@ -32,7 +33,8 @@ class NeedsValues(RuntimeError):
 class WithoutValues(TorchDispatchMode):
     """A dispatch mode that answers every operator from `memory`; None lets operators run as they are.
 
-    A subclass may look at each call in `noted`.
+    `refused` is the first error that an operator raised: a network that catches it and goes on goes another way than
+    with values. Threads other than the one that made the mode take turns. A subclass may look at each call in `noted`.
     """
 
     supports_higher_order_operators = True
@@ -46,22 +48,30 @@ class WithoutValues(TorchDispatchMode):
         super().__init__()
         self.memory = memory
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
+        self.refused: Exception | None = None
+        self.turns = threading.RLock()
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
         """Called with the input tensors, the value and the Op of each call; returns the value."""
         return value
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is _EMPTY and args[0] == [0]:  # batch norm's reserve: nothing to answer, nothing to note
-            return _empty(0, dtype=torch.uint8, device=_META)
         kwargs = kwargs or {}
-        tensors: list[Tensor] = []
-        key = key_of(func, args, kwargs, tensors)
-        if key is not None and self.memory is not None:
-            op = self.memory.known(key)
-            if op is not None:
-                return self.noted(tensors, _again(op, args, kwargs), op)
-        return self._for_the_first_time(func, args, kwargs, tensors, key)
+        # batch norm's reserve is none of the network's tensors: nothing to note
+        if func is _EMPTY and args[0] == [0] and kwargs.get("dtype") is torch.uint8:
+            return _empty(0, dtype=torch.uint8, device=_META)
+        with self.turns:
+            tensors: list[Tensor] = []
+            key = key_of(func, args, kwargs, tensors)
+            if key is not None and self.memory is not None:
+                op = self.memory.known(key)
+                if op is not None:
+                    return self.noted(tensors, _again(op, args, kwargs), op)
+            try:
+                return self._for_the_first_time(func, args, kwargs, tensors, key)
+            except Exception as error:
+                self.refused = self.refused or error
+                raise
 
     def _for_the_first_time(self, func: Any, args: Any, kwargs: Any, tensors: list[Tensor], key: Any) -> Any:
         """A call that the memory cannot answer yet, or must not."""
@@ -163,16 +173,39 @@ def _is_composite(func: Any) -> bool:
 
 
 def stand_in(tensor: Tensor) -> Tensor:
-    """A meta tensor of the same shape, strides, type and need of gradients.
+    """A meta tensor of the same class, shape, strides, type and need of gradients.
 
-    Raises NeedsValues for a sparse tensor: its non-zeros, which are what counts, would be lost.
+    Raises NeedsValues where more than these matters: a sparse tensor's non-zeros, which are what counts, would be lost,
+    and a class that answers operators itself keeps its contents elsewhere.
     """
-    if tensor.layout is torch.strided and not tensor.is_quantized:
-        blank = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-    elif tensor.is_quantized:
-        blank = tensor.to("meta")
-    else:
-        raise NeedsValues("the cost of a sparse tensor depends on its non-zeros")
-    if isinstance(tensor, Parameter):
-        return Parameter(blank, requires_grad=tensor.requires_grad)
-    return blank.requires_grad_(tensor.requires_grad) if tensor.requires_grad else blank
+    kind = type(tensor)
+    if kind.__torch_dispatch__ is not Tensor.__torch_dispatch__:
+        raise NeedsValues(f"a tensor of class {kind.__name__} answers operators itself")
+    if tensor.is_quantized:
+        return tensor.to("meta")
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        raise NeedsValues(f"the cost of a {str(tensor.layout).removeprefix('torch.')} tensor depends on its contents")
+    blank = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+    if kind is Parameter:
+        return Tensor._make_subclass(Parameter, blank, tensor.requires_grad)
+    if kind is not Tensor:
+        return blank.as_subclass(kind).requires_grad_(tensor.requires_grad)
+    return blank.requires_grad_() if tensor.requires_grad else blank
+
+
+def duplicate(tensor: Tensor) -> Tensor:
+    """The same values in memory of their own, without gradients."""
+    twin = tensor.detach().clone()
+    if isinstance(tensor, Parameter) and not isinstance(twin, Parameter):
+        return Parameter(twin, requires_grad=tensor.requires_grad)
+    return twin.requires_grad_(tensor.requires_grad)
+
+
+def constant(tensor: Tensor) -> Tensor:
+    """What a tensor that is neither parameter nor buffer is traced as: its values where they may be looked at.
+
+    Larger ones are handed on: a pass without values writes into none of them.
+    """
+    if tensor.is_meta:
+        return stand_in(tensor)
+    return duplicate(tensor) if tensor.numel() <= SMALL else tensor

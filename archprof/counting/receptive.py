@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from ..costs import Shape as OpShape
 from ..costs.kinds import FULLY_CONNECTED, MATRIX_PRODUCT, layer_type
 from ..results.profile import Shape, StaticProfile
+from .aggregate import facts_of
 from .shapes import Op
 from .trace import Trace
 
@@ -49,7 +50,7 @@ def with_fields(profile: StaticProfile, found: Trace) -> StaticProfile:
     () stays where an element belongs to no position: after a classifier's flattening, attention, or other
     mixing.
     """
-    listed = [field for call, field in zip(found.calls, fields(found), strict=True) if call.op.facts.listed]
+    listed = [field for call, field in zip(found.calls, fields(found), strict=True) if facts_of(call.op).listed]
     return replace(
         profile,
         layers=tuple(

@@ -1,17 +1,108 @@
-"""A pass being written down: its calls so far, and its storages, watched until they go."""
+"""A pass being written down: operator calls, module calls, and the storages that they read and made, until they go."""
 
 from __future__ import annotations
 
+import threading
 import weakref
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from .calls import ModuleCall, OpCall, Repeat, Storage
-from .modules import Owned
+from .meta import WithoutValues
+from .shapes import Op, ShapeMemory, collect_tensors
+
+#: The number of a pass's first buffer; the numbers of parameters are nearer to zero.
+FIRST_BUFFER = -(10**9)
+
+Parts = list[tuple[str, nn.Module]]
 
 
-class _Watch(weakref.ref):
+class OpCall(NamedTuple):
+    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
+
+    op: Op
+    module: str
+    inputs: Sequence[int | None]
+    outputs: Sequence[int | None]
+    backward: bool
+
+
+class ModuleCall(NamedTuple):
+    """One finished call of a module: of the first tensor that it returned (None where it has none) the shape, the
+    number of elements and the bytes."""
+
+    module: str
+    output_shape: torch.Size | None = None
+    outputs: int = 0
+    output_bytes: int = 0
+
+
+class Storage:
+    """A piece of memory made during the pass, or handed to it: its bytes, and the calls between which it lived.
+
+    It is alive during call i when born <= i < died; `died` is None for what outlives the pass. `owner` is 'input',
+    'constant' (a tensor that the network keeps outside its parameters and buffers) or 'activation'.
+    """
+
+    __slots__ = ("born", "died", "nbytes", "owner")
+
+    def __init__(self, born: int, nbytes: int, owner: str) -> None:
+        self.born, self.nbytes, self.owner = born, nbytes, owner
+        self.died: int | None = None
+
+
+def walk(module: nn.Module) -> Parts:
+    """Every module once, with the first path that leads to it, parents before children.
+
+    The order and paths of `named_modules()`, which is too slow to be called for every question.
+    """
+    parts: Parts = []
+    seen: set[int] = set()
+    stack: list[tuple[str, nn.Module]] = [("", module)]
+    while stack:
+        path, part = stack.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        parts.append((path, part))
+        children = part._modules
+        if children:
+            prefix = f"{path}." if path else ""
+            stack += [(prefix + name, child) for name, child in reversed(children.items()) if child is not None]
+    return parts
+
+
+class Owned:
+    """A module's parameters and buffers, each once, in the order of its parts.
+
+    `numbers` are theirs by identity: those of parameters from -1 downwards, those of buffers from FIRST_BUFFER.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parameters: list[Any] = []
+        self.buffers: list[Any] = []
+        self.numbers: dict[int, int] = {}
+        for _, part in parts:
+            for table, found, zero in (
+                (part._parameters, self.parameters, -1),
+                (part._buffers, self.buffers, FIRST_BUFFER),
+            ):
+                for tensor in table.values():
+                    if tensor is not None and id(tensor) not in self.numbers:
+                        self.numbers[id(tensor)] = zero - len(found)
+                        found.append(tensor)
+
+    @property
+    def lazy(self) -> bool:
+        """Whether one waits for the network's first input to know its own shape."""
+        kinds = (UninitializedParameter, UninitializedBuffer)
+        return any([isinstance(tensor, kinds) for tensor in self.parameters + self.buffers])
+
+
+class _Watch(weakref.ref[Any]):
     """Tells when a storage goes."""
 
     __slots__ = ("identity", "number")
@@ -20,56 +111,122 @@ class _Watch(weakref.ref):
     number: int
 
 
-class Recording:
-    """Lists of calls that grow, and the storages that they read and made, by number.
+class _Place(threading.local):
+    """Where a thread is: in which module, how many calls of modules deep."""
 
-    `moment` is the number of operator calls so far, `made` that of storages. Those of parameters and buffers have
-    negative numbers; `storages` holds those of calls that ran, not of copied passages.
+    module = ""
+    depth = 0
+
+
+class Recorder(WithoutValues):
+    """Answers every operator, on meta where `memory` is given, and writes down what was asked.
+
+    `moment` is the number of operator calls so far. `strange` is the first operator that read a tensor without values
+    which no recorded call had made: what made it was not seen.
     """
 
-    def __init__(self, owned: Owned) -> None:
-        self.calls: list[OpCall | Repeat] = []
-        self.module_calls: list[ModuleCall | Repeat] = []
-        self.storages: dict[int, Storage] = {}
-        self.moment = self.made = self.deaths = 0
+    def __init__(self, memory: ShapeMemory | None, owned: Owned, follow_gradients: bool) -> None:
+        super().__init__(memory)
+        self.calls: list[OpCall] = []
+        self.module_calls: list[ModuleCall] = []
+        self.storages: list[Storage] = []
+        self.moment = 0
         self.open = True
-        self.owned = owned.numbers
-        self.numbers: dict[int, int] = {}  # identity of a living storage -> its number
-        self.watches: list[_Watch] = []
+        self.thread = threading.get_ident()
+        self.place = _Place()
+        self.strange: str | None = None
+        self._owned = owned.numbers
+        self._numbers: dict[int, int] = {}  # identity of a living storage -> its number
+        self._watches: list[_Watch] = []
+        self._nodes: dict[int, str] | None = {} if follow_gradients else None
 
-    def number(self, tensor: Tensor, owner: str) -> int | None:
+    def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
+        inputs: list[int | None] = []
+        outputs: list[int | None] = []
+        fate = op.fate
+        if fate == "torch":  # a view's storage must be known as its parameter's
+            inputs = [self.number(tensor, "constant", op) for tensor in tensors]
+            if value is not None:
+                made: list[Tensor] = []
+                collect_tensors(value if isinstance(value, list | tuple) else (value,), made)
+                outputs = [self.number(tensor, "activation") for tensor in made]
+        else:
+            owned, numbers = self._owned, self._numbers
+            for tensor in tensors:
+                number = owned.get(id(tensor))
+                if number is None:
+                    number = numbers.get(tensor.untyped_storage()._cdata)
+                inputs.append(self.number(tensor, "constant", op) if number is None else number)
+            if fate == "self":
+                outputs = inputs[:1]
+            else:
+                for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):
+                    if nbytes:
+                        outputs.append(self._new(tensor.untyped_storage(), nbytes, "activation"))
+        module, backward = self.place.module, False
+        if self._nodes is not None:
+            module, backward = self._gradient_place()
+        self.calls.append(OpCall(op, module, inputs, outputs, backward))
+        self.moment += 1
+        return value
+
+    def number(self, tensor: Tensor, owner: str, reader: Op | None = None) -> int | None:
         """The number of the tensor's storage, a new one where it was not seen before; None where it has none."""
         try:
             storage = tensor.untyped_storage()
         except (NotImplementedError, RuntimeError):  # sparse tensors and some subclasses
             return None
         identity = storage._cdata
-        number = self.numbers.get(identity)
+        number = self._numbers.get(identity)
         if number is not None:
             return number
-        owned = self.owned.get(id(tensor))
+        owned = self._owned.get(id(tensor))
         if owned is not None:  # a parameter or buffer reaches its first operator as itself, before any view of it
-            self.numbers[identity] = owned
+            self._numbers[identity] = owned
             return owned
-        return self.new(storage, storage.nbytes(), owner)
+        nbytes = storage.nbytes()
+        # torch makes the tensor of `torch.tensor(...)` below the dispatcher, and lifts it
+        if reader is not None and tensor.is_meta and nbytes and reader.name != "aten.lift_fresh":
+            self.strange = self.strange or reader.name
+        return self._new(storage, nbytes, owner)
 
-    def new(self, storage: Any, nbytes: int, owner: str) -> int:
+    def look_for_strangers(self, output: Any) -> None:
+        """See to it that the tensors of an output were made by recorded calls."""
+        tensors: list[Tensor] = []
+        collect_tensors([*output.values()] if isinstance(output, dict) else [output], tensors)
+        for tensor in tensors:
+            if tensor.is_meta and self.known(tensor) is None and tensor.numel():
+                self.strange = self.strange or "the output"
+
+    def known(self, tensor: Tensor) -> int | None:
+        """The number of a tensor's storage, where it has one."""
+        owned = self._owned.get(id(tensor))
+        return self._numbers.get(tensor.untyped_storage()._cdata) if owned is None else owned
+
+    def _new(self, storage: Any, nbytes: int, owner: str) -> int:
         """Number a storage that was not seen before, and watch for its end."""
-        number = self.made
-        self.made += 1
-        self.watch(storage, number, Storage(self.moment, None, nbytes, owner))
+        number = len(self.storages)
+        self.storages.append(Storage(self.moment, nbytes, owner))
+        watch = _Watch(storage, self._died)
+        watch.identity, watch.number = storage._cdata, number
+        self._numbers[watch.identity] = number
+        self._watches.append(watch)
         return number
 
-    def watch(self, storage: Any, number: int, record: Storage) -> None:
-        """From now on this storage is known by that number."""
-        self.storages[number] = record
-        watch = _Watch(storage, self.died)
-        watch.identity, watch.number = storage._cdata, number
-        self.numbers[watch.identity] = number
-        self.watches.append(watch)
-
-    def died(self, watch: _Watch) -> None:
+    def _died(self, watch: _Watch) -> None:
         if self.open:  # what lives on from then outlives the pass
             self.storages[watch.number].died = self.moment
-            self.numbers.pop(watch.identity, None)
-            self.deaths += 1
+            self._numbers.pop(watch.identity, None)
+
+    def _gradient_place(self) -> tuple[str, bool]:
+        """The module of a call while gradients are followed: a backward call belongs where its forward call ran."""
+        assert self._nodes is not None
+        # inside a module during backward: a checkpoint computes its forward pass again
+        if self.place.depth or torch._C._current_graph_task_id() == -1:
+            # the autograd node of this call, if it has one, has just taken the last sequence number
+            self._nodes[torch.autograd._get_sequence_nr() - 1] = self.place.module
+            return self.place.module, False
+        node = torch._C._current_autograd_node()
+        return (
+            self._nodes.get(node._sequence_nr(), self.place.module) if node is not None else self.place.module
+        ), True

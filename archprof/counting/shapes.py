@@ -39,38 +39,18 @@ class Op:
     asked: views, anything unusual).
     """
 
-    __slots__ = ("args", "facts", "fate", "func", "kwargs", "layouts", "out", "sizes")
+    __slots__ = ("__weakref__", "args", "fate", "func", "kwargs", "layouts", "out", "sizes")
 
     def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
         made = layouts if type(layouts) is list else [layouts] if layouts else ()
         self.sizes = tuple([nbytes_of(layout) for layout in made])
-        self.facts: Any = None  # whatever follows from shapes alone, worked out once by the reader
 
     @property
     def name(self) -> str:
         """'aten.convolution', 'mylib.fused_act': namespace and name, no overload."""
         return op_name(self.func)
-
-
-class Passages:
-    """What is remembered of whole blocks (`repeats`): numbers of modules that are alike, what was found out about the
-    blocks among them and about the classes' code, what blocks did, and the numbers of those for which that can be
-    copied. These two hold while the functions in `surroundings` stay in their places."""
-
-    def __init__(self) -> None:
-        self.likeness: dict[Any, int] = {}
-        self.blocks: dict[int, Any] = {}
-        self.conduct: dict[Any, Any] = {}
-        self.known: dict[tuple[Any, ...], Any] = {}
-        self.copied: set[int] = set()
-        self.surroundings: tuple[Any, ...] = ()
-
-    def clear(self) -> None:
-        """Forget it all."""
-        for remembered in (self.likeness, self.blocks, self.conduct, self.known, self.copied):
-            remembered.clear()
 
 
 class ShapeMemory:
@@ -83,7 +63,6 @@ class ShapeMemory:
     def __init__(self, remember: bool = True) -> None:
         self.remember = remember
         self._known: dict[tuple, Op] = {}
-        self.passages = Passages()
 
     def __len__(self) -> int:
         return len(self._known)

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from ..counting import counts, memory
 from ..counting.fused_attention import fused_attention
-from ..counting.inputs import without_values
-from ..counting.modules import Owned, walk
+from ..counting.recording import Owned, walk
 from ..counting.scratch import Scratch
-from ..counting.shapes import ShapeMemory
 from ..counting.trace import Trace, trace
 from ..measure.steps import loss_of
 from ..results.comparison import ArchitectureResult
@@ -23,7 +21,6 @@ class Predictor:
     subject: counts.Subject
     scratch: Scratch | None = None
     on_cuda: bool = False
-    shape_memory: ShapeMemory = counts.SHARED
 
     def at(self, batch_size: int) -> BatchMemory:
         """Inference and training at that batch size. Raises ForwardFailed where inference cannot be counted."""
@@ -73,16 +70,14 @@ class Predictor:
 
     def _inference(self, batch_size: int) -> Trace:
         with fused_attention():
-            return counts.run(self.subject, *self.subject.given(batch_size), False, self.shape_memory)[0]
+            return counts.run(self.subject, *self.subject.given(batch_size))
 
     def _training(self, batch_size: int) -> Trace | None:
         """Forward and backward of a training step; None where it cannot be traced."""
         try:
-            args, kwargs = without_values(self.subject.given(batch_size))
+            args, kwargs = self.subject.given(batch_size)
             with fused_attention():
-                return trace(
-                    self.subject.module, args, kwargs, memory=self.shape_memory, training=True, backward=loss_of
-                )
+                return trace(self.subject.module, args, kwargs, memory=self.subject.shape_memory, backward=loss_of)
         except Exception:
             return None
 

@@ -31,8 +31,8 @@ def test_inputs_that_do_not_fit_the_signature() -> None:
         _error(TwoInputs(), T(2), T(2), size=2),
     ):
         assert text.startswith("TwoInputs: ")
-        assert text.endswith("forward wants (image: torch.Tensor, mask: torch.Tensor, *, scale: float = 1.0).") or (
-            "forward wants (image" in text
+        assert text.endswith("forward takes (image: torch.Tensor, mask: torch.Tensor, *, scale: float = 1.0).") or (
+            "forward takes (image" in text
         )
 
 

@@ -9,7 +9,7 @@ from torch import nn
 import archprof
 from archprof.counting import counts, memory
 from archprof.counting.fused_attention import fused_attention
-from archprof.counting.modules import Owned, walk
+from archprof.counting.recording import Owned, walk
 from archprof.counting.scratch import cpu_scratch
 from archprof.counting.shapes import describe
 from archprof.counting.trace import trace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -356,15 +357,15 @@ def test_memory_changes_no_profile_of_the_zoo(name: str) -> None:
 
     subject = subject_of(name, shape_memory=KNOWING)
     assert not subject.notes  # built on meta
-    forgetful = profile_of(subject, shape_memory=ShapeMemory(remember=False))
+    forgetful = profile_of(replace(subject, shape_memory=ShapeMemory(remember=False)))
     assert not forgetful.notes  # and counted there
     assert not forgetful.uncounted
     assert sum(row.parameters for row in forgetful.by_type) == forgetful.parameters
     assert sum(row.macs for row in forgetful.by_type) == forgetful.macs
     assert sum(row.parameters for row in forgetful.modules) == forgetful.parameters
-    assert profile_of(subject, shape_memory=ShapeMemory()) == forgetful  # remembering within one network
-    assert profile_of(subject, shape_memory=KNOWING) == forgetful  # what other networks left
-    assert profile_of(subject, shape_memory=KNOWING) == forgetful  # everything known
+    assert profile_of(replace(subject, shape_memory=ShapeMemory())) == forgetful  # remembering within one network
+    assert profile_of(replace(subject, shape_memory=KNOWING)) == forgetful  # what other networks left
+    assert profile_of(replace(subject, shape_memory=KNOWING)) == forgetful  # everything known
 
 
 class Residual(nn.Module):
@@ -440,30 +441,6 @@ def test_a_full_memory_is_emptied_and_goes_on(monkeypatch: pytest.MonkeyPatch) -
     first = profile(network, (torch.zeros(1, 3, 8, 8),), shape_memory=memory)
     assert profile(network, (torch.zeros(1, 3, 8, 8),), shape_memory=memory) == first
     assert len(memory) <= 5
-
-
-def _dispatched(network: nn.Module, x: torch.Tensor) -> list[str]:
-    """The operators that reach torch's dispatcher."""
-    from archprof.counting.meta import WithoutValues
-
-    seen: list[str] = []
-    original = WithoutValues.__torch_dispatch__
-
-    def spy(self: Any, func: Any, *rest: Any) -> Any:
-        seen.append(func.name())
-        return original(self, func, *rest)
-
-    WithoutValues.__torch_dispatch__ = spy  # type: ignore[method-assign]
-    try:
-        profile(network, (x,), shape_memory=ShapeMemory())
-    finally:
-        WithoutValues.__torch_dispatch__ = original  # type: ignore[method-assign]
-    return seen
-
-
-def test_stock_layers_are_answered_at_their_door() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.ReLU6(inplace=True), nn.Flatten())
-    assert _dispatched(network, torch.zeros(1, 3, 8, 8)) == ["aten::view"]
 
 
 def _wrong(name: str) -> nn.Module:

@@ -247,7 +247,7 @@ def test_forward_that_wants_something_else_says_what(write):
             return self.conv(image) * mask
     """
     )
-    assert said(ForwardFailed, "mynets:Two").endswith("forward wants (image, mask).")
+    assert said(ForwardFailed, "mynets:Two").endswith("forward takes (image, mask).")
     assert "layer 'conv' (Conv2d)" in said(ForwardFailed, "mynets:Net", input_shape=(3, 8, 8))
 
 
@@ -317,7 +317,7 @@ def test_inputs_are_measured_as_described(write):
 def test_an_argument_that_forward_lacks(write, capsys):
     write(mynets=TEXT)
     assert main(["compare", "mynets:Tagger", "--no-latency", "--input", "word=int64[12]"]) == 2
-    assert "forward wants (ids, scale=None)" in capsys.readouterr().err
+    assert "forward takes (ids, scale=None)" in capsys.readouterr().err
 
 
 def test_input_and_input_shape_exclude_each_other(capsys):

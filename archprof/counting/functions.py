@@ -1,0 +1,160 @@
+"""What networks ask of torch's functions, answered as on the device where the network is.
+
+Below them the dispatcher sees operators; what a tensor says of itself (`x.device`, `x.is_meta`, `x.numpy()`) never gets
+that far, and a network that asks must not find out that it is being counted.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from .meta import NeedsValues
+
+_META = torch.device("meta")
+
+_Answer = Callable[["Functions", Any, tuple[Any, ...], dict[str, Any]], Any]
+
+
+class Functions(TorchFunctionMode):
+    """While this mode is on, tensors without values say that they are on `device`.
+
+    `four_products`: (a + bi) * (c + di) takes the four convolutions ac, bd, ad and bc. torch spends three and a few
+    more additions (Gauss's trick), while its complex matrix products take four; a count must not depend on that.
+    `refused` is the first request that only values could answer.
+    """
+
+    def __init__(self, device: torch.device, four_products: bool) -> None:
+        super().__init__()
+        # an object of our own: where it comes back as an argument, a tensor without values is asked for
+        self.device = torch.device(device.type, device.index) if device.index is not None else torch.device(device.type)
+        self.answers = _ANSWERS | dict.fromkeys(_CONVOLUTIONS, _complex) if four_products else _ANSWERS
+        self.refused: NeedsValues | None = None
+
+    def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if kwargs is None:
+            kwargs = {}
+        elif kwargs.get("device") is self.device:
+            kwargs = {**kwargs, "device": _META}
+        answer = self.answers.get(func)
+        if answer is not None:
+            return answer(self, func, args, kwargs)
+        if type(func) is types.FunctionType and not func.__globals__["__name__"].startswith("torch"):
+            func = _original(func)
+        return func(*args, **kwargs)
+
+    def refuse(self, said: str) -> NeedsValues:
+        """The error for a request that only values could answer."""
+        error = NeedsValues(said)
+        self.refused = self.refused or error
+        return error
+
+
+def _original(patched: types.FunctionType) -> types.FunctionType:
+    """The function of torch that is asking, where somebody has put another in its place.
+
+    torch's functions ask for themselves by name, and would be given the one that has just called them.
+    """
+    frame = sys._getframe(2)
+    while frame.f_globals["__name__"] == "torch.overrides" and frame.f_back is not None:
+        frame = frame.f_back
+    code = frame.f_code
+    return patched if code.co_freevars else types.FunctionType(code, frame.f_globals)
+
+
+def _device(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return mode.device if args[0].is_meta else func(*args)
+
+
+def _on(kind: str) -> _Answer:
+    def answer(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return mode.device.type == kind if args[0].is_meta else func(*args)
+
+    return answer
+
+
+def _get_device(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if not args[0].is_meta:
+        return func(*args, **kwargs)
+    return -1 if mode.device.type == "cpu" else mode.device.index or 0
+
+
+def _type(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    found = func(*args, **kwargs)
+    if len(args) > 1 or kwargs or not args[0].is_meta:
+        return found
+    return found.replace(".meta", "" if mode.device.type == "cpu" else f".{mode.device.type}")
+
+
+def _to(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`x.to(y.device)`, and `x.to("cpu")` of what is there already."""
+    here = args[0].is_meta
+
+    def same(value: Any) -> bool:
+        return value is mode.device or (
+            here and isinstance(value, str | torch.device) and torch.device(value) == mode.device
+        )
+
+    if "device" in kwargs and same(kwargs["device"]):
+        kwargs = {**kwargs, "device": _META}
+    return func(*[_META if same(arg) else arg for arg in args], **kwargs)
+
+
+def _cpu(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return args[0] if args[0].is_meta and mode.device.type == "cpu" else func(*args, **kwargs)
+
+
+def _values(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if args[0].is_meta:
+        raise mode.refuse(f"Tensor.{func.__name__}() asks for values")
+    return func(*args, **kwargs)
+
+
+_CONVOLUTIONS = (
+    torch.conv1d,
+    torch.conv2d,
+    torch.conv3d,
+    torch.conv_transpose1d,
+    torch.conv_transpose2d,
+    torch.conv_transpose3d,
+)
+
+
+def _complex(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if len(args) < 2 or not args[1].is_complex():
+        return func(*args, **kwargs)
+    x, weight, *rest = args
+    bias = rest.pop(0) if rest else kwargs.pop("bias", None)
+
+    def real(a: Any, b: Any) -> Any:
+        return func(a, b, None, *rest, **kwargs)
+
+    out = torch.complex(
+        real(x.real, weight.real) - real(x.imag, weight.imag), real(x.real, weight.imag) + real(x.imag, weight.real)
+    )
+    return out if bias is None else out + bias.reshape(-1, *[1] * (weight.dim() - 2))
+
+
+def _getter(name: str) -> Any:
+    return getattr(Tensor, name).__get__
+
+
+_ANSWERS: dict[Any, _Answer] = {
+    _getter("device"): _device,
+    **{
+        _getter(f"is_{kind}"): _on(kind)
+        for kind in ("meta", "cpu", "cuda", "mps", "xpu")
+        if hasattr(Tensor, f"is_{kind}")
+    },
+    Tensor.get_device: _get_device,
+    Tensor.type: _type,
+    Tensor.to: _to,
+    Tensor.cpu: _cpu,
+    **{getattr(Tensor, name): _values for name in ("data_ptr", "numpy", "tolist", "__array__", "__dlpack__")},
+}
