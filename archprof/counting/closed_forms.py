@@ -54,6 +54,20 @@ def _same(x: Tensor) -> Layout | None:
     return (tuple(x.shape), x.stride(), x.dtype) if _is_plain(x) else None
 
 
+def _dense(x: Tensor) -> Layout | None:
+    """What an operator makes that works element by element: strides stay where no memory is skipped or met twice."""
+    if x.is_contiguous():
+        return _same(x)
+    step = 1
+    for stride, length in sorted(
+        [(stride, length) for stride, length in zip(x.stride(), x.shape, strict=True) if length != 1]
+    ):
+        if stride != step:
+            return None
+        step *= length
+    return tuple(x.shape), x.stride(), x.dtype
+
+
 @_closed(aten.convolution.default)
 def _convolution(
     x: Tensor,
@@ -181,6 +195,11 @@ def _bmm(x: Tensor, y: Tensor) -> Layout | None:
     return _plain((x.shape[0], x.shape[1], y.shape[2]), x.dtype)
 
 
+@_closed(aten._safe_softmax.default)
+def _safe_softmax(x: Tensor, dim: int, dtype: Any = None) -> Layout | None:
+    return _same(x) if dtype in (None, x.dtype) and x.is_floating_point() and x.numel() else None
+
+
 @_closed(aten._softmax.default)
 def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Layout | None:
     return _same(x) if not half_to_float and x.is_floating_point() else None
@@ -229,7 +248,7 @@ def _max_pool2d(
         k = kernel[i % len(kernel)]
         s = stride[i % len(stride)] if stride else k
         p, d = padding[i % len(padding)], dilation[i % len(dilation)]
-        if p > (d * (k - 1) + 1) // 2:
+        if p > k // 2 or p > (d * (k - 1) + 1) // 2:
             return None
         length = (length + 2 * p - d * (k - 1) - 1) // s + 1
         if length <= 0:
@@ -241,9 +260,13 @@ def _max_pool2d(
 @_closed(aten.cat.default)
 def _cat(tensors: list[Tensor], dim: int = 0) -> Layout | None:
     first = tensors[0]
-    if any(t.dim() != first.dim() or t.dtype != first.dtype or not _is_plain(t) for t in tensors):
+    if (
+        any([t.dim() != first.dim() or t.dtype != first.dtype for t in tensors])
+        or not -first.dim() <= dim < first.dim()
+    ):
         return None
-    if first.dim() == 0:
+    # up to three dimensions there is one memory format
+    if first.dim() > 3 and not all([_is_plain(t) for t in tensors]):
         return None
     dim %= first.dim()
     rest = [n for i, n in enumerate(first.shape) if i != dim]
@@ -280,7 +303,9 @@ def _scaled(x: Tensor, factor: Any) -> Layout | None:
     kept = tuple([n if step else 1 for n, step in zip(x.shape, x.stride(), strict=True)])
     rows = tuple([step if n > 1 else 0 for n, step in zip(kept, contiguous(kept), strict=True)])
     spread = tuple([step if n > 1 else 0 for n, step in zip(kept, x.stride(), strict=True)])
-    return _plain(tuple(x.shape), x.dtype) if 0 not in x.shape and (_is_plain(x) or rows == spread) else None
+    if 0 in x.shape:
+        return None
+    return _plain(tuple(x.shape), x.dtype) if rows == spread else _dense(x)
 
 
 @_closed(aten.max_pool2d_with_indices_backward.default, aten._adaptive_avg_pool2d_backward.default)

@@ -9,6 +9,7 @@ anything cannot be copied.
 from __future__ import annotations
 
 import copyreg
+import threading
 import types
 import weakref
 from collections import OrderedDict, deque
@@ -180,6 +181,11 @@ class Copier:
         twin.set_state(value.get_state())
         return twin
 
+    def _local(self, value: threading.local) -> threading.local:
+        twin = self._begun(value, threading.local())
+        twin.__dict__.update(self._attributes(value.__dict__))
+        return twin
+
     def _method(self, value: types.MethodType) -> types.MethodType:
         return types.MethodType(self.copy(value.__func__), self.copy(value.__self__))
 
@@ -242,7 +248,8 @@ class Copier:
                 twin.__setstate__(state)
             else:
                 plain, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
-                twin.__dict__.update(plain or {})
+                if plain:
+                    twin.__dict__.update(plain)
                 for name, slot in (slots or {}).items():
                     setattr(twin, name, slot)
         for item in items or ():
@@ -268,6 +275,7 @@ _COPIERS: dict[type, _Copying] = {
     set: Copier._set,
     weakref.ref: Copier._weak,
     torch.Generator: Copier._generator,
+    threading.local: Copier._local,
     types.MethodType: Copier._method,
     types.BuiltinMethodType: Copier._builtin,
     types.FunctionType: Copier._function,

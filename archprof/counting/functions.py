@@ -112,9 +112,14 @@ def _cpu(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, An
 
 def _values(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if args[0].is_meta:
-        raise mode.refuse(f"Tensor.{func.__name__}() asks for values")
+        raise mode.refuse(f"Tensor.{func.__name__}() is called")
     return func(*args, **kwargs)
 
+
+#: What gives a tensor's values, or the memory where they are.
+_NAMES_OF_VALUES = (
+    "data_ptr", "numpy", "tolist", "__array__", "__dlpack__", "__format__", "storage", "untyped_storage",
+)  # fmt: skip
 
 _CONVOLUTIONS = (
     torch.conv1d,
@@ -156,5 +161,5 @@ _ANSWERS: dict[Any, _Answer] = {
     Tensor.type: _type,
     Tensor.to: _to,
     Tensor.cpu: _cpu,
-    **{getattr(Tensor, name): _values for name in ("data_ptr", "numpy", "tolist", "__array__", "__dlpack__")},
+    **{getattr(Tensor, name): _values for name in _NAMES_OF_VALUES},
 }

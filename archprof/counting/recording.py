@@ -156,8 +156,10 @@ class Recorder(WithoutValues):
                 number = owned.get(id(tensor))
                 if number is None:
                     number = numbers.get(tensor.untyped_storage()._cdata)
+                elif fate == "view":
+                    numbers[tensor.untyped_storage()._cdata] = number
                 inputs.append(self.number(tensor, "constant", op) if number is None else number)
-            if fate == "self":
+            if fate == "self" or fate == "view":
                 outputs = inputs[:1]
             else:
                 for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):

@@ -35,8 +35,8 @@ class Op:
     """One distinct call: an operator with its arguments, every tensor replaced by its Shape.
 
     Calls that repeat it share this object. `fate` says how an output comes about: 'fresh' (new storage,
-    as in `layouts`, of `sizes` bytes each), 'self' (the first argument, written in place), 'torch' (torch must be
-    asked: views, anything unusual).
+    as in `layouts`, of `sizes` bytes each), 'self' (the first argument, written in place), 'view' (torch
+    makes one of the first argument), 'torch' (torch must be asked for anything unusual).
     """
 
     __slots__ = ("__weakref__", "args", "fate", "func", "kwargs", "layouts", "out", "sizes")
@@ -129,8 +129,19 @@ def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]
             value = fresh(layouts)
             return value, describe(func, args, kwargs, value, "fresh", layouts)
     value = func(*args, **kwargs)
-    fate = "self" if args and value is args[0] and _writes_only_self(func) else "torch"
+    fate = "torch"
+    if args and value is args[0] and _writes_only_self(func):
+        fate = "self"
+    elif type(value) is Tensor and args and type(args[0]) in (Tensor, Parameter) and _share(value, args[0]):
+        fate = "view"
     return value, describe(func, args, kwargs, value, fate)
+
+
+def _share(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are views of the same storage."""
+    if one.layout is not _STRIDED or other.layout is not _STRIDED or one.is_nested or other.is_nested:
+        return False
+    return one.untyped_storage()._cdata == other.untyped_storage()._cdata
 
 
 def _blank(value: Any) -> Any:

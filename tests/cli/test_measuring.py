@@ -148,7 +148,7 @@ class Hungry(nn.Module):
         self.conv, self.says = nn.Conv2d(3, 4, 3), says
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if len(x) >= 4 and x.device.type != "meta":
+        if len(x) >= 4 and not torch._C._len_torch_dispatch_stack():  # not while it is counted
             raise self.says
         return self.conv(x)
 

@@ -154,6 +154,7 @@ def test_products(data: st.DataObject) -> None:
 @given(st.data())
 def test_norms_and_softmax(data: st.DataObject) -> None:
     x = data.draw(tensors(rank=data.draw(st.integers(1, 4))))
+    _agree(aten._safe_softmax.default, x, data.draw(st.integers(-x.dim(), x.dim() - 1)))
     _agree(aten._softmax.default, x, data.draw(st.integers(-x.dim(), x.dim() - 1)), data.draw(st.booleans()))
     last = data.draw(st.integers(1, x.dim()))
     _agree(aten.native_layer_norm.default, x, list(x.shape[x.dim() - last :]), None, None, 1e-5)
@@ -313,6 +314,7 @@ def test_every_closed_form_is_tested() -> None:
         "_mm",
         "_bmm",
         "_softmax",
+        "_safe_softmax",
         "_layer_norm",
         "_batch_norm",
         "_mean",
