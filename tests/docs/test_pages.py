@@ -105,7 +105,7 @@ def test_every_folder_of_reports_has_its_command():
 REPORTS = [page for page in ROOT.glob("reports/*/**/README.md") if page.with_name("comparison.json.gz").exists()]
 
 
-def test_stored_figures_are_those_that_a_page_shows():
+def test_reports_are_small_and_their_figures_are_those_that_a_page_shows():
     shown = {
         (page.parent / target).resolve()
         for page in PAGES
@@ -113,6 +113,7 @@ def test_stored_figures_are_those_that_a_page_shows():
     }
     stored = {file.resolve() for kind in ("svg", "png", "pdf") for file in ROOT.glob(f"reports/**/*.{kind}")}
     assert stored <= shown
+    assert not [*ROOT.glob("reports/**/*.json")]  # compressed, or it is most of what a clone transfers
     assert sum(file.stat().st_size for file in ROOT.glob("reports/**/*") if file.is_file()) < 4_000_000
 
 
