@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The default is the same every time, so that a change fails for what it changed; fuzz looks for new examples. A test
+# that needs fewer or more states its part of the profile's: max_examples=settings.default.max_examples // 4.
+# No deadline: the first example of a test may import torch.
+settings.register_profile("default", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile(
+    "fuzz", max_examples=4000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("fuzz" if os.environ.get("ARCHPROF_FUZZ") else "default")
+)
 
 
 @pytest.fixture(scope="session")

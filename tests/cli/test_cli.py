@@ -1,5 +1,7 @@
 """The command line: what starts without torch, and what bad input gets."""
 
+import re
+import shlex
 import subprocess
 import sys
 
@@ -54,27 +56,12 @@ def test_every_command_shows_a_real_invocation(command, capsys):
     assert f"example: archprof {command} " in out.replace("\n", " ") or f"example: archprof {command}" in out
 
 
-def test_the_examples_are_well_formed():
-    import shlex
-
-    parser = build_parser()
-    found = 0
-    for line in main_help_examples():
-        argv = shlex.split(line.removeprefix("example: archprof "))
-        parser.parse_args(argv)
-        found += 1
-    assert found == len(COMMANDS) + 1
-
-
-def main_help_examples():
-    import argparse
-
-    parser = build_parser()
-    yield parser.epilog
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                yield next(line for line in command.epilog.splitlines() if line.startswith("example: "))
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_the_example_is_well_formed(command, capsys):
+    _, out, _ = run(capsys, *filter(None, [command]), "--help")
+    epilog = out[out.rindex("example: archprof ") :].removeprefix("example: ").strip()
+    for example in filter(None, re.split(r"\s*\barchprof ", epilog)):
+        build_parser().parse_args(shlex.split(example))
 
 
 BAD = [

@@ -125,7 +125,7 @@ def test_an_instance_is_predicted_as_by_name(name):
     assert Predictor(counts.subject_of(found.build().eval(), found.input_shape)).at(2) == by_name
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=settings.default.max_examples * 4 // 5)
 @given(
     st.integers(0, 10**6),
     st.integers(1, 10**4),

@@ -20,9 +20,7 @@ from archprof.models import zoo
 
 aten = torch.ops.aten
 FEW = settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
+    max_examples=settings.default.max_examples // 4,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
@@ -424,7 +422,7 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, ...]]:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3)), shape
 
 
-@settings(FEW, max_examples=40)
+@settings(FEW, max_examples=settings.default.max_examples * 2 // 5)
 @given(networks(), st.sampled_from(["eval", "train"]))
 def test_memory_changes_no_profile_of_random_networks(built: tuple, mode: str) -> None:
     network, shape = built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
 import shutil
@@ -12,7 +13,7 @@ import pytest
 from helpers.figure_data import comparison
 
 from archprof import models
-from archprof.cli import build_parser
+from archprof.cli import build_parser, main
 from archprof.render import report
 from archprof.render.markdown import markdown
 from archprof.render.tables.comparison import tables
@@ -71,7 +72,7 @@ def test_tables_with_odd_words_pass_the_linter(tmp_path):
 def commands(page: str) -> list[str]:
     blocks = re.findall(r"^```sh\n(.+?)^```", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    return [line for line in lines if not line.startswith("mkdir ")]
+    return [line for line in lines if not line.startswith(("mkdir ", "gzip "))]
 
 
 @pytest.mark.parametrize("command", [*commands("docs/recipes.md"), *commands("reports/README.md")])
@@ -87,7 +88,8 @@ def test_a_command_is_well_formed_and_names_networks_that_exist(command):
 
 def test_every_folder_of_reports_has_its_command():
     words = [shlex.split(command) for command in commands("reports/README.md")]
-    told = {Path(command[command.index("-o") + 1]) for command in words if "-o" in command}
+    made_by = [command for command in words if "--from" not in command]
+    told = {Path(command[command.index("-o") + 1]) for command in made_by if "-o" in command}
     told |= {Path(command[command.index("--markdown") + 1]).parent for command in words if "--markdown" in command}
     made = {page.parent.relative_to(ROOT) for page in ROOT.glob("reports/**/README.md")} - {Path("reports")}
     assert made <= told
@@ -98,3 +100,33 @@ def test_every_folder_of_reports_has_its_command():
         "activations",
         "separable",
     }
+
+
+REPORTS = [page for page in ROOT.glob("reports/*/**/README.md") if page.with_name("comparison.json.gz").exists()]
+
+
+def test_reports_are_small_and_their_figures_are_those_that_a_page_shows():
+    shown = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page.read_text())
+    }
+    stored = {file.resolve() for kind in ("svg", "png", "pdf") for file in ROOT.glob(f"reports/**/*.{kind}")}
+    assert stored <= shown
+    assert not [*ROOT.glob("reports/**/*.json")]  # compressed, or it is most of what a clone transfers
+    assert sum(file.stat().st_size for file in ROOT.glob("reports/**/*") if file.is_file()) < 4_000_000
+
+
+@pytest.mark.parametrize("page", REPORTS, ids=[str(page.parent.relative_to(ROOT)) for page in REPORTS])
+def test_a_report_tells_how_its_data_is_drawn(page, tmp_path, monkeypatch):
+    """The commands at the report's end, as written but for the places; one figure stands for all of them."""
+    folder = page.parent.relative_to(ROOT)
+    unpack, draw = re.search(r"^(gzip .+)\n(archprof report --from .+)$", page.read_text(), re.MULTILINE).groups()
+    assert unpack == f"gzip -dc {folder}/comparison.json.gz > comparison.json"
+    args = build_parser().parse_args(shlex.split(draw)[1:])
+    assert args.saved == "comparison.json" and args.output == "drawn"
+    saved = gzip.decompress((ROOT / folder / "comparison.json.gz").read_bytes()).decode()
+    (tmp_path / args.saved).write_text(saved)
+    monkeypatch.chdir(tmp_path)
+    assert main(["plot", "latency", "--from", args.saved, "-o", "latency.svg"]) == 0
+    assert (tmp_path / "latency.svg").stat().st_size > 10_000

@@ -13,9 +13,11 @@ from archprof.base.errors import BadOption
 from archprof.cli import main
 from archprof.render import figures, report, report_tables
 from archprof.render.claims import answers
+from archprof.render.figures.breakdown import REST
 from archprof.results.comparison import Comparison, Division
 from archprof.results.latency import Block, Latency
 from archprof.results.per_layer import BETWEEN, LayerTimes, time_shares, with_times
+from archprof.results.profile import TypeCost
 from archprof.runs import compare as comparing
 
 TINY = ("mobilenetv1(width=0.25)@64", "resnet_tiny")
@@ -54,6 +56,19 @@ def segments(figure) -> list[list[dict[str, float]]]:
             ]
         )
     return panels
+
+
+def test_rarer_dense_convolutions_are_one_part_where_there_are_many_types():
+    percents = {"conv 1x1": 10, "conv 2x2": 10, "conv 3x3": 15, "conv 4x4": 10, "conv 5x5": 12, "conv 6x6": 10}
+    percents |= {"conv 7x7": 8, "fully connected": 15, "batch norm": 10}
+    row = result("resnet50", ())
+    costs = tuple(TypeCost(type, part, part, 1) for type, part in percents.items())
+    counted = replace(row, profile=replace(row.profile, by_type=costs, layers=()))
+    ((drawn,), _) = segments(figures.draw("breakdown", study(counted)))
+    assert drawn == pytest.approx(
+        {type: percents[type] for type in ("conv 1x1", "conv 3x3", "conv 5x5", "fully connected", "batch norm")}
+        | {REST: 10 + 10 + 10 + 8}
+    )
 
 
 def test_the_third_panel_is_what_the_records_say():

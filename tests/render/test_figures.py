@@ -18,7 +18,6 @@ from archprof.base.errors import BadOption, BadOutput
 from archprof.base.units import significant
 from archprof.render import figures
 from archprof.render.figures import FigureOptions, front_of
-from archprof.render.figures.breakdown import REST, _gathered
 from archprof.render.figures.labels import spread
 from archprof.render.figures.page import Page
 from archprof.render.figures.rows import short_labels
@@ -371,13 +370,6 @@ def test_one_family_alone_is_told_apart_by_colour_and_marker():
 )
 def test_labels_leave_out_what_namesakes_share(names, labels):
     assert list(short_labels(names).values()) == labels
-
-
-def test_rarer_dense_convolutions_are_one_part_where_there_are_many_types():
-    share = {f"conv {k}x{k}": 0.1 for k in (1, 2, 3, 4, 5, 6, 7)} | {"fully connected": 0.2, "batch norm": 0.1}
-    ((folded,),) = _gathered([share | {"conv 3x3": 0.15, "conv 5x5": 0.12}])
-    assert set(folded) == {"conv 1x1", "conv 3x3", "conv 5x5", "fully connected", "batch norm", REST}
-    assert folded[REST] == pytest.approx(0.4)
 
 
 def test_families_keep_their_colour_whatever_stands_beside_them():

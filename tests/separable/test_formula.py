@@ -73,7 +73,7 @@ def test_output_size(size, kernel, stride, padding, dilation, expected):
 
 
 @given(convolutions())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_formula_and_count_agree_to_the_last_unit(conv):
     counted = separable.compare_layer(conv)
     assert counted.agrees
