@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..base.errors import BadOption, did_you_mean
+from ..results.optimizers import OPTIMIZERS
 
 DTYPES = ("float32", "bfloat16", "float16")
 MODES = ("eval", "train")
-OPTIMIZERS = ("sgd", "adam", "adamw", "adadelta", "adamax", "asgd")
+
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
