@@ -36,7 +36,9 @@ def add(commands: Any) -> None:
         metavar="SIZE",
         help="show the largest batch that fits, such as 8GiB",
     )
-    options.add_measuring(parser)
+    options.add_batch_sizes(parser)
+    options.add_conditions(parser)
+    options.add_sampling(parser)
     options.add_exports(parser)
 
 
@@ -47,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     for model in args.models:
         spec.parse(model)
+    saved.refuse_unused_sampling(args)
     inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)

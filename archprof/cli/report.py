@@ -47,7 +47,4 @@ def run(args: argparse.Namespace) -> int:
 
 def _divides(args: argparse.Namespace) -> bool:
     """Whether the time of each layer is measured: wherever it can be."""
-    from ..measure.conditions import Conditions
-
-    conditions = Conditions(device=args.device, compile=args.compile, mode=args.mode)
-    return conditions.divisible and not args.no_latency
+    return not args.saved and not args.no_latency and options.conditions(args).divisible

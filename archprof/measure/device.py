@@ -11,15 +11,17 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..base.errors import BadOption
+from ..base.options import recorded
+from ..results.conditions import Conditions
 from ..results.environment import fingerprint
 from . import allocator, disturbance, gpu, power
-from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
 __all__ = [
@@ -169,29 +171,24 @@ def environment(conditions: Conditions) -> dict[str, Any]:
     All values are JSON values. `date` (ISO 8601, UTC) is not part of the fingerprint, nor is `energy_meter`, the name
     of what counts the device's energy; where that is None, `no_energy_meter` says why.
     """
+    threads, keeps = conditions.threads or torch.get_num_threads(), keeps_memory(conditions)
+    in_effect = replace(conditions, threads=threads, keep_memory=keeps or conditions.kind != "cpu")
     found: dict[str, Any] = {
         "torch": torch.__version__,
         "python": ".".join(platform.python_version_tuple()[:2]),
         "platform": f"{platform.system()}-{platform.machine()}",
-        "device": conditions.device,
+        **recorded(in_effect),
         "device_name": _device_name(conditions),
         "cpu": _cpu_name(),
         "cpus": usable_cpus(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": conditions.threads or torch.get_num_threads(),
-        "dtype": conditions.dtype,
-        "channels_last": conditions.channels_last,
-        "compile": conditions.compile,
-        "cuda_graph": conditions.cuda_graph,
-        "mode": conditions.mode,
-        "optimizer": conditions.optimizer if conditions.mode == "train" else None,
         "huge_pages": _huge_pages(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "variables": library_variables(os.environ),
         "protocol": PROTOCOL,
     }
     if conditions.kind == "cpu":
-        found |= {"allocator": allocator.name(), "keep_memory": keeps_memory(conditions)}
+        found["allocator"] = allocator.name()
     if conditions.kind == "cuda":
         found |= {
             "cuda": torch.version.cuda,

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..counting.inputs import real_inputs
 from ..models import Arguments, Found
-from .conditions import Conditions
+from ..results.conditions import Conditions
 from .device import inputs as one_image
 from .device import moved
 from .weights import materialise, realistic

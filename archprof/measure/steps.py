@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..results.conditions import Conditions
 from ..results.optimizers import OPTIMIZERS
 from . import memory
-from .conditions import Conditions
 
 #: So small that weights stay what they are over thousands of steps, whatever the optimizer: the work of an
 #: update does not depend on it.

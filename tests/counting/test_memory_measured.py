@@ -14,10 +14,10 @@ from archprof.counting.scratch import cpu_scratch
 from archprof.counting.shapes import describe
 from archprof.counting.trace import trace
 from archprof.measure import device
-from archprof.measure.conditions import Conditions
 from archprof.measure.memory import bytes_of, peak_bytes
 from archprof.measure.steps import forward_step, loss_of, optimizer_of
 from archprof.results.comparison import ArchitectureResult
+from archprof.results.conditions import Conditions
 from archprof.results.optimizers import OPTIMIZERS, optimizer_memory
 from archprof.runs.prediction import Predictor
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from archprof.measure import device, memory, weights
-from archprof.measure.conditions import Conditions
 from archprof.measure.steps import LEARNING_RATE, forward_step, loss_of, optimizer_of
+from archprof.results.conditions import Conditions
 from archprof.results.optimizers import OPTIMIZERS
 
 
