@@ -221,7 +221,7 @@ def library_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _device_name(conditions: Conditions) -> str:
     if conditions.kind == "cuda":
-        return torch.cuda.get_device_name(torch.device(conditions.device))
+        return str(torch.cuda.get_device_name(torch.device(conditions.device)))
     return "Apple GPU" if conditions.kind == "mps" else _cpu_name()
 
 
@@ -257,9 +257,9 @@ def available_bytes(conditions: Conditions) -> int | None:
     if conditions.kind == "cuda":
         device = torch.device(conditions.device)
         free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if conditions.kind == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     limits = [limit for limit in (_memory_available(), _group_available()) if limit is not None]
     return min(limits, default=None)
 
@@ -288,7 +288,8 @@ def _group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 def inputs(input_shape: tuple[int, ...], batch_size: int, conditions: Conditions) -> tuple[torch.Tensor, ...]:
     """One random normal tensor (batch_size, *input_shape) on the device: what normalised images look like."""
-    return moved((torch.randn(batch_size, *input_shape),), conditions)
+    image: torch.Tensor = moved(torch.randn(batch_size, *input_shape), conditions)
+    return (image,)
 
 
 def moved(values: Any, conditions: Conditions) -> Any:

@@ -37,4 +37,5 @@ def inputs(
     """forward's arguments: random where values do not matter, as `given` describes where they do."""
     if given is None:
         return one_image(input_shape, batch_size, conditions), {}
-    return moved(real_inputs(given(batch_size), torch.device("cpu")), conditions)
+    found: Arguments = moved(real_inputs(given(batch_size), torch.device("cpu")), conditions)
+    return found
