@@ -13,15 +13,14 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
-from math import sqrt
 
-from ..results import drift, statistics
+from ..results import drift
 from ..results.conditions import Sampling
-from ..results.latency import FEWEST_BLOCKS, Block, Latency
-from ..results.ratios import ratio_of
+from ..results.latency import Block, Latency
 from . import disturbance
 from .memory import MEMORY, described, free_memory, out_of_memory
-from .reliability import half_width, judged
+from .reliability import judged
+from .schedule import Schedule, at
 from .workloads import BLOCK_S, LEAD_IN_S, Key, Progress, Running, Step, Workload
 
 __all__ = ["Key", "Progress", "SamplingInterrupted", "Workload", "measure"]
@@ -30,25 +29,12 @@ __all__ = ["Key", "Progress", "SamplingInterrupted", "Workload", "measure"]
 #: on one of the CPUs can make a pass a hundred times as long, and a block of many passes would use up the time budget.
 MOST_LENGTHS = 4
 
-#: A block for a coarse energy meter is so many times as long as the meter needs: passes may run faster than known.
-METERED_LENGTHS = 1.1
-
 #: Warm-up ends when so many passes in a row were not faster than the fastest before by more than FALLING ...
 STEADY_PASSES = 3
 FALLING = 0.02
 
 #: ... or when it took this share of the time budget, the first pass not counted.
 MOST_WARM_UP = 0.02
-
-#: A workload with fewer undisturbed blocks goes on even when its interval is narrow enough: who stops at the first
-#: narrow interval gets intervals that hold less often than they say (Chow and Robbins 1965 prove the 95 % for large
-#: numbers only).
-LEAST_BLOCKS = 30
-
-#: So few are enough where they are spread over so many seconds: long blocks average by themselves, and the seconds
-#: show what changes slowly.
-FEWER_BLOCKS = 10
-SPREAD_S = 10.0
 
 #: Drift is looked for again when there are so many times as many blocks, so that it takes time in proportion to them.
 MARKED_AGAIN = 1.1
@@ -81,7 +67,8 @@ def measure(
     within one. Without a `witness` no block is called disturbed. `rearrange` is called before each round, so that
     tensors lie elsewhere in memory. Raises SamplingInterrupted on Ctrl-C.
     """
-    run = _Run(sampling, clock, sync, reference, progress, witness, rearrange, shuffle or random.Random(0))
+    schedule = Schedule(sampling.precision, reference)
+    run = _Run(sampling, clock, sync, schedule, progress, witness, rearrange, shuffle or random.Random(0))
     return run.run(list(workloads))
 
 
@@ -92,7 +79,7 @@ class _Run:
     sampling: Sampling
     clock: Callable[[], float]
     sync: Callable[[], None]
-    reference: str | None
+    schedule: Schedule
     progress: Callable[[Progress], None] | None
     witness: disturbance.Witness | None
     rearrange: Callable[[], None]
@@ -135,8 +122,8 @@ class _Run:
             row = [workload for workload in workloads if workload.batch_size == batch_size]
             self.rearrange()  # what that needs more of memory is taken while nothing is timed
             later += self.warm_up(row, {workload.name for workload in later})
-            self.one_round(self.at(batch_size))
-        while turn := self.next_round() or self.round_for_meter():
+            self.one_round(at(self.alive, batch_size))
+        while turn := self.next_round():
             self.one_round(turn)
         return later
 
@@ -213,52 +200,11 @@ class _Run:
         return Running(workload, step, max(best, 1e-9), self.clock(), peak, state)
 
     def next_round(self) -> list[Running]:
-        """The unfinished workloads of the batch size whose turn it is; empty when all is done or nothing fits.
-
-        After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
-        sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
-        too little time is left is run without its costliest workloads: the others get the blocks that they need.
-        Disturbed blocks are made up for before, FEWEST_BLOCKS of them at most.
-        """
-        turns = []
-        for batch_size in sorted({running.workload.batch_size for running in self.alive}):
-            unfinished = self.unfinished(self.at(batch_size))
-            few = [running for running in unfinished if running.useful < FEWEST_BLOCKS]
-            chosen = unfinished if _cost(unfinished) <= self.left else self.affordable(few)
-            if chosen:
-                rounds = min(running.useful for running in chosen)
-                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(_cost(chosen)), rounds, batch_size, chosen))
-        return min(turns, key=lambda turn: turn[:3])[3] if turns else []
-
-    def round_for_meter(self) -> list[Running]:
-        """Cells of one batch size whose blocks were all too short for the energy meter, to be run for longer.
-
-        That comes after the times, for what is left of the budget, once for each workload. The lead-in lasts an update
-        of the meter, so that what its readings lag behind is the same network's.
-        """
+        """The workloads that are run next; empty when all is done or nothing fits. The energy meter's come last."""
         meter = self.witness.meter if self.witness else None
-        if meter is None or meter.least_s <= BLOCK_S:
-            return []
-        for batch_size in sorted({running.workload.batch_size for running in self.alive}):
-            row = [each for each in self.at(batch_size) if not each.for_meter and not each.latency.metered]
-            for running in row:
-                running.for_meter = True
-                running.length_s, running.lead_in_s = METERED_LENGTHS * meter.least_s, meter.update_s
-            chosen = self.affordable(row)
-            for running in row:
-                if running not in chosen:
-                    running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
-            if chosen:
-                return chosen
-        return []
-
-    def affordable(self, row: Sequence[Running]) -> list[Running]:
-        """The cheapest workloads whose blocks fit into the time that is left, together."""
-        chosen: list[Running] = []
-        for running in sorted(row, key=lambda running: running.block_s):
-            if _cost([*chosen, running]) <= self.left:
-                chosen.append(running)
-        return chosen
+        return self.schedule.next_round(self.alive, self.clock(), self.left) or self.schedule.round_for_meter(
+            self.alive, meter, self.left
+        )
 
     def one_round(self, row: Sequence[Running]) -> None:
         """One block of each workload, in a fresh order and at a fresh place."""
@@ -320,26 +266,6 @@ class _Run:
         self.sync()
         return (self.clock() - start) / max(done, 1), done
 
-    def at(self, batch_size: int) -> list[Running]:
-        return [running for running in self.alive if running.workload.batch_size == batch_size]
-
-    def unfinished(self, row: Sequence[Running]) -> list[Running]:
-        """The workloads of one batch size that are not precise enough, with the reference if ratios need it."""
-        base = next((running for running in row if running.workload.name == self.reference), None)
-        vague = [running for running in row if not self.precise(running, base)]
-        return [*vague, base] if base and vague and base not in vague else vague
-
-    def precise(self, running: Running, base: Running | None) -> bool:
-        """Whether the interval of the median, and of the ratio to the reference, are within the precision."""
-        seen = running.latency
-        least = LEAST_BLOCKS if self.clock() - running.since < SPREAD_S else FEWER_BLOCKS
-        if len(seen.clean) < least or half_width(seen) > self.sampling.precision:
-            return False
-        if base is None or base is running or not base.latency.clean:
-            return True
-        ratio, interval = ratio_of(seen, base.latency)
-        return statistics.half_width(interval, ratio) <= self.sampling.precision
-
     def mark(self) -> None:
         """Mark the blocks that ran while the machine had drifted from what was usual so far."""
         every = [block for running in self.alive for block in running.blocks]
@@ -370,11 +296,6 @@ class _Run:
     def tell(self, doing: str) -> None:
         if self.progress:
             self.progress(Progress(doing, self.clock() - self.start, self.sampling.time_budget))
-
-
-def _cost(row: Iterable[Running]) -> float:
-    """Seconds that a block of each is expected to take."""
-    return sum(running.block_s for running in row)
 
 
 def gone() -> object:

@@ -133,7 +133,8 @@ def test_another_librarys_malloc_is_left_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("known", "words", "could"),
     [
-        ({}, None, False),  # a GPU, or an older file
+        ({}, None, False),  # an older file
+        ({"keep_memory": None}, None, False),  # a GPU
         ({"keep_memory": True, "allocator": "glibc 2.36"}, "kept for the next", False),
         ({"keep_memory": False, "allocator": "glibc 2.36"}, "left to glibc 2.36", True),
         ({"keep_memory": False, "allocator": "libjemalloc.so.2"}, "left to libjemalloc.so.2", False),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archprof.cli import env
-from archprof.measure import device, disturbance, gpu, power, sampling
+from archprof.measure import device, disturbance, gpu, power, sampling, schedule
 from archprof.measure.sampling import BLOCK_S
 from archprof.results.conditions import Conditions, Sampling
 from archprof.results.environment import disagreements, fingerprint
@@ -231,7 +231,7 @@ def test_a_coarse_meter_gets_one_longer_block_after_the_times():
 def test_a_coarse_meter_takes_only_what_is_left_of_the_budget():
     machine = Machine(update_s=0.1)
     seen = machine.measure(*[machine.workload(f"n{i}", 0.01, 50.0) for i in range(4)], time_budget=12.0)
-    assert all(len(found.clean) >= sampling.LEAST_BLOCKS for found in seen.values())
+    assert all(len(found.clean) >= schedule.LEAST_BLOCKS for found in seen.values())
     assert [name for (name, _), found in seen.items() if found.metered] == ["n0"] and machine.now < 12.0
 
 
@@ -240,7 +240,7 @@ def test_a_fine_meter_that_stands_still_changes_nothing():
     machine.still = True
     found = machine.measure(machine.workload("a", 0.004, 50.0))["a", 1]
     assert found.power_w is None and {block.passes for block in found.blocks} == {13}  # 52 ms
-    assert len(found.blocks) == sampling.LEAST_BLOCKS
+    assert len(found.blocks) == schedule.LEAST_BLOCKS
 
 
 def test_a_meter_changes_no_fingerprint_and_no_verdict_of_two_files():

@@ -12,15 +12,9 @@ from hypothesis import strategies as st
 
 from archprof.base.errors import BadOption
 from archprof.measure import disturbance, sampling
-from archprof.measure.sampling import (
-    BLOCK_S,
-    FEWER_BLOCKS,
-    LEAST_BLOCKS,
-    SPREAD_S,
-    STEADY_PASSES,
-    SamplingInterrupted,
-    Workload,
-)
+from archprof.measure.sampling import STEADY_PASSES, SamplingInterrupted, Workload
+from archprof.measure.schedule import FEWER_BLOCKS, LEAST_BLOCKS, SPREAD_S
+from archprof.measure.workloads import BLOCK_S
 from archprof.results.conditions import Sampling
 from archprof.results.latency import FEWEST_BLOCKS
 from archprof.results.ratios import ratio_of
