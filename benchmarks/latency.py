@@ -226,7 +226,7 @@ def table(runs: dict[str, list[Run]]) -> str:
     """One row a load: what came out, and how far from the ratio without load."""
     truth, usual = undisturbed_ratio(runs), usual_times(runs["none"])
     lines = [
-        "| load | our ratio | spread | not reliable | drift | wrong, not marked | back to back | error |",
+        "| load | our ratio | spread | not reliable | other state | wrong, not marked | back to back | error |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, seen in runs.items():
@@ -292,7 +292,7 @@ def main() -> int:
     print("\nload, ratio, interval, reference work of each run")
     for name, seen in runs.items():
         for run in seen:
-            readings = ", ".join(f"{reading} {value:.4g}" for reading, value in run.reference.items())
+            readings = ", ".join(f"{reading} {value:.4g}" for reading, value in run.reference.items()) or "no readings"
             print(
                 f"{name}: {run.ours:.3f} ({run.interval[0]:.3f} to {run.interval[1]:.3f}), {readings}"
                 f"{'' if run.reliable else ', not reliable'}"

@@ -29,7 +29,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
-    parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    parser.add_argument(
+        "--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show (default: imagenet-1k)"
+    )
     parser.add_argument(
         "--memory",
         type=options.typed(options.memory),

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import units
+from ..base import files, units
 from ..base.options import positive
 from . import options
 
@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
         metavar="SECONDS",
         help="how long to watch (default: 1)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_json(parser)
     options.add_conditions(parser)
 
 
@@ -35,12 +35,17 @@ def run(args: argparse.Namespace) -> int:
     """Facts, disturbance, evidence."""
     conditions = options.conditions(args)
 
+    files.check([args.json])
+
     from ..measure import device, disturbance
 
     facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
-    print(as_json(facts, free, cause, evidence) if args.json else page(facts, free, cause, evidence))
+    if args.json != files.STDOUT:
+        print(page(facts, free, cause, evidence))
+    if args.json:
+        files.write(args.json, as_json(facts, free, cause, evidence))
     return 0
 
 

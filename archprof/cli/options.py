@@ -11,6 +11,7 @@ from typing import Any
 
 from ..base import units
 from ..base.errors import ArchprofError, BadOption
+from ..base.files import STDOUT
 from ..base.options import options_of, whole
 from ..models import input_spec
 from ..results import conditions as asked
@@ -52,7 +53,7 @@ def inputs(args: Any) -> Callable[[int], Any] | None:
     if not specs:
         return None
     if args.input_shape:
-        raise BadOption("both --input and --input-shape are given;", "give either.")
+        raise BadOption("both --input and --input-shape are given;", "give one of them.")
 
     def given(batch_size: int) -> Any:
         from ..counting.inputs import given_inputs
@@ -210,8 +211,20 @@ def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] 
 def add_one_model(parser: Any) -> None:
     """The model of a command that looks at one, and what it is fed."""
     parser.add_argument("model", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
-    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+    add_batch_size(parser)
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W", help="default: the network's own")
+
+
+def add_batch_size(parser: Any) -> None:
+    """--batch-size, of a command that looks at one."""
+    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+
+
+def add_json(parser: Any) -> None:
+    """--json of a command that prints: alone it prints JSON instead, with a name it writes that file."""
+    parser.add_argument(
+        "--json", nargs="?", const=STDOUT, metavar="FILE", help="write JSON (without FILE: to stdout, instead)"
+    )
 
 
 def add_exports(parser: Any) -> None:

@@ -36,7 +36,7 @@ def add_subjects(parser: Any) -> None:
 def check_subjects(args: argparse.Namespace) -> None:
     """Raise BadOption unless there are either models or a saved file."""
     if args.saved and args.models:
-        raise BadOption(f"both models and --from '{args.saved}' are given;", "give either.")
+        raise BadOption(f"both models and --from '{args.saved}' are given;", "give one of them.")
     if not args.saved and not args.models:
         raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
     if args.saved:
@@ -80,7 +80,7 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
         try:
             found = compare.compare(
                 models,
-                dataset=args.dataset,
+                dataset=args.dataset or "imagenet-1k",
                 reference=getattr(args, "reference", None),
                 progress=tell,
                 accuracies=published.read(args.accuracy) if args.accuracy else (),

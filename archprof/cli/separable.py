@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
     network.add_argument(
         "--input-shape", type=options.typed(options.input_shape), metavar="C,H,W", help="default: the network's own"
     )
-    parser.add_argument("--batch-size", type=_number, default=1, metavar="B")
+    options.add_batch_size(parser)
     parser.add_argument("--measure", action="store_true", help="time both forms in turns, and the machine's limits")
     options.add_conditions(parser)
     options.add_sampling(parser)

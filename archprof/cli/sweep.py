@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         spec.parse(pattern)
     inputs = input_spec.checked(args.input)
     if args.output == files.STDOUT:
-        raise BadOption("a sweep is resumed from its file, so stdout will not do;", "name a file.")
+        raise BadOption("a sweep cannot be written to stdout, because it resumes from its file;", "give a file name.")
     files.check([args.output])
     if args.no_latency:
         options.refuse_without_effect(args, "with --no-latency", Conditions, Sampling, also=("batch_sizes",))

@@ -57,7 +57,9 @@ def where_time_goes(
     """
     check_divisible(conditions)
     if hasattr(module, "_orig_mod"):
-        raise BadOption("a compiled module's calls cannot be told apart.", "Hand it over as it was before.")
+        raise BadOption(
+            "a compiled module's calls cannot be told apart.", "Pass the module as it was before torch.compile."
+        )
     passes: list[list[Event]] = []
     end = clock() + most_s
     while len(passes) < KEPT or (len(passes) < PASSES and clock() < end):

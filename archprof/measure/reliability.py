@@ -20,10 +20,15 @@ def judged(seen: Latency, precision: float, cut: str = "") -> Latency:
     why = note = None
     with_drift = replace(seen, blocks=tuple(drift.unmarked(seen.blocks)))
     if clean < FEWEST_BLOCKS <= len(with_drift.clean):
-        why = f"the machine drifted during {every - clean} of {every} blocks; the interval includes them"
+        why = (
+            f"the machine drifted during {len(with_drift.clean) - clean} of {every} blocks; the interval includes them"
+        )
         return replace(with_drift, why=why, note=cut or None)
     if clean < FEWEST_BLOCKS and clean < every:
-        why = f"{every - clean} of {every} blocks were disturbed ({commonest_cause(seen)}), {clean} are left"
+        cause = commonest_cause(seen)
+        why = (
+            f"{every - clean} of {every} blocks were disturbed ({cause}); {clean} were not, {FEWEST_BLOCKS} are needed"
+        )
     elif clean < FEWEST_BLOCKS:
         why = f"there was time for {every} block{'s' if every > 1 else ''}, {FEWEST_BLOCKS} are needed"
     elif half_width(seen) > limit:

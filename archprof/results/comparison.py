@@ -190,7 +190,7 @@ class Comparison:
                 stopping=from_json(Stopping, saved["stopping"]) if saved.get("stopping") else None,
             )
         except (KeyError, TypeError, AttributeError) as reason:
-            raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None
+            raise BadFile(f"the saved comparison has a missing or invalid key: {reason!r}.") from None
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per architecture, numbers in base units (the columns of the CSV)."""

@@ -60,7 +60,7 @@ def test_a_busy_machine_says_what_to_expect():
     assert page.endswith("seen: others 59.0 %\nunknown on this system: pressure")
 
 
-def test_the_command_watches_and_reports(monkeypatch, capsys):
+def test_the_command_watches_and_reports(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(
         disturbance,
         "watch",
@@ -69,8 +69,12 @@ def test_the_command_watches_and_reports(monkeypatch, capsys):
             {"steal": 0.09, "seconds": seconds},
         ),
     )
+    file = tmp_path / "env.json"
+    assert main(["env", "--json", str(file), "--seconds", "0.5", "--threads", "1"]) == 0
+    assert "disturbance: steal by the hypervisor" in capsys.readouterr().out
     assert main(["env", "--json", "--seconds", "0.5", "--threads", "1"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert json.loads(file.read_text())["fingerprint"] == found["fingerprint"]
     assert found["threads"] == 1 and found["fingerprint"] and found["free_memory_bytes"] > 0
     assert found["watched"] == {
         "quiet": False,

@@ -13,7 +13,7 @@ import pytest
 
 import archprof
 from archprof.base.errors import BadOption
-from archprof.base.options import option, options_of, whole, words
+from archprof.base.options import option, options_of, recorded, whole, words
 from archprof.cli import COMMANDS as ALL
 from archprof.cli import build_parser, main, options
 from archprof.measure import device
@@ -100,6 +100,11 @@ def test_each_that_is_not_the_default_is_in_the_command_that_repeats_a_report():
     assert words(Conditions, {named.key: named.default for named in options_of(Conditions)}) == []
 
 
+def test_what_does_not_apply_is_null_in_the_environment():
+    assert recorded(Conditions(device="cuda"))["keep_memory"] is None
+    assert recorded(Conditions())["optimizer"] is None and recorded(Conditions(mode="train"))["optimizer"] == "sgd"
+
+
 @dataclass(frozen=True)
 class More(Conditions):
     """Conditions with one more that nobody has heard of."""
@@ -149,6 +154,8 @@ def with_a_time(row):
         ("sweep resnet_tiny -o s.jsonl --no-latency --batch-sizes 1", "--batch-sizes has no effect with --no-latency."),
         ("sweep resnet_tiny -o s.jsonl --no-latency --compile", "--compile has no effect with --no-latency."),
         ("report --from c.json -o out --threads 2", "--threads has no effect with --from."),
+        ("report --from c.json -o out --dataset cifar10", "--dataset has no effect with --from."),
+        ("report --from c.json -o out --reference x", "--reference has no effect with --from."),
         ("report --from c.json -o out --no-latency", "--no-latency has no effect with --from."),
         ("plot ball --from c.json -o b.svg --batch-sizes 1", "--batch-sizes has no effect with --from."),
         ("plot ball resnet_tiny -o b.svg --precision 0.1", "--precision has no effect on 'ball', which shows counts."),

@@ -154,7 +154,8 @@ def test_a_neighbour_that_never_rests_makes_it_unreliable():
     assert not found.reliable
     every = len(found.blocks)
     assert found.why == (
-        f"{every} of {every} blocks were disturbed (waiting for a CPU, 0.50 s of each second, all threads), 0 are left"
+        f"{every} of {every} blocks were disturbed (waiting for a CPU, 0.50 s of each second, all threads); "
+        "0 were not, 3 are needed"
     )
 
 

@@ -262,7 +262,7 @@ def test_a_failed_network_keeps_its_place():
     "words, says",
     [
         (["report", "-o", "x"], "no model is given"),
-        (["report", "resnet50", "--from", "c.json", "-o", "x"], "give either"),
+        (["report", "resnet50", "--from", "c.json", "-o", "x"], "give one of them"),
         (["report", "--from", "missing.json", "-o", "x"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "missing.json", "-o", "x.png"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "newer.json", "-o", "x.png"], "'newer.json': schema_version is 99"),
