@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..base.errors import BadOption
 from ..base.options import whole
 from ..results.conditions import Conditions, Sampling
 from . import options
@@ -93,6 +94,8 @@ def _timed(subject: Subject, profile: StaticProfile, args: argparse.Namespace) -
     from .progress import progress
 
     conditions = options.conditions(args)
+    if conditions.dtype != "float32":
+        raise BadOption("the bytes moved that stand beside the times are counted in float32.", "Leave out '--dtype'.")
     with progress() as tell:
         times = per_layer.timed(subject, profile, conditions, options.sampling(args), progress=tell)
     profile = replace(with_times(profile, times), notes=(*profile.notes, *times.sentences))

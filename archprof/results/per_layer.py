@@ -51,7 +51,9 @@ class PerLayerTimes:
         if not self.latency.reliable:
             said.append(f"the time is not reliable: {self.latency.why}")
         if self.overhead > MOST_OVERHEAD:
-            said.append("its division is not reliable: passes that long were disturbed")
+            said.append(
+                f"its division is not reliable: the profiled passes took more than {1 + MOST_OVERHEAD:g} times as long"
+            )
         return tuple(said)
 
     @property

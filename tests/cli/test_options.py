@@ -160,6 +160,7 @@ def with_a_time(row):
         ("plot ball --from c.json -o b.svg --batch-sizes 1", "--batch-sizes has no effect with --from."),
         ("plot ball resnet_tiny -o b.svg --precision 0.1", "--precision has no effect on 'ball', which shows counts."),
         ("env --device cuda --no-keep-memory", "whether memory is kept between passes applies to the CPU only;"),
+        ("show resnet_tiny --measure --dtype bfloat16", "are counted in float32. Leave out '--dtype'."),
         ("separable resnet_tiny --measure --mode train", "both forms of a convolution are measured in forward passes."),
     ],
 )

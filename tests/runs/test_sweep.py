@@ -247,9 +247,9 @@ def test_the_command_survives_its_networks(tmp_path):
     assert hangs["error"] == "nets:Hangs: stopped after 2 s: it had not returned"
 
 
-def test_stdout_will_not_do(capsys):
+def test_stdout_is_refused(capsys):
     assert main(["sweep", "resnet18", "-o", "-"]) == 2
-    assert "name a file" in capsys.readouterr().err
+    assert "give a file name" in capsys.readouterr().err
 
 
 def test_what_is_there_already_needs_no_process(tmp_path, capsys, monkeypatch):
