@@ -22,6 +22,8 @@ _PUBLIC = {
     "compare": "runs.compare",
     "check": "budgets.judging",
     "Comparison": "results.comparison",
+    "Conditions": "results.conditions",
+    "Sampling": "results.conditions",
     "ArchitectureResult": "results.comparison",
     "StaticProfile": "results.profile",
     "LayerCost": "results.profile",
@@ -36,9 +38,11 @@ __all__ = [
     "ArchitectureResult",
     "ArchprofError",
     "Comparison",
+    "Conditions",
     "Latency",
     "LayerCost",
     "Ratio",
+    "Sampling",
     "StaticProfile",
     "__version__",
     "check",
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
     from .counting.counts import profile
     from .models import load
     from .results.comparison import Accuracy, ArchitectureResult, Comparison
+    from .results.conditions import Conditions, Sampling
     from .results.latency import Latency
     from .results.profile import LayerCost, StaticProfile
     from .results.ratios import Ratio

@@ -1,15 +1,15 @@
 """Does a ratio hold on a busy machine? Ours beside torch.utils.benchmark back to back, under load made here.
 
-    python benchmarks/latency.py            every claim, ten runs each: some minutes on a machine of its own
+    python benchmarks/latency.py            every claim, ten runs each: some minutes on a machine that does nothing else
     python benchmarks/latency.py --smoke    a few seconds: everything runs, nothing is claimed
 
 Loads are processes that compute: none, one that is busy half of the time (a quarter of a second on, a quarter
 off), one that is always busy. The claims are ratios and shares, so they do not depend on the machine:
 
-  quiet     (max - min) / median of the ratio over ten runs is at most 5 %, and the 95 % interval holds the
-            median of the runs in at least eight of ten; a run that archprof does not stand by, or that it saw at
-            another pace of the machine than most, is repeated, twenty times in all at most
-  busy      every run is within 5 % of the quiet ratio, or says that it is not reliable, or at another pace
+  none      (max - min) / median of the ratio over ten runs is at most 5 %, and the 95 % interval holds the
+            median of the runs in at least eight of ten; a run that archprof calls not reliable, or during
+            which the machine drifted from most, is repeated, thirty runs in all at most
+  busy      every run is within 5 % of the ratio without load, or is marked as not reliable or as drift
   overhead  our p50 is within 2 % of a bare loop's, turn by turn with it
   default   'archprof compare resnet50 mobilenetv1 alexnet' answers within 30 s, each latency with an interval
 
@@ -38,9 +38,10 @@ from torch.utils import benchmark
 
 from archprof import models
 from archprof.measure import device, reference_work, sampling
-from archprof.measure.conditions import Conditions
-from archprof.results.drift import departures, pace_of
-from archprof.results.latency import FEWEST_BLOCKS, TIME_BUDGET_S, Latency
+from archprof.measure.steps import Step, forward_step
+from archprof.results.conditions import TIME_BUDGET_S, Conditions, Sampling
+from archprof.results.drift import drifts, reference_times
+from archprof.results.latency import FEWEST_BLOCKS, Latency
 from archprof.results.ratios import ratios_to
 
 BUSY = """
@@ -51,7 +52,7 @@ while True:
         pass
     time.sleep({off})
 """
-LOADS = {"quiet": None, "half busy": (0.25, 0.25), "busy": (3600.0, 0.0)}
+LOADS = {"none": None, "half busy": (0.25, 0.25), "busy": (3600.0, 0.0)}
 
 CONDITIONS = Conditions()
 
@@ -70,15 +71,14 @@ LOOP = 8
 class Run:
     """One estimate of the ratio by each of the two ways; ours is NaN where it could not be measured at all.
 
-    `doubts` are what archprof says of its own: why a time cannot be relied on. `pace` is how fast the machine computed
-    and copied meanwhile.
+    `doubts` are archprof's reasons why a time cannot be relied on, `reference` the times of the reference work.
     """
 
     ours: float
     interval: tuple[float, float]
     doubts: tuple[str, ...]
     theirs: float
-    pace: dict[str, float]
+    reference: dict[str, float]
 
     @property
     def reliable(self) -> bool:
@@ -102,7 +102,7 @@ def load(times: tuple[float, float] | None) -> Iterator[None]:
         neighbour.wait()
 
 
-def steps(names: list[str]) -> dict[str, sampling.Step]:
+def steps(names: list[str]) -> dict[str, Step]:
     """A forward pass of each network at batch 1."""
     made = {}
     for name in names:
@@ -113,18 +113,18 @@ def steps(names: list[str]) -> dict[str, sampling.Step]:
             if found.spec.resolution is None
             else (found.input_shape[0], found.spec.resolution, found.spec.resolution)
         )
-        made[name] = sampling.forward_step(module, device.inputs(shape, 1, CONDITIONS), CONDITIONS)
+        made[name] = forward_step(module, device.inputs(shape, 1, CONDITIONS), CONDITIONS)
         made[name]()  # whatever torch does once, it does here
     return made
 
 
-def measured(made: dict[str, sampling.Step], seconds: float, seed: int) -> dict[str, Latency]:
+def measured(made: dict[str, Step], seconds: float, seed: int) -> dict[str, Latency]:
     """Every step at batch 1, as archprof compare measures it."""
-    cells = [sampling.Cell(name, 1, lambda step=step: step) for name, step in made.items()]
+    workloads = [sampling.Workload(name, 1, lambda step=step: step) for name, step in made.items()]
     found = sampling.measure(
-        cells,
-        time_budget=seconds,
-        reference=cells[-1].name,
+        workloads,
+        Sampling(time_budget=seconds),
+        reference=workloads[-1].name,
         shuffle=random.Random(seed),
         witness=device.witness(CONDITIONS),
         rearrange=device.rearranger(CONDITIONS),
@@ -132,7 +132,7 @@ def measured(made: dict[str, sampling.Step], seconds: float, seed: int) -> dict[
     return {name: seen for (name, _), seen in found.items()}
 
 
-def one_run(made: dict[str, sampling.Step], seconds: float, seed: int) -> Run:
+def one_run(made: dict[str, Step], seconds: float, seed: int) -> Run:
     """Both ways, the same time for each."""
     _, below = made
     seen = measured(made, seconds, seed)
@@ -147,20 +147,20 @@ def one_run(made: dict[str, sampling.Step], seconds: float, seed: int) -> Run:
         .median
         for step in made.values()
     ]
-    pace = pace_of([block for cell in seen.values() for block in cell.clean])
-    return Run(ratio, interval, doubts, back_to_back[0] / back_to_back[1], pace)
+    reference = reference_times([block for cell in seen.values() for block in cell.clean])
+    return Run(ratio, interval, doubts, back_to_back[0] / back_to_back[1], reference)
 
 
-def overhead(step: sampling.Step, seconds: float) -> float | None:
-    """Our p50 over a bare loop's median, minus 1; None where ours was not reliable, or never at the loop's pace.
+def overhead(step: Step, seconds: float) -> float | None:
+    """Our p50 over a bare loop's median, minus 1; None where ours was not reliable, or the machine drifted.
 
-    The two take short turns, and those count in which both saw the same pace. The loop's tensors come to lie elsewhere
-    as often as ours do: otherwise the luck of one layout would be held against the mean of many.
+    The two take short turns, and those count between which the machine did not drift. The loop's tensors come to lie
+    elsewhere as often as ours do: otherwise one layout would be compared with the mean of many.
     """
     quotients, rearrange, read = [], device.rearranger(CONDITIONS), reference_work.reader()
     for turn in range(TURNS):
         ours = measured({"net": step}, seconds / TURNS / 2, turn)["net"]
-        passes, paces, end = [], [], time.perf_counter() + seconds / TURNS / 2
+        passes, readings, end = [], [], time.perf_counter() + seconds / TURNS / 2
         while time.perf_counter() < end:
             rearrange()
             step()
@@ -168,9 +168,9 @@ def overhead(step: sampling.Step, seconds: float) -> float | None:
                 start = time.perf_counter()
                 step()
                 passes.append(time.perf_counter() - start)
-            paces.append(read())
-        pace = {name: median([reading[name] for reading in paces]) for name in paces[0]}
-        if ours.reliable and not departures(pace_of(ours.clean), pace):
+            readings.append(read())
+        theirs = {name: median([reading[name] for reading in readings]) for name in readings[0]}
+        if ours.reliable and not drifts(reference_times(ours.clean), theirs):
             quotients.append(ours.p50_s / median(passes))
     return median(quotients) - 1 if quotients else None
 
@@ -203,47 +203,49 @@ def default_command(folder: Path) -> tuple[float, bool]:
 def wanting(load_name: str, seen: list[Run], runs: int) -> bool:
     """Whether there should be another run: until there are enough.
 
-    Without load those count that archprof stands by and saw at one pace, of three times as many at most: a machine that
-    it says is disturbed, or another than it was, is not what the claim about quiet ones is about.
+    Without load those count that are reliable and without drift, of three times as many at most: the claim is about
+    machines that are neither disturbed nor drift.
     """
-    enough = len(counted(seen, usual_pace(seen))) if LOADS[load_name] is None else len(seen)
+    enough = len(counted(seen, usual_times(seen))) if LOADS[load_name] is None else len(seen)
     return enough < runs and len(seen) < 3 * runs
 
 
-def counted(seen: list[Run], pace: dict[str, float]) -> list[Run]:
-    """The reliable runs at this pace."""
-    return [run for run in seen if run.reliable and not departures(pace, run.pace)]
+def counted(seen: list[Run], usual: dict[str, float]) -> list[Run]:
+    """The reliable runs whose reference work took these times."""
+    return [run for run in seen if run.reliable and not drifts(usual, run.reference)]
 
 
-def usual_pace(quiet: list[Run]) -> dict[str, float]:
-    """The pace that most of the reliable runs share: that of the run with most others near it."""
-    return max((run.pace for run in quiet if run.reliable), key=lambda pace: len(counted(quiet, pace)), default={})
+def usual_times(unloaded: list[Run]) -> dict[str, float]:
+    """The reference work's times in most of the reliable runs: those of the run with most others near it."""
+    return max(
+        (run.reference for run in unloaded if run.reliable), key=lambda times: len(counted(unloaded, times)), default={}
+    )
 
 
 def table(runs: dict[str, list[Run]]) -> str:
-    """One row a load: what came out, and how far from the quiet ratio."""
-    truth, pace = quiet_ratio(runs), usual_pace(runs["quiet"])
+    """One row a load: what came out, and how far from the ratio without load."""
+    truth, usual = undisturbed_ratio(runs), usual_times(runs["none"])
     lines = [
-        "| load | our ratio, usual pace | spread | not reliable | other pace | wrong | back to back | error |",
+        "| load | our ratio | spread | not reliable | other state | wrong, not marked | back to back | error |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, seen in runs.items():
         reliable, theirs = [run for run in seen if run.reliable], [run.theirs for run in seen]
-        ours = [run.ours for run in counted(seen, pace)]
+        ours = [run.ours for run in counted(seen, usual)]
         shown = f"{min(ours):.2f} to {max(ours):.2f} | {spread(ours):.1%}" if ours else "none | none"
         worst = max(abs(ratio / truth - 1) for ratio in theirs)
         error = "unknown" if math.isnan(worst) else f"{worst:.0%}"
         lines.append(
             f"| {name} | {shown} | {len(seen) - len(reliable)} of {len(seen)} | {len(reliable) - len(ours)} "
-            f"| {len(silent(seen, truth, pace))} "
+            f"| {len(unmarked(seen, truth, usual))} "
             f"| {min(theirs):.2f} to {max(theirs):.2f} | {error} |"
         )
     return "\n".join(lines)
 
 
-def quiet_ratio(runs: dict[str, list[Run]]) -> float:
-    """What the other runs are held against: NaN where the machine was never quiet."""
-    ratios = [run.ours for run in counted(runs["quiet"], usual_pace(runs["quiet"]))]
+def undisturbed_ratio(runs: dict[str, list[Run]]) -> float:
+    """What the other runs are held against: NaN where no run was reliable."""
+    ratios = [run.ours for run in counted(runs["none"], usual_times(runs["none"]))]
     return median(ratios) if ratios else math.nan
 
 
@@ -251,9 +253,9 @@ def spread(values: list[float]) -> float:
     return (max(values) - min(values)) / median(values)
 
 
-def silent(seen: list[Run], truth: float, pace: dict[str, float]) -> list[Run]:
-    """Runs that are wrong by more than 5 % and say neither that nor that the machine had another pace."""
-    return [run for run in counted(seen, pace) if abs(run.ours / truth - 1) > 0.05]
+def unmarked(seen: list[Run], truth: float, usual: dict[str, float]) -> list[Run]:
+    """Runs that are wrong by more than 5 % and marked neither as not reliable nor as drift."""
+    return [run for run in counted(seen, usual) if abs(run.ours / truth - 1) > 0.05]
 
 
 def main() -> int:
@@ -287,10 +289,10 @@ def main() -> int:
     print(table(runs))
     said = [f"{name}: {doubt}" for name, seen in runs.items() for run in seen for doubt in run.doubts]
     print("\n".join(["", "not reliable, because", *dict.fromkeys(said)] if said else []))
-    print("\nload, ratio, interval, pace of each run")
+    print("\nload, ratio, interval, reference work of each run")
     for name, seen in runs.items():
         for run in seen:
-            readings = ", ".join(f"{reading} {value:.4g}" for reading, value in run.pace.items())
+            readings = ", ".join(f"{reading} {value:.4g}" for reading, value in run.reference.items()) or "no readings"
             print(
                 f"{name}: {run.ours:.3f} ({run.interval[0]:.3f} to {run.interval[1]:.3f}), {readings}"
                 f"{'' if run.reliable else ', not reliable'}"
@@ -298,7 +300,7 @@ def main() -> int:
     print(f"\noverhead over a bare loop: {'not reliable' if extra is None else f'{extra:+.1%}'}")
     if args.smoke:
         return 0
-    if math.isnan(quiet_ratio(runs)):
+    if math.isnan(undisturbed_ratio(runs)):
         print("FAILS: no run without load was reliable; this machine has other work")
         return 1
     return judge(runs, extra)
@@ -308,20 +310,20 @@ def judge(runs: dict[str, list[Run]], extra: float | None) -> int:
     """Print each claim with what was seen; 1 where one fails."""
     import tempfile
 
-    truth, pace = quiet_ratio(runs), usual_pace(runs["quiet"])
-    undisturbed = counted(runs["quiet"], pace)
+    truth, usual = undisturbed_ratio(runs), usual_times(runs["none"])
+    undisturbed = counted(runs["none"], usual)
     covered = sum(run.interval[0] <= truth <= run.interval[1] for run in undisturbed)
     with tempfile.TemporaryDirectory() as folder:
         took, shown = default_command(Path(folder))
-    quiet_spread = spread([run.ours for run in undisturbed])
-    wrong = sum(len(silent(seen, truth, pace)) for seen in runs.values())
+    unloaded_spread = spread([run.ours for run in undisturbed])
+    wrong = sum(len(unmarked(seen, truth, usual)) for seen in runs.values())
     claims = [
-        (f"quiet ratios spread by {quiet_spread:.1%}, at most 5 %", quiet_spread <= 0.05),
+        (f"ratios without load spread by {unloaded_spread:.1%}, at most 5 %", unloaded_spread <= 0.05),
         (
             f"the interval holds the median in {covered} of {len(undisturbed)}, at least 8 of 10",
             covered >= 0.8 * len(undisturbed),
         ),
-        (f"wrong in silence: {wrong}, wanted none", wrong == 0),
+        (f"wrong and not marked: {wrong}, expected none", wrong == 0),
         (f"overhead {math.nan if extra is None else extra:+.1%}, within 2 %", extra is not None and abs(extra) <= 0.02),
         (f"the default command took {took:.1f} s, at most 30", took <= 30),
         ("each of its latencies has an interval", shown),

@@ -21,10 +21,10 @@ import torch
 from archprof import models
 from archprof.counting import counts
 from archprof.measure import device
-from archprof.measure.conditions import Conditions
 from archprof.measure.memory import free_memory
 from archprof.measure.steps import forward_step
 from archprof.models import zoo
+from archprof.results.conditions import Conditions
 from archprof.runs import compare
 
 BATCH_SIZES = (1, 8)

@@ -29,14 +29,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
-    parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    parser.add_argument(
+        "--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show (default: imagenet-1k)"
+    )
     parser.add_argument(
         "--memory",
         type=options.typed(options.memory),
         metavar="SIZE",
         help="show the largest batch that fits, such as 8GiB",
     )
-    options.add_measuring(parser)
+    options.add_batch_sizes(parser)
+    options.add_conditions(parser)
+    options.add_sampling(parser)
     options.add_exports(parser)
 
 
@@ -47,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     for model in args.models:
         spec.parse(model)
+    saved.refuse_unused_sampling(args)
     inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from typing import Any
 
+from ..base.options import positive
 from . import options, saved
 
 
@@ -19,7 +20,7 @@ def add(commands: Any) -> None:
     parser.add_argument("after", metavar="B.json", help="the same networks later, on the same machine")
     parser.add_argument(
         "--factor",
-        type=options.typed(options.positive),
+        type=options.typed(positive),
         default=1.05,
         metavar="F",
         help="smallest change that counts (default: 1.05); a rank-sum test must agree",
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """One line for each network and batch size, then how many of each verdict."""
     from ..results import diff
 
-    found = diff.differences(saved.read(args.before), saved.read(args.after), args.factor)
+    found = diff.diff(saved.read(args.before), saved.read(args.after), args.factor)
     for difference in found:
         print(difference.sentence)
     verdicts = Counter(difference.verdict for difference in found)

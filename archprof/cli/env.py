@@ -1,4 +1,4 @@
-"""`archprof env`: what is measured on, and is it quiet."""
+"""`archprof env`: what is measured on, and what disturbs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from ..base import units
+from ..base import files, units
+from ..base.options import positive
 from . import options
 
 
@@ -16,39 +17,35 @@ def add(commands: Any) -> None:
         commands,
         "env",
         run,
-        "What is measured on, and whether it is quiet.",
+        "What is measured on, and what disturbs it.",
         "archprof env --device cuda --seconds 5",
-    )
-    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
-    parser.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
-    parser.add_argument(
-        "--threads",
-        type=options.typed(options.whole),
-        metavar="N",
-        help="CPU threads (default: torch's own choice)",
     )
     parser.add_argument(
         "--seconds",
-        type=options.typed(options.positive),
+        type=options.typed(positive),
         default=1.0,
         metavar="SECONDS",
         help="how long to watch (default: 1)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    options.add_json(parser)
+    options.add_conditions(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Facts, evidence, verdict."""
-    from ..measure.conditions import Conditions
+    """Facts, disturbance, evidence."""
+    conditions = options.conditions(args)
 
-    conditions = Conditions(device=args.device, dtype=args.dtype, threads=args.threads)
+    files.check([args.json])
 
     from ..measure import device, disturbance
 
     facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
-    print(as_json(facts, free, cause, evidence) if args.json else page(facts, free, cause, evidence))
+    if args.json != files.STDOUT:
+        print(page(facts, free, cause, evidence))
+    if args.json:
+        files.write(args.json, as_json(facts, free, cause, evidence))
     return 0
 
 
@@ -61,23 +58,23 @@ def as_json(facts: Mapping[str, Any], free: int | None, cause: str | None, evide
 
 
 def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
-    """The same for people: one fact a line, then the verdict with its evidence."""
+    """The same for people: one fact a line, then what disturbs it, with the evidence."""
     shown = {**facts, "free memory": units.size(free)}
     if why := shown.pop("no_energy_meter", None):
         shown["energy_meter"] = f"none: {why}"
     width = max(map(len, shown))
     lines = [f"{name.replace('_', ' '):<{width}}  {_text(value)}" for name, value in shown.items()]
-    verdict = (
-        "quiet: nothing disturbs a measurement now"
+    disturbance = (
+        "disturbance: none is seen now"
         if cause is None
-        else (f"not quiet: {cause}; a measurement now leaves out what is disturbed, or says that it cannot tell")
+        else f"disturbance: {cause}; a measurement now leaves out disturbed blocks, or is marked as not reliable"
     )
     seen = [f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence]
     unknown = [name for name in ("waiting", "pressure", "others") if name not in evidence]
-    lines += ["", verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
+    lines += ["", disturbance, "seen: " + (", ".join(seen) or "nothing can be read here")]
     if "product_us" in evidence:
         lines.append(
-            f"pace: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
+            f"reference work: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
             f"threads share {evidence['sum_us']:.1f} us, copying 32 MiB {evidence['copy_ms']:.1f} ms"
         )
     if unknown:

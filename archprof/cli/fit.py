@@ -7,6 +7,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from ..base.options import whole
 from . import options
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--num-classes",
-        type=options.typed(options.whole),
+        type=options.typed(whole),
         metavar="N",
         help="outputs of the classifier (default: the network's own)",
     )
     parser.add_argument(
-        "--top", type=options.typed(options.whole), default=10, metavar="N", help="how many to show (default: 10)"
+        "--top", type=options.typed(whole), default=10, metavar="N", help="how many to show (default: 10)"
     )
     parser.add_argument("--json", action="store_true", help="every member that fits, as JSON on stdout")
 

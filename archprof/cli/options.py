@@ -6,12 +6,15 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..base import units
 from ..base.errors import ArchprofError, BadOption
+from ..base.files import STDOUT
+from ..base.options import options_of, whole
 from ..models import input_spec
-from ..results.latency import TIME_BUDGET_S
+from ..results import conditions as asked
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -22,12 +25,14 @@ def batch_sizes(text: str) -> tuple[int, ...]:
     if match := re.fullmatch(r"([0-9]+)\.\.([0-9]+)", text):
         low, high = int(match[1]), int(match[2])
         if not 0 < low <= high:
-            raise BadOption(f"batch sizes '{text}' run from {low} to {high};", "wanted: such as 1..64.")
+            raise BadOption(f"batch sizes '{text}' run from {low} to {high};", "expected a range such as 1..64.")
         return tuple(sorted({low, high, *(2**n for n in range(high.bit_length()) if low <= 2**n <= high)}))
     sizes = []
     for part in text.split(","):
         if not re.fullmatch(r"[0-9]+", part.strip()) or int(part) == 0:
-            raise BadOption(f"batch size '{part.strip()}' is not a positive whole number;", "wanted: such as 1,8,32.")
+            raise BadOption(
+                f"batch size '{part.strip()}' is not a positive whole number;", "expected sizes such as 1,8,32."
+            )
         sizes.append(int(part))
     return tuple(sizes)
 
@@ -36,7 +41,9 @@ def input_shape(text: str) -> tuple[int, ...]:
     """'3,224,224' or '3x224x224' -> (3, 224, 224), without the batch."""
     parts = re.split(r"[,x]", text.strip("() "))
     if not all(re.fullmatch(r"\s*[0-9]+\s*", part) and int(part) > 0 for part in parts):
-        raise BadOption(f"input shape '{text}' is not a list of positive whole numbers;", "wanted: such as 3,224,224.")
+        raise BadOption(
+            f"input shape '{text}' is not a list of positive whole numbers;", "expected C,H,W such as 3,224,224."
+        )
     return tuple(int(part) for part in parts)
 
 
@@ -46,7 +53,7 @@ def inputs(args: Any) -> Callable[[int], Any] | None:
     if not specs:
         return None
     if args.input_shape:
-        raise BadOption("both --input and --input-shape are given;", "give either.")
+        raise BadOption("both --input and --input-shape are given;", "give one of them.")
 
     def given(batch_size: int) -> Any:
         from ..counting.inputs import given_inputs
@@ -74,30 +81,12 @@ def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
     return models
 
 
-def positive(text: str) -> float:
-    """A number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise BadOption(f"'{text}' is not a positive number.")
-    return value
-
-
 def memory(text: str) -> int:
     """'8 GiB' or '8GiB' in bytes."""
     found = units.parse_size(text, "memory")
     if found < 1:
-        raise BadOption(f"memory '{text}' is none;", "wanted: such as 8GiB.")
+        raise BadOption(f"memory '{text}' is not above 0;", "expected a size such as 8GiB.")
     return found
-
-
-def whole(text: str) -> int:
-    """A whole number above 0."""
-    if not re.fullmatch(r"[0-9]+", text) or int(text) == 0:
-        raise BadOption(f"'{text}' is not a positive whole number.")
-    return int(text)
 
 
 class _Parsed:
@@ -151,75 +140,91 @@ def add_input(parser: Any) -> None:
     )
 
 
-def add_measuring(parser: Any) -> None:
-    """What shapes a measurement."""
-    group = parser.add_argument_group("measuring")
-    group.add_argument(
+def add_conditions(parser: Any) -> None:
+    """What shapes a time: an option for each field of Conditions."""
+    _add_fields(parser.add_argument_group("conditions of a measurement"), asked.Conditions)
+
+
+def add_sampling(parser: Any, usual: asked.Sampling | None = None) -> None:
+    """When measuring ends: an option for each field of Sampling, with what this command takes where it is left out."""
+    parser.set_defaults(usual_sampling=usual or asked.Sampling())
+    _add_fields(parser.add_argument_group("when measuring ends"), usual or asked.Sampling)
+
+
+def add_batch_sizes(parser: Any, usual: Sequence[int] = asked.BATCH_SIZES) -> None:
+    """--batch-sizes."""
+    parser.set_defaults(usual_batch_sizes=tuple(usual))
+    parser.add_argument(
         "--batch-sizes",
         type=typed(batch_sizes),
-        default=(1, 8, 32),
+        default=argparse.SUPPRESS,
         metavar="N,N,...",
-        help="such as 1,8,32, or 1..64 for powers of two (default: 1,8,32)",
-    )
-    group.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
-    group.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
-    group.add_argument("--threads", type=typed(whole), metavar="N", help="CPU threads (default: torch's own choice)")
-    group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
-    add_release_memory(group)
-    group.add_argument("--compile", nargs="?", const="default", metavar="MODE", help="measure under torch.compile")
-    group.add_argument("--cuda-graph", action="store_true", help="replay a captured CUDA graph")
-    group.add_argument("--mode", default="eval", metavar="MODE", help="eval: forward pass; train: whole training step")
-    group.add_argument("--optimizer", default="sgd", metavar="NAME", help="for --mode train (default: sgd)")
-    group.add_argument(
-        "--time-budget",
-        type=typed(positive),
-        default=TIME_BUDGET_S,
-        metavar="SECONDS",
-        help=f"for all measuring together (default: {TIME_BUDGET_S:g})",
-    )
-    group.add_argument(
-        "--precision",
-        type=typed(positive),
-        default=0.02,
-        metavar="FRACTION",
-        help="stop when every 95 %% interval is within this (default: 0.02)",
+        help=f"such as 1,8,32, or 1..64 for powers of two (default: {','.join(map(str, usual))})",
     )
 
 
-def add_release_memory(group: Any) -> None:
-    """--release-memory."""
-    group.add_argument(
-        "--release-memory",
-        dest="keep_memory",
-        action="store_false",
-        help="let the C library give memory back after each pass, as a plain process does",
-    )
+def _add_fields(group: Any, kind: Any) -> None:
+    for named in options_of(kind):
+        how: dict[str, Any] = {"dest": named.name, "default": argparse.SUPPRESS, "help": named.help.replace("%", "%%")}
+        if isinstance(named.default, bool):
+            how |= {"action": "store_const", "const": not named.default}
+        else:
+            how |= {"type": typed(named.option.parse), "metavar": named.option.metavar}
+        if named.option.alone is not None:
+            how |= {"nargs": "?", "const": named.option.alone}
+        group.add_argument(named.flag, **how)
 
 
-def measuring(args: Any) -> dict[str, Any]:
-    """The keyword arguments of `compare` that `add_measuring` reads."""
-    names = (
-        "batch_sizes",
-        "device",
-        "dtype",
-        "threads",
-        "channels_last",
-        "compile",
-        "cuda_graph",
-        "mode",
-        "optimizer",
-        "keep_memory",
-        "time_budget",
-        "precision",
-    )
-    return {name: getattr(args, name) for name in names}
+def given(args: Any, kind: Any) -> dict[str, Any]:
+    """The fields of Conditions or Sampling that were given, by name."""
+    return {named.name: getattr(args, named.name) for named in options_of(kind) if hasattr(args, named.name)}
+
+
+def conditions(args: Any) -> asked.Conditions:
+    """What `add_conditions` reads. Raises BadOption where one of them has no effect."""
+    found = asked.Conditions(**given(args, asked.Conditions))
+    found.refuse_unused_optimizer(for_largest_batch=getattr(args, "memory", None) is not None)
+    return found
+
+
+def sampling(args: Any) -> asked.Sampling:
+    """What `add_sampling` reads."""
+    return replace(args.usual_sampling, **given(args, asked.Sampling))
+
+
+def batch_sizes_of(args: Any) -> tuple[int, ...]:
+    """What `add_batch_sizes` reads."""
+    return getattr(args, "batch_sizes", args.usual_batch_sizes)
+
+
+def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] = ()) -> None:
+    """Raise BadOption for a field of `kinds`, or an option in `also`, that is given although it changes nothing."""
+    for kind in kinds:
+        for named in options_of(kind):
+            if hasattr(args, named.name):
+                raise BadOption(f"{named.flag} has no effect {why}.", "Leave it out.")
+    for name in also:
+        if getattr(args, name, None):
+            raise BadOption(f"--{name.replace('_', '-')} has no effect {why}.", "Leave it out.")
 
 
 def add_one_model(parser: Any) -> None:
     """The model of a command that looks at one, and what it is fed."""
     parser.add_argument("model", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
-    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+    add_batch_size(parser)
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W", help="default: the network's own")
+
+
+def add_batch_size(parser: Any) -> None:
+    """--batch-size, of a command that looks at one."""
+    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+
+
+def add_json(parser: Any) -> None:
+    """--json of a command that prints: alone it prints JSON instead, with a name it writes that file."""
+    parser.add_argument(
+        "--json", nargs="?", const=STDOUT, metavar="FILE", help="write JSON (without FILE: to stdout, instead)"
+    )
 
 
 def add_exports(parser: Any) -> None:

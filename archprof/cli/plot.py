@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadOption, did_you_mean
+from ..base.options import positive, whole
+from ..results.conditions import Sampling
 from . import options, saved
 
 if TYPE_CHECKING:
@@ -39,15 +41,13 @@ def add(commands: Any) -> None:
     group = parser.add_argument_group("figure")
     group.add_argument(
         "--width",
-        type=options.typed(options.positive),
+        type=options.typed(positive),
         default=7.0,
         metavar="INCHES",
         help="3.3 fits a column (default: 7)",
     )
-    group.add_argument("--height", type=options.typed(options.positive), metavar="INCHES", help="(default: as needed)")
-    group.add_argument(
-        "--dpi", type=options.typed(options.whole), default=150, metavar="N", help="of PNG (default: 150)"
-    )
+    group.add_argument("--height", type=options.typed(positive), metavar="INCHES", help="(default: as needed)")
+    group.add_argument("--dpi", type=options.typed(whole), default=150, metavar="N", help="of PNG (default: 150)")
     group.add_argument("--title", metavar="TEXT", help="instead of the usual one; '' for none")
     group.add_argument("--label", action="append", default=[], metavar="NAME=TEXT", help="rename; may be repeated")
     group.add_argument(
@@ -61,7 +61,7 @@ def add(commands: Any) -> None:
     group.add_argument("--ops", default="macs", metavar="UNIT", help="macs, or flops at 2 per MAC (default: macs)")
     group.add_argument(
         "--batch-size",
-        type=options.typed(options.whole),
+        type=options.typed(whole),
         metavar="N",
         help="for figures at one batch size (default: 16 if measured, else the largest)",
     )
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     _check_measure(args)
     figures.check_format(args.output)
     files.check([args.output, args.json])
-    wanted = figures.FigureOptions(
+    how = figures.FigureOptions(
         width=args.width,
         height=args.height,
         dpi=args.dpi,
@@ -104,13 +104,15 @@ def run(args: argparse.Namespace) -> int:
     )
     timed = args.kind == "pareto" and bool({args.x, args.y} & set(figures.TIMED))
     measure = args.measure or ((figures.KINDS[args.kind].measured or timed) and not args.no_latency)
+    if not measure and not args.saved:
+        options.refuse_without_effect(args, f"on '{args.kind}', which shows counts", Sampling)
     comparison, code = saved.comparison(args, measure, divide=args.measure)
     if args.json:
         files.write(args.json, comparison.to_json())
     if code == saved.INTERRUPTED:
         _tell_what_is_kept(comparison, measure, args)
         return code
-    figures.save(figures.draw(args.kind, comparison, wanted), args.output)
+    figures.save(figures.draw(args.kind, comparison, how), args.output)
     return 0
 
 
@@ -119,9 +121,9 @@ def _check_measure(args: argparse.Namespace) -> None:
     if not args.measure:
         return
     if args.kind != "breakdown":
-        raise BadOption(f"--measure times layers, which '{args.kind}' does not show;", "wanted: breakdown, or without.")
+        raise BadOption(f"--measure times layers, which '{args.kind}' does not show;", "leave it out.")
     given = [flag for flag, value in (("--from", args.saved), ("--no-latency", args.no_latency)) if value]
-    if args.batch_sizes != args.parser.get_default("batch_sizes"):
+    if hasattr(args, "batch_sizes"):
         given.append("--batch-sizes")
     if given:
         raise BadOption(

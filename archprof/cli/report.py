@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     )
     saved.add_subjects(parser)
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="new, empty, or an earlier report's")
-    parser.add_argument("--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show")
+    parser.add_argument("--dataset", metavar="NAME", help="whose accuracy to show (default: imagenet-1k)")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--force", action="store_true", help="write into a folder that holds other things too")
     parser.add_argument("--latex", action="store_true", help="the main table as LaTeX too (table.tex, booktabs)")
@@ -35,6 +35,8 @@ def run(args: argparse.Namespace) -> int:
     from ..render import report
 
     saved.check_subjects(args)
+    if args.saved:
+        options.refuse_without_effect(args, "with --from", also=("dataset", "reference"))
     report.check_folder(args.output, args.force)
     comparison, code = saved.comparison(args, measure=not args.no_latency, divide=_divides(args))
     if code == saved.INTERRUPTED and not any(row.profile for row in comparison.architectures):
@@ -47,7 +49,4 @@ def run(args: argparse.Namespace) -> int:
 
 def _divides(args: argparse.Namespace) -> bool:
     """Whether the time of each layer is measured: wherever it can be."""
-    from ..measure.conditions import Conditions
-
-    conditions = Conditions(device=args.device, compile=args.compile, mode=args.mode)
-    return conditions.divisible and not args.no_latency
+    return not args.saved and not args.no_latency and options.conditions(args).divisible

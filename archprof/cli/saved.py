@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadFile, BadOption
+from ..results.conditions import Conditions, Sampling
 from . import options
 
 if TYPE_CHECKING:
@@ -27,15 +28,27 @@ def add_subjects(parser: Any) -> None:
     )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
-    options.add_measuring(parser)
+    options.add_batch_sizes(parser)
+    options.add_conditions(parser)
+    options.add_sampling(parser)
 
 
 def check_subjects(args: argparse.Namespace) -> None:
     """Raise BadOption unless there are either models or a saved file."""
     if args.saved and args.models:
-        raise BadOption(f"both models and --from '{args.saved}' are given;", "give either.")
+        raise BadOption(f"both models and --from '{args.saved}' are given;", "give one of them.")
     if not args.saved and not args.models:
         raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
+    if args.saved:
+        unused = ("batch_sizes", "no_latency", "accuracy")
+        options.refuse_without_effect(args, "with --from", Conditions, Sampling, also=unused)
+    refuse_unused_sampling(args)
+
+
+def refuse_unused_sampling(args: argparse.Namespace) -> None:
+    """Raise BadOption for an option of sampling where nothing is measured, or an optimizer where nothing is trained."""
+    if args.no_latency:
+        options.refuse_without_effect(args, "with --no-latency", Sampling)
 
 
 def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) -> tuple[Comparison, int]:
@@ -67,15 +80,17 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
         try:
             found = compare.compare(
                 models,
-                dataset=args.dataset,
+                dataset=args.dataset or "imagenet-1k",
                 reference=getattr(args, "reference", None),
                 progress=tell,
                 accuracies=published.read(args.accuracy) if args.accuracy else (),
-                **options.measuring(args),
+                batch_sizes=options.batch_sizes_of(args),
+                conditions=options.conditions(args),
+                sampling=options.sampling(args),
                 **how,
             )
             return found, exit_code(found)
-        except compare.Interrupted as stopped:
+        except compare.ComparisonInterrupted as stopped:
             return stopped.comparison, INTERRUPTED
 
 
@@ -96,7 +111,7 @@ def read(path: str) -> Comparison:
             f"'{path}' cannot be read: {reason.strerror}.", "Save one: archprof compare ... --json FILE"
         ) from None
     except UnicodeDecodeError:
-        raise BadFile(f"'{path}' is not text.", "A file written by 'archprof compare --json' is wanted.") from None
+        raise BadFile(f"'{path}' is not text.", "Expected a file written by 'archprof compare --json'.") from None
     try:
         return Comparison.from_json(text)
     except BadFile as reason:
@@ -109,6 +124,6 @@ def pairs(given: Sequence[str]) -> dict[str, str]:
     for text in given:
         name, equals, label = text.rpartition("=")
         if not equals or not name.strip() or not label.strip():
-            raise BadOption(f"--label '{text}' is no NAME=TEXT;", "wanted: such as --label resnet50=ResNet-50.")
+            raise BadOption(f"--label '{text}' is not NAME=TEXT;", "expected a label such as resnet50=ResNet-50.")
         out[name.strip()] = label.strip()
     return out

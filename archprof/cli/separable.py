@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadOption
+from ..results.conditions import Conditions, Sampling
 from ..separable.styles import DIRECTIONS, STYLES, direction_of, style_of
 from . import options
+from .progress import progress
 
 if TYPE_CHECKING:
-    from ..measure.conditions import Conditions
     from ..separable import LayerComparison, NetworkComparison
-    from ..separable.measuring import Sampling
 
 #: Options that describe one layer, with what they are where they are left out.
 _LAYER = {
@@ -65,26 +63,10 @@ def add(commands: Any) -> None:
     network.add_argument(
         "--input-shape", type=options.typed(options.input_shape), metavar="C,H,W", help="default: the network's own"
     )
-    parser.add_argument("--batch-size", type=_number, default=1, metavar="B")
-    measuring = parser.add_argument_group("measuring")
-    measuring.add_argument("--measure", action="store_true", help="time both forms in turns, and the machine's limits")
-    measuring.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:N or mps (default: cpu)")
-    measuring.add_argument("--dtype", default="float32", metavar="TYPE", help="float32, bfloat16 or float16")
-    measuring.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="CPU threads")
-    measuring.add_argument(
-        "--time-budget",
-        type=options.typed(options.positive),
-        default=30.0,
-        metavar="SECONDS",
-        help="for all measuring together (default: 30)",
-    )
-    measuring.add_argument(
-        "--precision",
-        type=options.typed(options.positive),
-        default=0.02,
-        metavar="FRACTION",
-        help="stop when every 95 %% interval is within this (default: 0.02)",
-    )
+    options.add_batch_size(parser)
+    parser.add_argument("--measure", action="store_true", help="time both forms in turns, and the machine's limits")
+    options.add_conditions(parser)
+    options.add_sampling(parser)
     output = parser.add_argument_group("results ('-' is stdout)")
     output.add_argument("--json", metavar="FILE", help="write JSON")
     output.add_argument("--markdown", metavar="FILE", help="write Markdown")
@@ -115,8 +97,8 @@ def _layer(args: argparse.Namespace) -> LayerComparison:
     record = separable.compare_layer(separable.convolution(**given, batch_size=args.batch_size))
     if conditions is None:
         return record
-    with _sampling(args) as sampling:
-        return separable.measure_layer(record, conditions, sampling)
+    with progress() as tell:
+        return separable.measure_layer(record, conditions, options.sampling(args), lambda seen: tell(seen.doing))
 
 
 def _network(args: argparse.Namespace) -> NetworkComparison:
@@ -132,28 +114,17 @@ def _network(args: argparse.Namespace) -> NetworkComparison:
     )
     if conditions is None:
         return pair.record
-    with _sampling(args) as sampling:
-        return separable.measure_network(pair, conditions, sampling)
+    with progress() as tell:
+        return separable.measure_network(pair, conditions, options.sampling(args), lambda seen: tell(seen.doing))
 
 
 def _conditions(args: argparse.Namespace) -> Conditions | None:
     """Under which conditions to measure; None where nothing is to be measured."""
     if not args.measure:
         return None
-    from ..measure.conditions import Conditions
     from ..measure.device import check_available
 
-    return check_available(Conditions(device=args.device, dtype=args.dtype, threads=args.threads))
-
-
-@contextmanager
-def _sampling(args: argparse.Namespace) -> Iterator[Sampling]:
-    """How to sample, its progress shown while the block lasts."""
-    from ..separable.measuring import Sampling
-    from .progress import progress
-
-    with progress() as tell:
-        yield Sampling(args.time_budget, args.precision, lambda seen: tell(seen.doing))
+    return check_available(options.conditions(args))
 
 
 def _write(record: LayerComparison | NetworkComparison, args: argparse.Namespace) -> None:
@@ -179,6 +150,8 @@ def _write(record: LayerComparison | NetworkComparison, args: argparse.Namespace
 
 def _check(args: argparse.Namespace) -> None:
     """Options that do not go together, said before anything is built."""
+    if not args.measure:
+        options.refuse_without_effect(args, "without --measure", Conditions, Sampling)
     layer = [name for name in _LAYER if getattr(args, name) is not None]
     if args.model:
         if layer:
@@ -213,7 +186,7 @@ def _number(text: str) -> int:
 def _extent(text: str) -> tuple[int, int]:
     """'3' -> (3, 3); '1x7' -> (1, 7)."""
     if not re.fullmatch(r"-?\d+(x-?\d+)?", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no extent; wanted: a number, or two such as 1x7")
+        raise argparse.ArgumentTypeError(f"'{text}' is not an extent; expected a number, or two such as 1x7")
     parts = [int(part) for part in text.split("x")]
     return parts[0], parts[-1]
 

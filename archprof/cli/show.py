@@ -7,6 +7,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..base.errors import BadOption
+from ..base.options import whole
+from ..results.conditions import Conditions, Sampling
 from . import options
 
 if TYPE_CHECKING:
@@ -28,30 +31,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--by", default="layer", metavar="CUT", help="layer (default), type, op or module")
     parser.add_argument(
         "--depth",
-        type=options.typed(options.whole),
+        type=options.typed(whole),
         metavar="N",
         help="fold what lies deeper in the module tree (default: as deep as stays readable)",
     )
     parser.add_argument("--sort", metavar="COLUMN", help="by this column, largest first, such as macs")
-    group = parser.add_argument_group("time (eager forward passes on the CPU)")
-    group.add_argument("--measure", action="store_true", help="add time, its share and what is achieved")
-    group.add_argument("--threads", type=options.typed(options.whole), metavar="N", help="default: torch's own choice")
-    group.add_argument("--channels-last", action="store_true", help="weights and inputs in NHWC layout")
-    options.add_release_memory(group)
-    group.add_argument(
-        "--time-budget",
-        type=options.typed(options.positive),
-        default=10.0,
-        metavar="SECONDS",
-        help="for the undisturbed pass (default: 10)",
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="add time, its share and what is achieved (eager forward passes on the CPU)",
     )
-    group.add_argument(
-        "--precision",
-        type=options.typed(options.positive),
-        default=0.02,
-        metavar="FRACTION",
-        help="stop when its 95 %% interval is within this (default: 0.02)",
-    )
+    options.add_conditions(parser)
+    options.add_sampling(parser, Sampling(time_budget=10.0))
     options.add_exports(parser)
 
 
@@ -63,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
 
     spec.parse(args.model)
     layer_table.check_cut(args.by, args.sort, args.measure)
+    if not args.measure:
+        options.refuse_without_effect(args, "without --measure", Conditions, Sampling)
     inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
@@ -97,14 +90,13 @@ def run(args: argparse.Namespace) -> int:
 def _timed(subject: Subject, profile: StaticProfile, args: argparse.Namespace) -> tuple[StaticProfile, dict[str, Any]]:
     """The profile with the time of each call, and what the JSON says of the measurement."""
     from ..measure import device, per_layer
-    from ..measure.conditions import Conditions
     from ..results.per_layer import with_times
     from .progress import progress
 
-    conditions = Conditions(threads=args.threads, channels_last=args.channels_last, keep_memory=args.keep_memory)
+    conditions = options.conditions(args)
+    if conditions.dtype != "float32":
+        raise BadOption("the bytes moved that stand beside the times are counted in float32.", "Leave out '--dtype'.")
     with progress() as tell:
-        times = per_layer.timed(
-            subject, profile, conditions, time_budget=args.time_budget, precision=args.precision, progress=tell
-        )
+        times = per_layer.timed(subject, profile, conditions, options.sampling(args), progress=tell)
     profile = replace(with_times(profile, times), notes=(*profile.notes, *times.sentences))
     return profile, {"time": times.to_json(device.environment(conditions))}

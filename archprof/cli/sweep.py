@@ -6,6 +6,9 @@ import argparse
 import sys
 from typing import Any
 
+from ..base.options import positive, whole
+from ..results.conditions import Conditions, Sampling
+from ..runs import sweep
 from . import options
 
 
@@ -30,22 +33,23 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--jobs",
-        type=options.typed(options.whole),
+        type=options.typed(whole),
         default=1,
         metavar="N",
         help="processes that count; measuring never runs side by side (default: 1)",
     )
     parser.add_argument(
         "--timeout",
-        type=options.typed(options.positive),
-        default=120.0,
+        type=options.typed(positive),
+        default=sweep.TIMEOUT_S,
         metavar="SECONDS",
-        help="for one network, then it is given up (default: 120)",
+        help=f"for one network, then it is given up (default: {sweep.TIMEOUT_S:g})",
     )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     options.add_inputs(parser)
-    options.add_measuring(parser)
-    parser.set_defaults(time_budget=2.0, batch_sizes=(1,))
+    options.add_batch_sizes(parser, sweep.Measuring().batch_sizes)
+    options.add_conditions(parser)
+    options.add_sampling(parser, sweep.SAMPLING)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,21 +57,24 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
     from ..base.errors import BadOption
     from ..models import input_spec, spec
-    from ..runs import sweep
     from .progress import progress
 
     for pattern in args.models:
         spec.parse(pattern)
     inputs = input_spec.checked(args.input)
     if args.output == files.STDOUT:
-        raise BadOption("a sweep is resumed from its file, so stdout will not do;", "name a file.")
+        raise BadOption("a sweep cannot be written to stdout, because it resumes from its file;", "give a file name.")
     files.check([args.output])
+    if args.no_latency:
+        options.refuse_without_effect(args, "with --no-latency", Conditions, Sampling, also=("batch_sizes",))
+        measuring = None
+    else:
+        measuring = sweep.Measuring(options.batch_sizes_of(args), options.conditions(args), options.sampling(args))
     models = options.expanded(args.models, yes=True)
-    measuring = None if args.no_latency else options.measuring(args)
-    conditions = sweep.Conditions(args.input_shape, inputs, measuring)
+    request = sweep.SweepRequest(args.input_shape, inputs, measuring)
     try:
         with progress() as tell:
-            summary = sweep.sweep(models, args.output, conditions, jobs=args.jobs, timeout=args.timeout, progress=tell)
+            summary = sweep.sweep(models, args.output, request, jobs=args.jobs, timeout=args.timeout, progress=tell)
     except KeyboardInterrupt:
         print(f"archprof: interrupted; the same command goes on from {args.output}", file=sys.stderr)
         return 130

@@ -6,12 +6,9 @@ and buffers are not activations. During a call its inputs and its outputs are al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..base.errors import BadOption
-from ..results.memory import OptimizerMemory
 from .trace import Trace
 
 if TYPE_CHECKING:
@@ -66,77 +63,3 @@ def saved_for_backward(trace: Trace) -> int:
 def input_bytes(trace: Trace) -> int:
     """Bytes that were handed to the pass."""
     return sum(storage.nbytes for storage in trace.storages if storage.owner == "input")
-
-
-class _Rule(NamedTuple):
-    """What an optimizer keeps for every parameter, and takes while it updates.
-
-    `copies` are multiples of the parameters' bytes, `scalars` bytes for each parameter (step counts, rates).
-    `temporary` is what updating one parameter takes, from its bytes and those of the one before, whose temporaries
-    are let go only when they are replaced: so torch updates on the CPU. `together` is what updating all at once
-    takes, as on CUDA, in multiples of their bytes.
-    """
-
-    copies: int
-    scalars: int
-    temporary: Callable[[int, int], int]
-    together: int
-
-
-#: torch's optimizers with their defaults, SGD with momentum (torch 2.13; tests hold these to the real ones).
-_RULES = {
-    "sgd": _Rule(1, 0, lambda before, size: 0, 0),
-    "adam": _Rule(2, 4, lambda before, size: before + 2 * size, 1),
-    "adamw": _Rule(2, 4, lambda before, size: before + 2 * size, 1),
-    "adadelta": _Rule(2, 4, lambda before, size: before + size + max(before, size), 2),
-    "adamax": _Rule(2, 4, lambda before, size: size, 1),
-    "asgd": _Rule(1, 12, lambda before, size: 0, 1),
-}
-
-
-def optimizers(sizes: Sequence[int], on_cuda: bool = False) -> tuple[OptimizerMemory, ...]:
-    """What each optimizer needs for trainable parameters of so many bytes each.
-
-    On CUDA the step counts stay in the host's memory.
-    """
-    total = sum(sizes)
-    found = []
-    for name, rule in _RULES.items():
-        scalars = 0 if on_cuda else rule.scalars * len(sizes)
-        one_by_one = max(map(rule.temporary, [0, *sizes], sizes), default=0)
-        update = rule.together * total if on_cuda else one_by_one
-        found.append(OptimizerMemory(name, rule.copies * total + scalars, update))
-    return tuple(found)
-
-
-def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:
-    """The largest batch size from `least` on for which `needs(batch_size)` bytes are within `limit`; 0: none is.
-
-    Needs grow with the batch, from 2 on along straight lines, so that few questions find the place where they
-    cross the limit: the chord between a batch that fits and one that does not says where to ask next, in turn with
-    the middle between them, because chords alone creep along where the lines meet at a sharp angle.
-    Raises BadOption where they do not grow.
-    """
-    if needs(least) > limit:
-        return 0
-    low, high = least, least + 1
-    while needs(high) <= limit:
-        growth = needs(high) - needs(low)
-        if growth <= 0:
-            raise BadOption("memory does not grow with the batch size,", "so no batch is the largest that fits.")
-        further = (limit - needs(high)) * (high - low) // growth
-        low, high = high, high + max(further, 1)
-        if needs(high) <= limit:  # on a straight line the next batch is the first that does not fit
-            low, high = high, high + 1
-    by_chord = False
-    while high - low > 1:
-        by_chord = not by_chord
-        chord = low + (limit - needs(low)) * (high - low) // (needs(high) - needs(low))
-        middle = min(max(chord if by_chord else (low + high) // 2, low + 1), high - 1)
-        if needs(middle) > limit:
-            high = middle
-        elif needs(middle + 1) > limit:
-            return middle
-        else:
-            low = middle + 1
-    return low

@@ -6,7 +6,7 @@ page anew. How many pages depends on what else happens to lie in the heap, so th
 half as long again from one moment to the next; of large batches it can be most of the time.
 
 Once memory is kept, each tensor of a pass lies where it lay in the pass before. Where that is decides, among other
-things, which others it displaces from the caches: by such luck alone the ratio of two networks changed by up to 12 %,
+things, which others it displaces from the caches: by that alone the ratio of two networks changed by up to 12 %,
 for as long as a run lasts. A run therefore draws many layouts (Mytkowicz et al. 2009; Curtsinger and Berger 2013).
 """
 

@@ -11,15 +11,17 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..base.errors import BadOption
+from ..base.options import recorded
+from ..results.conditions import Conditions
 from ..results.environment import fingerprint
 from . import allocator, disturbance, gpu, power
-from .conditions import Conditions
 from .weights import fast_init, materialise, realistic
 
 __all__ = [
@@ -169,29 +171,24 @@ def environment(conditions: Conditions) -> dict[str, Any]:
     All values are JSON values. `date` (ISO 8601, UTC) is not part of the fingerprint, nor is `energy_meter`, the name
     of what counts the device's energy; where that is None, `no_energy_meter` says why.
     """
+    threads, keeps = conditions.threads or torch.get_num_threads(), keeps_memory(conditions)
+    in_effect = replace(conditions, threads=threads, keep_memory=keeps or conditions.kind != "cpu")
     found: dict[str, Any] = {
         "torch": torch.__version__,
         "python": ".".join(platform.python_version_tuple()[:2]),
         "platform": f"{platform.system()}-{platform.machine()}",
-        "device": conditions.device,
+        **recorded(in_effect),
         "device_name": _device_name(conditions),
         "cpu": _cpu_name(),
         "cpus": usable_cpus(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "threads": conditions.threads or torch.get_num_threads(),
-        "dtype": conditions.dtype,
-        "channels_last": conditions.channels_last,
-        "compile": conditions.compile,
-        "cuda_graph": conditions.cuda_graph,
-        "mode": conditions.mode,
-        "optimizer": conditions.optimizer if conditions.mode == "train" else None,
         "huge_pages": _huge_pages(),
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "variables": library_variables(os.environ),
         "protocol": PROTOCOL,
     }
     if conditions.kind == "cpu":
-        found |= {"allocator": allocator.name(), "keep_memory": keeps_memory(conditions)}
+        found["allocator"] = allocator.name()
     if conditions.kind == "cuda":
         found |= {
             "cuda": torch.version.cuda,
@@ -224,7 +221,7 @@ def library_variables(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _device_name(conditions: Conditions) -> str:
     if conditions.kind == "cuda":
-        return torch.cuda.get_device_name(torch.device(conditions.device))
+        return str(torch.cuda.get_device_name(torch.device(conditions.device)))
     return "Apple GPU" if conditions.kind == "mps" else _cpu_name()
 
 
@@ -260,9 +257,9 @@ def available_bytes(conditions: Conditions) -> int | None:
     if conditions.kind == "cuda":
         device = torch.device(conditions.device)
         free, _ = torch.cuda.mem_get_info(device)
-        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if conditions.kind == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     limits = [limit for limit in (_memory_available(), _group_available()) if limit is not None]
     return min(limits, default=None)
 
@@ -291,7 +288,8 @@ def _group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 def inputs(input_shape: tuple[int, ...], batch_size: int, conditions: Conditions) -> tuple[torch.Tensor, ...]:
     """One random normal tensor (batch_size, *input_shape) on the device: what normalised images look like."""
-    return moved((torch.randn(batch_size, *input_shape),), conditions)
+    image: torch.Tensor = moved(torch.randn(batch_size, *input_shape), conditions)
+    return (image,)
 
 
 def moved(values: Any, conditions: Conditions) -> Any:

@@ -1,12 +1,12 @@
-"""Was a block disturbed, and is the machine quiet? Counters read before and after, and named rules.
+"""What disturbs a block, or the machine: counters read before and after, and named rules.
 
 What the rules look at on Linux, best first. The time that this process's threads stood ready while no CPU
 took them is exactly the time that others took from it (/proc/self/task/*/schedstat, field 2: kernel
 documentation, scheduler/sched-stats). Pressure says the same of the whole machine (/proc/pressure/cpu, line
 'some': kernel documentation, accounting/psi). Others' CPU time and steal come from /proc/stat. Where none of
 these exist, the number of involuntary context switches (getrusage) is what remains. What no counter shows (a
-neighbour of the same host that takes the last cache, a lower clock) shows in the pace of fixed work beside the
-blocks (`archprof.pace`).
+neighbour of the same host that takes the last cache, a lower clock) shows in how long the
+reference work beside the blocks takes (`results.drift`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Readings = Mapping[str, float]  # counters by name; a missing name is a counter 
 STATES = frozenset({"gpu_mhz", "gpu_slowdown", "gpu_processes"})
 
 #: Share of a block's wall time that its threads may have waited for a CPU. A block loses at most what its
-#: threads waited, so this bounds the error; a quiet machine shows 0.003 to 0.025 (kernel threads).
+#: threads waited, so this bounds the error; an idle machine shows 0.003 to 0.025 (kernel threads).
 MOST_WAITING = 0.03
 
 #: The same for pressure, which is also raised by work that waits for us: used where waiting is unknown.
@@ -151,18 +151,18 @@ def judge(found: Readings, memory_kept: bool = False) -> str | None:
 class Witness:
     """Reads the counters before and after a block, and judges what lies between.
 
-    `look` is replaceable: a test brings scripted readings. `meter` counts the device's energy, `pace` times fixed work
-    after a block (`fixed_work`); None: there is none. `memory_kept` says that passes need no fresh memory.
+    `look` is replaceable: a test brings scripted readings. `meter` counts the device's energy, `reference_work`
+    is timed after a block; None: there is none. `memory_kept` says that passes need no fresh memory.
     """
 
     threads: int
     cpus: int
     look: Callable[[], Readings] = read_cpu
     meter: power.Meter | None = None
-    pace: Callable[[], Readings] | None = None
+    reference_work: Callable[[], Readings] | None = None
     memory_kept: bool = False
 
-    def verdict(self, before: Readings, after: Readings) -> tuple[str | None, dict[str, float]]:
+    def disturbance(self, before: Readings, after: Readings) -> tuple[str | None, dict[str, float]]:
         """What disturbed the time between two looks (None: nothing), and the evidence."""
         found = evidence(before, after, self.threads, self.cpus)
         return judge(found, self.memory_kept), found
@@ -171,24 +171,25 @@ class Witness:
 def witness(threads: int, cpus: int, device: str = "cpu", memory_kept: bool = False) -> Witness:
     """The witness for this machine; for a CUDA device it also asks NVML, where pynvml is installed.
 
-    The pace is that of the CPU, so it is watched where the CPU is measured.
+    Reference work runs on the CPU, so drift is watched where the CPU is measured.
     """
     meter, _ = power.offered(device)
     if device.startswith("cuda") and (nvml := gpu.library()):
         look = gpu.reader(nvml, gpu.uuid_of(device))
         return Witness(threads, cpus, lambda: look() | read_cpu(), meter)
-    pace = reference_work.reader() if device == "cpu" else None
-    return Witness(threads, cpus, meter=meter, pace=pace, memory_kept=memory_kept)
+    work = reference_work.reader() if device == "cpu" else None
+    return Witness(threads, cpus, meter=meter, reference_work=work, memory_kept=memory_kept)
 
 
 def watch(
     seen: Witness, seconds: float, sleep: Callable[[float], None] = time.sleep
 ) -> tuple[str | None, dict[str, float]]:
-    """What disturbs the machine while this process does nothing for so long, and the evidence; its pace after that."""
+    """What disturbs the machine while this process does nothing for so long, and the evidence; then the
+    times of the reference work."""
     before = seen.look()
     sleep(seconds)
-    cause, found = seen.verdict(before, seen.look())
-    if seen.pace:
-        seen.pace()  # wakes what slept
-        found |= seen.pace()
+    cause, found = seen.disturbance(before, seen.look())
+    if seen.reference_work:
+        seen.reference_work()  # wakes what slept
+        found |= seen.reference_work()
     return cause, found

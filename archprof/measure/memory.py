@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -23,7 +24,7 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
         before = torch.cuda.memory_allocated(device)
         step()
         torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
+        return int(torch.cuda.max_memory_allocated(device) - before)
     if device.type == "cpu":
         return _recorded(step)
     return None
@@ -45,6 +46,7 @@ def _recorded(step: Callable[[], object]) -> int | None:
     gc.collect()  # what is garbage now must not be seen to go
     config = ProfilerConfig(ProfilerState.CPU, False, True, False, False, False, _ExperimentalConfig())
     _enable_profiler_legacy(config)  # shapes, memory, stacks, flops, modules
+    threads: Any = None  # torch's stub has numbers for the kinds of events, which are words
     try:
         step()
     finally:

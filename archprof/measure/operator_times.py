@@ -18,10 +18,10 @@ import torch
 from torch import nn
 
 from ..base.errors import BadOption
+from ..results.conditions import Conditions
 from ..results.latency import Latency
-from ..results.per_layer import LayerTimes
+from ..results.per_layer import PerLayerTimes
 from ..results.profile import LayerCost
-from .conditions import Conditions
 
 #: Marks the span of a module's forward among the profiler's events; the dotted path follows.
 MODULE = "archprof module:"
@@ -50,14 +50,16 @@ def where_time_goes(
     kwargs: Mapping[str, Any] | None = None,
     clock: Callable[[], float] = time.perf_counter,
     most_s: float = PROFILING_S,
-) -> LayerTimes:
+) -> PerLayerTimes:
     """Profile a warm network on the CPU. `layers` are its counted calls, `latency` that of undisturbed passes.
 
     Raises BadOption where calls cannot be told apart: on a GPU, compiled, captured, or in training.
     """
     check_divisible(conditions)
     if hasattr(module, "_orig_mod"):
-        raise BadOption("a compiled module's calls cannot be told apart.", "Hand it over as it was before.")
+        raise BadOption(
+            "a compiled module's calls cannot be told apart.", "Pass the module as it was before torch.compile."
+        )
     passes: list[list[Event]] = []
     end = clock() + most_s
     while len(passes) < KEPT or (len(passes) < PASSES and clock() < end):
@@ -74,7 +76,7 @@ def check_divisible(conditions: Conditions) -> None:
         )
 
 
-def combined(passes: Sequence[Sequence[Event]], layers: Sequence[LayerCost], latency: Latency) -> LayerTimes:
+def combined(passes: Sequence[Sequence[Event]], layers: Sequence[LayerCost], latency: Latency) -> PerLayerTimes:
     """The median of the fastest profiled passes, scaled to the undisturbed total."""
     total_s = latency.p50_s
     fastest = sorted(passes, key=_span)[:KEPT]
@@ -83,7 +85,7 @@ def combined(passes: Sequence[Sequence[Event]], layers: Sequence[LayerCost], lat
     middle = [median(column) for column in zip(*each, strict=True)]
     scale = total_s / max(median(spans), sum(middle))
     seconds = tuple(value * scale for value in middle)
-    return LayerTimes(seconds, total_s - sum(seconds), median(spans) / total_s - 1, latency)
+    return PerLayerTimes(seconds, total_s - sum(seconds), median(spans) / total_s - 1, latency)
 
 
 def _span(events: Sequence[Event]) -> float:
@@ -100,8 +102,8 @@ def attributed(events: Sequence[Event], layers: Sequence[LayerCost]) -> list[flo
     waiting = _operators(events)
     found = []
     for layer in layers:
-        queue, wanted = waiting[layer.module], layer.op.replace(".", "::")
-        place = next((place for place, (names, _) in enumerate(queue) if wanted in names), None)
+        queue, sought = waiting[layer.module], layer.op.replace(".", "::")
+        place = next((place for place, (names, _) in enumerate(queue) if sought in names), None)
         if place is None:
             found.append(0.0)
             continue

@@ -9,14 +9,16 @@ from torch import nn
 from ..base.errors import ForwardFailed
 from ..counting.counts import Subject
 from ..models import Arguments
+from ..results.conditions import Conditions, Sampling
 from ..results.latency import Latency
-from ..results.per_layer import LayerTimes
+from ..results.per_layer import PerLayerTimes
 from ..results.profile import StaticProfile
-from . import device, operator_times, real, sampling
-from .conditions import Conditions
+from . import device, operator_times, real
+from .sampling import Workload, measure
+from .steps import forward_step
 
 #: Seconds of a comparison for each network: for an undisturbed pass where it measured none of that batch size, and
-#: for the profiled passes (`layers.KEPT` of which there are, however long they take).
+#: for the profiled passes (`operator_times.KEPT` of which there are, however long they take).
 UNDISTURBED_S = 2.0
 PROFILING_S = 2.0
 
@@ -27,14 +29,13 @@ def timed(
     subject: Subject,
     profile: StaticProfile,
     conditions: Conditions,
+    sampling: Sampling,
     *,
-    time_budget: float,
-    precision: float,
     progress: Tell | None = None,
-) -> LayerTimes:
+) -> PerLayerTimes:
     """Seconds of each of the profile's calls, at its batch size.
 
-    `time_budget` (seconds) is for the undisturbed pass; some profiled passes follow. Raises BadOption for
+    The time budget is for the undisturbed pass; some profiled passes follow. Raises BadOption for
     conditions under which calls cannot be told apart, ForwardFailed where the network cannot be measured.
     """
     operator_times.check_divisible(device.check_available(conditions))
@@ -42,7 +43,7 @@ def timed(
     module = real.module(model, subject.found, conditions)
     given = real.inputs(subject.inputs, subject.input_shape, profile.batch_size, conditions)
     tell = progress or (lambda doing, left_s: None)
-    seen = undisturbed(module, given, profile, conditions, time_budget=time_budget, precision=precision, tell=tell)
+    seen = undisturbed(module, given, profile, conditions, sampling, tell=tell)
     return divided(module, given, profile, seen, conditions, tell=tell)
 
 
@@ -51,26 +52,24 @@ def undisturbed(
     given: Arguments,
     profile: StaticProfile,
     conditions: Conditions,
+    sampling: Sampling,
     *,
-    time_budget: float,
-    precision: float,
     tell: Tell,
 ) -> Latency:
     """The time of a pass that no profiler disturbs. Raises ForwardFailed where there is none."""
     args, kwargs = given
-    step = sampling.forward_step(module, args, conditions, kwargs)
+    step = forward_step(module, args, conditions, kwargs)
     # a bare function: memory is not asked for here
-    cell = sampling.Cell(profile.name, profile.batch_size, lambda: step.__call__)
+    workload = Workload(profile.name, profile.batch_size, lambda: step.__call__)
     with device.applied(conditions):
-        found = sampling.measure(
-            [cell],
-            time_budget=time_budget,
-            precision=precision,
+        found = measure(
+            [workload],
+            sampling,
             progress=lambda seen: tell(seen.doing, seen.left_s),
             witness=device.witness(conditions),
             rearrange=device.rearranger(conditions),
         )
-    seen = found[cell.key]
+    seen = found[workload.key]
     if not seen.measured:
         raise ForwardFailed(f"{profile.name}, batch {profile.batch_size}: {seen.error}")
     return seen
@@ -85,7 +84,7 @@ def divided(
     *,
     tell: Tell,
     most_s: float = operator_times.PROFILING_S,
-) -> LayerTimes:
+) -> PerLayerTimes:
     """The undisturbed pass `seen`, divided by profiled ones that take `most_s` seconds together, or a few."""
     tell(f"profiling {profile.name}", 0.0)
     args, kwargs = given

@@ -10,7 +10,7 @@ from torch import nn
 
 from ..counting.inputs import real_inputs
 from ..models import Arguments, Found
-from .conditions import Conditions
+from ..results.conditions import Conditions
 from .device import inputs as one_image
 from .device import moved
 from .weights import materialise, realistic
@@ -37,4 +37,5 @@ def inputs(
     """forward's arguments: random where values do not matter, as `given` describes where they do."""
     if given is None:
         return one_image(input_shape, batch_size, conditions), {}
-    return moved(real_inputs(given(batch_size), torch.device("cpu")), conditions)
+    found: Arguments = moved(real_inputs(given(batch_size), torch.device("cpu")), conditions)
+    return found

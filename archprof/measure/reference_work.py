@@ -1,4 +1,4 @@
-"""Three calculations that never change, timed to see how fast the machine is right now (`archprof.pace`)."""
+"""Three calculations that never change, timed to see how fast the machine is right now (`results.drift`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PRODUCTS = 2
 SHARED = 1 << 16
 SUMS = 40
 
-#: Products and sums are done so many times over, and the best time counts: what disturbs one turn is not the pace.
+#: Products and sums are done so many times over, and the best time counts: what disturbs one turn is not drift.
 TIMES = 3
 
 #: Bytes copied from one place to another: more than most last-level caches hold of both, so that memory is timed.

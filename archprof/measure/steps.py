@@ -8,22 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..results.conditions import Conditions
+from ..results.optimizers import OPTIMIZERS
 from . import memory
-from .conditions import Conditions
 
 #: So small that weights stay what they are over thousands of steps, whatever the optimizer: the work of an
 #: update does not depend on it.
 LEARNING_RATE = 1e-7
-
-#: The optimizers that a training step can use, each with torch's defaults but for the learning rate.
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=LEARNING_RATE, momentum=0.9),
-    "adam": lambda parameters: torch.optim.Adam(parameters, lr=LEARNING_RATE),
-    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=LEARNING_RATE),
-    "adadelta": lambda parameters: torch.optim.Adadelta(parameters, lr=LEARNING_RATE),
-    "adamax": lambda parameters: torch.optim.Adamax(parameters, lr=LEARNING_RATE),
-    "asgd": lambda parameters: torch.optim.ASGD(parameters, lr=LEARNING_RATE),
-}
 
 
 class Step:
@@ -79,7 +70,7 @@ def forward_step(
     """
     kwargs = kwargs or {}
     device = torch.device(conditions.device)
-    optimizer = OPTIMIZERS[conditions.optimizer](module.parameters()) if conditions.mode == "train" else None
+    optimizer = optimizer_of(module, conditions.optimizer) if conditions.mode == "train" else None
     called: Callable[..., Any] = module
     if conditions.compile is not None:
         called = torch.compile(module, mode=None if conditions.compile == "default" else conditions.compile)
@@ -107,6 +98,14 @@ def forward_step(
 
     run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
     return Step(run, device, held, optimizer, conditions.cuda_graph)
+
+
+def optimizer_of(module: nn.Module, name: str) -> torch.optim.Optimizer:
+    """torch's optimizer of that name for the module's parameters, with torch's defaults but for what the table says."""
+    known = OPTIMIZERS[name]
+    made = getattr(torch.optim, known.torch_class)(module.parameters(), lr=LEARNING_RATE, **known.arguments)
+    assert isinstance(made, torch.optim.Optimizer)
+    return made
 
 
 def loss_of(output: object) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from ..base.errors import BuildFailed
-from .conditions import Conditions
+from ..results.conditions import Conditions
 
 #: Length of the pool of normal values that weights are cut from: copying is several times faster than
 #: drawing, and a prime length keeps the pool's period from lining up with rows of a power of two.

@@ -8,10 +8,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base import files, units
+from ..base import files, options, units
 from ..base.errors import BadOption, BadOutput
+from ..results import conditions
 from ..results.comparison import Comparison
-from ..results.environment import released
 from ..results.per_layer import time_shares
 from . import figures, report_tables
 from .claims import answers
@@ -281,22 +281,9 @@ def command(comparison: Comparison) -> list[str]:
     if not comparison.batch_sizes:
         return [*words, "--no-latency"]
     words += ["--batch-sizes", ",".join(map(str, comparison.batch_sizes))]
-    for key, usual in (
-        ("device", "cpu"),
-        ("dtype", "float32"),
-        ("threads", None),
-        ("compile", None),
-        ("mode", "eval"),
-        ("optimizer", "sgd"),
-    ):
-        if known.get(key) not in (None, usual):
-            words += [f"--{key}", str(known[key])]
-    if (stopping := comparison.stopping) is not None:
-        words += ["--time-budget", f"{stopping.time_budget_s:g}", "--precision", f"{stopping.precision:g}"]
-    words += [
-        flag for flag, key in (("--channels-last", "channels_last"), ("--cuda-graph", "cuda_graph")) if known.get(key)
-    ]
-    words += ["--release-memory"] if released(known) else []
+    words += options.words(conditions.Conditions, known)
+    if comparison.stopping is not None:
+        words += options.words(conditions.Sampling, vars(comparison.stopping))
     return words
 
 

@@ -172,7 +172,7 @@ class Comparison:
         try:
             saved = json_lines.loads(text)
         except ValueError as reason:
-            raise BadFile(f"not JSON: {reason}.", "A file written by 'archprof compare --json' is wanted.") from None
+            raise BadFile(f"not JSON: {reason}.", "Expected a file written by 'archprof compare --json'.") from None
         if not isinstance(saved, dict) or "schema_version" not in saved:
             raise BadFile("JSON, but not archprof's: it has no 'schema_version'.")
         if saved["schema_version"] != SCHEMA_VERSION:
@@ -190,7 +190,7 @@ class Comparison:
                 stopping=from_json(Stopping, saved["stopping"]) if saved.get("stopping") else None,
             )
         except (KeyError, TypeError, AttributeError) as reason:
-            raise BadFile(f"the saved comparison lacks or garbles a key: {reason!r}.") from None
+            raise BadFile(f"the saved comparison has a missing or invalid key: {reason!r}.") from None
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per architecture, numbers in base units (the columns of the CSV)."""

@@ -58,14 +58,14 @@ class Difference:
         )
 
 
-def differences(before: Comparison, after: Comparison, factor: float = FACTOR) -> tuple[Difference, ...]:
+def diff(before: Comparison, after: Comparison, factor: float = FACTOR) -> tuple[Difference, ...]:
     """Every network and batch size of either comparison, in the order of `before`, what is new last.
 
     Raises BadOption where the two were measured under different conditions, naming each difference, or for a
     factor that is not above 1.
     """
     if not factor > 1:
-        raise BadOption(f"factor is {factor:g};", "wanted: more than 1, such as 1.05.")
+        raise BadOption(f"factor is {factor:g};", "expected a factor above 1, such as 1.05.")
     if changed := environment.disagreements(before.environment, after.environment):
         raise BadOption(
             f"the two were measured under different conditions ({'; '.join(changed)}).",
@@ -73,11 +73,11 @@ def differences(before: Comparison, after: Comparison, factor: float = FACTOR) -
         )
     pairs = list(_pairs(before, after))
     chance = CHANCE / max(sum(isinstance(pair, tuple) for *_, pair in pairs), 1)
-    other_pace = drift.departures(_pace(before), _pace(after))
+    drifted = drift.drifts(_reference_times(before), _reference_times(after))
     return tuple(
         Difference(name, batch_size, CANNOT_TELL, pair)
         if isinstance(pair, str)
-        else compared(name, *pair, factor, chance, other_pace)
+        else compared(name, *pair, factor, chance, drifted)
         for name, batch_size, pair in pairs
     )
 
@@ -88,11 +88,11 @@ def compared(
     after: Latency,
     factor: float,
     chance: float = CHANCE,
-    other_pace: Sequence[drift.Departure] = (),
+    drifted: Sequence[drift.Drift] = (),
 ) -> Difference:
     """The verdict on two measurements of one network: both `factor` and the rank-sum test must speak.
 
-    Where the machine had another pace, a change must exceed `factor` by as much as the paces differ.
+    Where the machine drifted between the two, a change must exceed `factor` by as much as it drifted.
     """
     change = after.p50_s / before.p50_s
     p = statistics.rank_sum_p(after.seconds, before.seconds)
@@ -102,8 +102,8 @@ def compared(
         verdict, why = CANNOT_TELL, f"unreliable {side}: {seen.why}"
     elif max(change, 1 / change) < factor:
         verdict, why = CANNOT_TELL, f"less than a factor of {factor:g}"
-    elif other_pace and max(change, 1 / change) < factor * other_pace[0].factor:
-        verdict, why = CANNOT_TELL, f"the machine had another pace: {other_pace[0].text}"
+    elif drifted and max(change, 1 / change) < factor * drifted[0].factor:
+        verdict, why = CANNOT_TELL, f"the machine drifted: {drifted[0].text}"
     elif p > chance:
         verdict = CANNOT_TELL
         why = f"may be chance: p = {p:.2g} from {len(before.seconds)} and {len(after.seconds)} samples"
@@ -120,9 +120,9 @@ def compared(
     )
 
 
-def _pace(side: Comparison) -> dict[str, float]:
-    """How fast the machine was while a comparison was measured."""
-    return drift.pace_of([block for row in side.architectures for cell in row.latency for block in cell.clean])
+def _reference_times(side: Comparison) -> dict[str, float]:
+    """How long the reference work took while a comparison was measured."""
+    return drift.reference_times([block for row in side.architectures for cell in row.latency for block in cell.clean])
 
 
 def _pairs(before: Comparison, after: Comparison) -> Iterator[tuple[str, int, tuple[Latency, Latency] | str]]:

@@ -1,8 +1,8 @@
-"""How fast the machine computed and copied meanwhile: where that changes, every time does. Standard library only.
+"""Drift: whether the machine was slower or faster than usual while it measured. Standard library only.
 
 A host may move a virtual machine, lower its clock or give its cache to a neighbour; nothing inside counts that. So
-short calculations that never change are timed beside each block. A block that was measured at another pace than most of
-its run is left out, and two runs at different paces are not told apart by less than their paces differ.
+reference work, short calculations that never change, is timed beside each block. A block that ran while the machine had
+drifted from what was usual in its run is left out, and two runs are not told apart by less than the drift between them.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from .latency import Block
 
 
 @dataclass(frozen=True)
-class Work:
-    """A calculation that never changes: what it is called, and by which share its time may differ before the pace is
-    called another, at one block and between the medians of two runs."""
+class ReferenceWork:
+    """A calculation that never changes: what it is called, and by which share its time may differ before that is called
+    drift, at one block and between the medians of two runs."""
 
     name: str
     in_a_block: float
     in_a_run: float
 
 
-class Departure(NamedTuple):
-    """By which factor (above 1) two paces differ, and in words: 'products took 9 % longer'."""
+class Drift(NamedTuple):
+    """By which factor (above 1) the machine drifted, and in words: 'products took 9 % longer'."""
 
     factor: float
     text: str
@@ -36,57 +36,58 @@ class Departure(NamedTuple):
 #: (copies) above the median, and medians of 60 readings lay within 3, 3 and 16 % of one another; the ratio of two
 #: networks moved with the copies, by 3 % where they took 14 % longer, so that runs may differ by less. Where its host
 #: moved it, products took up to 70 % longer, sums 25 to 120 % longer, and copies 40 % less.
-WORKS = {
-    "product_us": Work("products", 0.08, 0.03),
-    "sum_us": Work("sums", 0.10, 0.04),
-    "copy_ms": Work("copies", 0.30, 0.05),
+REFERENCE_WORK = {
+    "product_us": ReferenceWork("products", 0.08, 0.03),
+    "sum_us": ReferenceWork("sums", 0.10, 0.04),
+    "copy_ms": ReferenceWork("copies", 0.30, 0.05),
 }
 
-#: How the cause begins of a block that was measured at another pace.
-OTHER = "another pace"
+#: How the cause begins of a block that ran while the machine had drifted.
+CAUSE = "drift"
 
 
-def pace_of(blocks: Iterable[Block]) -> dict[str, float]:
+def reference_times(blocks: Iterable[Block]) -> dict[str, float]:
     """The median of each reading that the blocks carry."""
     carried = [block.evidence for block in blocks if block.evidence]
-    readings = {name: [evidence[name] for evidence in carried if name in evidence] for name in WORKS}
+    readings = {name: [evidence[name] for evidence in carried if name in evidence] for name in REFERENCE_WORK}
     return {name: statistics.median(values) for name, values in readings.items() if values}
 
 
 def marked(blocks: Iterable[Block]) -> list[Block]:
-    """The blocks of a run in the order in which they ran; those at another pace than the usual are disturbed.
+    """The blocks of a run in the order in which they ran; those that ran while the machine had drifted
+    from the usual are disturbed.
 
     Blocks may be marked again when others have joined them: earlier marks do not count. The usual is the median of the
-    undisturbed ones. A block's own pace is the median of its readings and its neighbours': one that met something by
-    chance says nothing, and a machine keeps its pace for seconds at least.
+    undisturbed ones. A block's own times are the median of its readings and its neighbours': one that met
+    something by chance says nothing, and drift lasts for seconds at least.
     """
     in_order = sorted(unmarked(blocks), key=lambda block: block.order)
-    usual = pace_of([block for block in in_order if block.disturbed is None])
+    usual = reference_times([block for block in in_order if block.disturbed is None])
     found = []
     for place, block in enumerate(in_order):
-        other = departures(usual, pace_of(in_order[max(place - 1, 0) : place + 2]), lambda work: work.in_a_block)
-        if other and block.disturbed is None:
-            block = replace(block, disturbed=f"{OTHER} ({other[0].text} than usual)")
+        seen = drifts(usual, reference_times(in_order[max(place - 1, 0) : place + 2]), lambda work: work.in_a_block)
+        if seen and block.disturbed is None:
+            block = replace(block, disturbed=f"{CAUSE} ({seen[0].text} than usual)")
         found.append(block)
     return found
 
 
 def unmarked(blocks: Iterable[Block]) -> list[Block]:
-    """The same blocks, undisturbed where all that was said of them is that they ran at another pace."""
-    return [replace(block, disturbed=None) if (block.disturbed or "").startswith(OTHER) else block for block in blocks]
+    """The same blocks, undisturbed where all that was said of them is that the machine had drifted."""
+    return [replace(block, disturbed=None) if (block.disturbed or "").startswith(CAUSE) else block for block in blocks]
 
 
-def departures(
+def drifts(
     usual: Mapping[str, float],
     seen: Mapping[str, float],
-    tolerated: Callable[[Work], float] = lambda work: work.in_a_run,
-) -> list[Departure]:
-    """Where one pace differs from another by more than is tolerated, the most first."""
-    changes = {name: seen[name] / usual[name] for name in WORKS if name in seen and usual.get(name)}
+    tolerated: Callable[[ReferenceWork], float] = lambda work: work.in_a_run,
+) -> list[Drift]:
+    """Where the times of the reference work differ by more than is tolerated, the most first."""
+    changes = {name: seen[name] / usual[name] for name in REFERENCE_WORK if name in seen and usual.get(name)}
     found = [
-        Departure(max(change, 1 / change), f"{WORKS[name].name} took {_words(change)}")
+        Drift(max(change, 1 / change), f"{REFERENCE_WORK[name].name} took {_words(change)}")
         for name, change in changes.items()
-        if max(change, 1 / change) > 1 + tolerated(WORKS[name])
+        if max(change, 1 / change) > 1 + tolerated(REFERENCE_WORK[name])
     ]
     return sorted(found, reverse=True)
 

@@ -30,7 +30,7 @@ def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str
 
 def memory_words(environment: Mapping[str, Any]) -> str | None:
     """What became of memory that a pass freed: 'kept for the next', 'left to glibc 2.36'; None: unknown, or a GPU's."""
-    if "keep_memory" not in environment:
+    if environment.get("keep_memory") is None:
         return None
     return "kept for the next" if environment["keep_memory"] else f"left to {_allocator(environment)}"
 

@@ -15,14 +15,9 @@ SAMPLES_FOR_P99 = 100
 #: side, with three 2.5.
 FEWEST_BLOCKS = 3
 
-
 #: Intervals wider than this (half width) are marked unreliable: neighbouring networks of a family differ by less, so
-#: that a figure this vague says nothing about the choice.
+#: that a figure with a wider interval says nothing about the choice.
 WIDEST = 0.05
-
-#: Seconds for all measuring of a run when none are asked for: enough for FEWEST_BLOCKS of three large networks at
-#: batch sizes 1, 8 and 32 on two cores, and little enough for an answer within half a minute.
-TIME_BUDGET_S = 22.0
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Timed(Protocol):
 
 
 @dataclass(frozen=True)
-class LayerTimes:
+class PerLayerTimes:
     """Seconds of one pass by counted call, in their order; what no call explains is `elsewhere_s`.
 
     They add up to the median of `latency`, the undisturbed pass. `overhead` is how much longer the profiled pass
@@ -51,7 +51,9 @@ class LayerTimes:
         if not self.latency.reliable:
             said.append(f"the time is not reliable: {self.latency.why}")
         if self.overhead > MOST_OVERHEAD:
-            said.append("its division is not reliable: passes that long were disturbed")
+            said.append(
+                f"its division is not reliable: the profiled passes took more than {1 + MOST_OVERHEAD:g} times as long"
+            )
         return tuple(said)
 
     @property
@@ -73,7 +75,7 @@ class LayerTimes:
         }
 
 
-def with_times(profile: StaticProfile, times: LayerTimes) -> StaticProfile:
+def with_times(profile: StaticProfile, times: PerLayerTimes) -> StaticProfile:
     """The profile with each call's seconds, and one entry for the time between the calls; its notes as they were."""
     layers = tuple(
         layer._replace(seconds=seconds) for layer, seconds in zip(profile.layers, times.seconds, strict=True)

@@ -30,7 +30,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Fit:
+class LinearFit:
     """Seconds of one pass at `batch_size` against mult-adds of the whole batch, over one family."""
 
     family: str
@@ -85,7 +85,7 @@ def round_limit(seconds: Sequence[float]) -> float:
     return between[len(between) // 2] if between else float(f"{median(seconds):.1e}")
 
 
-def fits(comparison: Comparison) -> tuple[Fit, ...]:
+def fits(comparison: Comparison) -> tuple[LinearFit, ...]:
     """One fit per family and batch size where at least two networks of different cost were measured reliably.
 
     Lines that fall (more operations, less time) are left out: they say that something else decides.
@@ -99,7 +99,7 @@ def fits(comparison: Comparison) -> tuple[Fit, ...]:
         for family, rows in families.items():
             fitted = line([macs_of(row, batch_size) for row in rows], [_seconds(row, batch_size) for row in rows])
             if fitted and fitted.slope > 0:
-                found.append(Fit(family, batch_size, tuple(row.name for row in rows), *vars(fitted).values()))
+                found.append(LinearFit(family, batch_size, tuple(row.name for row in rows), *vars(fitted).values()))
     return tuple(found)
 
 

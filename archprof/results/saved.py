@@ -17,7 +17,8 @@ def as_json(record: Any) -> dict[str, Any]:
 
 
 def field_names(kind: Any) -> Iterable[str]:
-    return kind._fields if hasattr(kind, "_fields") else kind.__dataclass_fields__
+    found: Iterable[str] = kind._fields if hasattr(kind, "_fields") else kind.__dataclass_fields__
+    return found
 
 
 def plain(value: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..base.errors import BadOption
 from ..counting import counts, memory
 from ..counting.fused_attention import fused_attention
 from ..counting.recording import Owned, walk
@@ -12,6 +14,7 @@ from ..counting.trace import Trace, trace
 from ..measure.steps import loss_of
 from ..results.comparison import ArchitectureResult
 from ..results.memory import BatchMemory, LargestBatch, OptimizerMemory
+from ..results.optimizers import optimizer_memory
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Predictor:
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes."""
-        return memory.optimizers(memory.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
+        return optimizer_memory(memory.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
 
     def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training with that optimizer.
@@ -62,8 +65,8 @@ class Predictor:
         return LargestBatch(
             limit,
             optimizer,
-            memory.largest_batch(inference, limit),
-            None if least is None else memory.largest_batch(training, limit, least),
+            largest_batch(inference, limit),
+            None if least is None else largest_batch(training, limit, least),
             inference(1),
             None if least is None else training(least),
         )
@@ -88,3 +91,36 @@ class Predictor:
             "training_peak_bytes": pure,
             "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else 0,
         }
+
+
+def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:
+    """The largest batch size from `least` on for which `needs(batch_size)` bytes are within `limit`; 0: none is.
+
+    Needs grow with the batch, from 2 on along straight lines, so that few questions find the place where they
+    cross the limit: the chord between a batch that fits and one that does not says where to ask next, in turn with
+    the middle between them, because chords alone creep along where the lines meet at a sharp angle.
+    Raises BadOption where they do not grow.
+    """
+    if needs(least) > limit:
+        return 0
+    low, high = least, least + 1
+    while needs(high) <= limit:
+        growth = needs(high) - needs(low)
+        if growth <= 0:
+            raise BadOption("memory does not grow with the batch size,", "so no batch is the largest that fits.")
+        further = (limit - needs(high)) * (high - low) // growth
+        low, high = high, high + max(further, 1)
+        if needs(high) <= limit:  # on a straight line the next batch is the first that does not fit
+            low, high = high, high + 1
+    by_chord = False
+    while high - low > 1:
+        by_chord = not by_chord
+        chord = low + (limit - needs(low)) * (high - low) // (needs(high) - needs(low))
+        middle = min(max(chord if by_chord else (low + high) // 2, low + 1), high - 1)
+        if needs(middle) > limit:
+            high = middle
+        elif needs(middle + 1) > limit:
+            return middle
+        else:
+            low = middle + 1
+    return low

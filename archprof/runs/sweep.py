@@ -21,6 +21,7 @@ from ..base.errors import BadFile, BadOutput
 from ..base.version import __version__
 from ..models.input_spec import InputSpec
 from ..results.comparison import BULKY, row_json
+from ..results.conditions import Conditions, Sampling
 from ..results.environment import disagreements
 from ..results.profile import Shape
 from ..results.saved import SCHEMA_VERSION
@@ -29,17 +30,29 @@ from .processes import Executor, Outcome, Processes
 #: Seconds after which counting or measuring one network is given up.
 TIMEOUT_S = 120.0
 
+#: For each network, of which there may be thousands.
+SAMPLING = Sampling(time_budget=2.0)
+
 
 @dataclass(frozen=True)
-class Conditions:
+class Measuring:
+    """How each network of a sweep is measured."""
+
+    batch_sizes: tuple[int, ...] = (1,)
+    conditions: Conditions = Conditions()
+    sampling: Sampling = SAMPLING
+
+
+@dataclass(frozen=True)
+class SweepRequest:
     """What every network of a sweep is given: an input shape or inputs (default: its own), and how it is measured.
 
-    `measuring` are keyword arguments of `archprof.compare`; None: networks are counted only.
+    `measuring` None: networks are counted only.
     """
 
     input_shape: Shape | None = None
     inputs: tuple[InputSpec, ...] = ()
-    measuring: Mapping[str, Any] | None = None
+    measuring: Measuring | None = None
 
     def header(self) -> dict[str, Any]:
         """What stands in the file's first line: entries made under other conditions do not mix with these."""
@@ -66,22 +79,22 @@ class Summary:
 def sweep(
     models: Sequence[str],
     path: str,
-    conditions: Conditions = Conditions(),
+    request: SweepRequest = SweepRequest(),
     *,
     jobs: int = 1,
     timeout: float = TIMEOUT_S,
     executor: Executor | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Summary:
-    """Count every model in `jobs` processes, then measure them one at a time where `conditions` say so.
+    """Count every model in `jobs` processes, then measure them one at a time where `request` says so.
 
     Each goes into the file at `path` as soon as it is done; a model that raises, does not return within `timeout`
     seconds or takes its process down has an entry with the reason. Models that have their entry are passed over.
     `executor` does the counting (by default local processes). Raises BadFile where the file is something else, or a
-    sweep under other conditions or by another version.
+    sweep of another request or by another version.
     """
     began = time.monotonic()
-    entries, out = _opened(path, conditions)
+    entries, out = _opened(path, request)
     earlier = sum(name in entries for name in models)
     tell = progress or (lambda doing: None)
 
@@ -93,20 +106,20 @@ def sweep(
 
     with out:
         todo = [name for name in models if name not in entries]
-        count = functools.partial(count_one, conditions=conditions)
+        count = functools.partial(count_one, request=request)
         engine = executor or Processes(count, jobs, timeout, functools.partial(warm_up, tuple(_libraries(todo))))
         for place, outcome in enumerate(engine.run(todo) if todo else (), start=1):
             note(outcome)
             tell(_so_far("counted", place, len(todo), began, outcome.task))
-        if conditions.measuring is not None:
-            wanted = set(conditions.measuring.get("batch_sizes", ()))
+        if request.measuring is not None:
+            asked_for = set(request.measuring.batch_sizes)
             todo = [
                 name
                 for name in models
                 if not entries[name].get("error")
-                and (not entries[name]["latency"] or wanted - _batch_sizes(entries[name]))
+                and (not entries[name]["latency"] or asked_for - _batch_sizes(entries[name]))
             ]
-            measure = functools.partial(measure_one, conditions=conditions)
+            measure = functools.partial(measure_one, request=request)
             measuring_began = time.monotonic()
             # never side by side: they would take the machine from each other
             for place, outcome in enumerate(Processes(measure, 1, timeout).run(todo) if todo else (), start=1):
@@ -152,30 +165,36 @@ def warm_up(libraries: Sequence[str]) -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
-def count_one(model: str, conditions: Conditions) -> dict[str, Any]:
+def count_one(model: str, request: SweepRequest) -> dict[str, Any]:
     """The entry of one network, counted."""
     from . import compare
 
-    return row_json(compare.counted(model, input_shape=conditions.input_shape, inputs=_inputs(conditions)), BULKY)
+    return row_json(compare.counted(model, input_shape=request.input_shape, inputs=_inputs(request)), BULKY)
 
 
-def measure_one(model: str, conditions: Conditions) -> dict[str, Any]:
+def measure_one(model: str, request: SweepRequest) -> dict[str, Any]:
     """The entry of one network, counted and measured, in a process that has the machine to itself."""
     from . import compare
 
+    measuring = request.measuring or Measuring()
     with contextlib.redirect_stdout(sys.stderr):
         result = compare.compare(
-            [model], input_shape=conditions.input_shape, inputs=_inputs(conditions), **(conditions.measuring or {})
+            [model],
+            batch_sizes=measuring.batch_sizes,
+            conditions=measuring.conditions,
+            sampling=measuring.sampling,
+            input_shape=request.input_shape,
+            inputs=_inputs(request),
         )
     return row_json(result.architectures[0], BULKY)
 
 
-def _inputs(conditions: Conditions) -> Any:
-    if not conditions.inputs:
+def _inputs(request: SweepRequest) -> Any:
+    if not request.inputs:
         return None
     from ..counting.inputs import given_inputs
 
-    return functools.partial(given_inputs, conditions.inputs)
+    return functools.partial(given_inputs, request.inputs)
 
 
 def _libraries(models: Sequence[str]) -> list[str]:
@@ -198,13 +217,13 @@ def _entry(outcome: Outcome, before: Mapping[str, Any] | None) -> dict[str, Any]
     return {**failed, **(before or {}), **why}
 
 
-def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
+def _opened(path: str, request: SweepRequest) -> tuple[dict[str, Any], TextIO]:
     """Entries that the file has, and the file ready for more; a new one gets its header."""
     target = Path(path)
     if target.exists() and target.stat().st_size:
-        entries = _resumed(target, conditions)
+        entries = _resumed(target, request)
         return entries, target.open("a", encoding="utf-8")
-    environment = _environment(conditions)  # before a file is made that it would refuse
+    environment = _environment(request)  # before a file is made that it would refuse
     try:
         out = target.open("w", encoding="utf-8")
     except OSError as error:
@@ -214,7 +233,7 @@ def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
             {
                 "schema_version": SCHEMA_VERSION,
                 "archprof": __version__,
-                "sweep": conditions.header(),
+                "sweep": request.header(),
                 "environment": environment,
             }
         )
@@ -224,16 +243,15 @@ def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
     return {}, out
 
 
-def _environment(conditions: Conditions) -> dict[str, Any]:
+def _environment(request: SweepRequest) -> dict[str, Any]:
     """What is measured on. Raises BadOption where it cannot be had."""
     from ..measure import device
-    from ..measure.conditions import Conditions as Measuring
 
-    asked = {key: value for key, value in (conditions.measuring or {}).items() if key in Measuring.__dataclass_fields__}
-    return device.environment(device.check_available(Measuring(**asked)))
+    conditions = (request.measuring or Measuring()).conditions
+    return device.environment(device.check_available(conditions))
 
 
-def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:
+def _resumed(target: Path, request: SweepRequest) -> dict[str, Any]:
     """The entries of a sweep that was stopped; a line that was cut off while it was written is removed."""
     with target.open("rb+") as file:
         content = file.read()
@@ -243,18 +261,18 @@ def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:
             made = header["sweep"]
             entries = {entry["name"]: entry for entry in lines}
         except (ValueError, KeyError, TypeError):
-            raise BadFile(f"'{target}' exists and is no sweep.", "Name another file.") from None
-        if header.get("archprof") != __version__ or made != conditions.header():
+            raise BadFile(f"'{target}' exists and is not a sweep.", "Name another file.") from None
+        if header.get("archprof") != __version__ or made != request.header():
             raise BadFile(
                 f"'{target}' was made by archprof {header.get('archprof')} with {_told(made)}; "
-                f"this is {__version__} with {_told(conditions.header())}.",
+                f"this is {__version__} with {_told(request.header())}.",
                 "Name another file, or remove this one.",
             )
-        if conditions.measuring is not None:  # counts are the same everywhere, latencies are not
-            other = disagreements(header.get("environment", {}), _environment(conditions))
+        if request.measuring is not None:  # counts are the same everywhere, latencies are not
+            other = disagreements(header.get("environment", {}), _environment(request))
             if other:
                 raise BadFile(
-                    f"'{target}' was made elsewhere or otherwise: {', '.join(other)}.",
+                    f"'{target}' was made on another machine or under other conditions: {', '.join(other)}.",
                     "Name another file for these measurements.",
                 )
         file.truncate(len(whole))

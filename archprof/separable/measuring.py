@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
 
-from ..measure.conditions import Conditions
+from ..base.errors import BadOption
 from ..measure.device import applied, check_available, environment, inputs, materialise, rearranger, sync_for, witness
-from ..measure.sampling import Cell, Progress, measure
+from ..measure.sampling import Progress, Workload, measure
 from ..measure.steps import forward_step
+from ..results.conditions import Conditions, Sampling
 from ..results.latency import Latency
 from .counting import Pair, layer_modules
 from .formula import Convolution, convolution
@@ -28,55 +29,49 @@ _ARRAY_BYTES = {"cpu": 2**27, "cuda": 2**30, "mps": 2**29}
 _LARGE = convolution(256, 256, 3, 56)
 
 
-class Sampling(NamedTuple):
-    """How long and how precisely to measure, as `latency.measure` takes it; `time_budget` in seconds."""
-
-    time_budget: float = 30.0
-    precision: float = 0.02
-    progress: Callable[[Progress], None] | None = None
-
-
+Tell = Callable[[Progress], None]
 Make = Callable[[], tuple[nn.Module, tuple[int, ...]]]
 
 
 def measure_layer(
-    record: LayerComparison, conditions: Conditions | None = None, sampling: Sampling | None = None
+    record: LayerComparison,
+    conditions: Conditions = Conditions(),
+    sampling: Sampling = Sampling(),
+    progress: Tell | None = None,
 ) -> LayerComparison:
     """The record with the times of the standard layer, both halves, and both halves after one another.
 
     Also with the machine's limits, which say what the times are bound by.
     """
-    conditions, sampling = check_available(conditions or Conditions()), sampling or Sampling()
-    machine = measure_machine(conditions, sampling._replace(time_budget=sampling.time_budget / 5))
+    _check(conditions)
+    machine = measure_machine(conditions, _part(sampling, 1 / 5), progress)
     forms = _forms(record.convolution)
-    seen = _in_turns(
-        forms, record.convolution.batch_size, conditions, sampling._replace(time_budget=sampling.time_budget * 4 / 5)
-    )
+    seen = _in_turns(forms, record.convolution.batch_size, conditions, _part(sampling, 4 / 5), progress)
     return replace(record, timing=Timing(**{name: seen[name] for name in forms}), machine=machine)
 
 
 def measure_network(
-    pair: Pair, conditions: Conditions | None = None, sampling: Sampling | None = None
+    pair: Pair,
+    conditions: Conditions = Conditions(),
+    sampling: Sampling = Sampling(),
+    progress: Tell | None = None,
 ) -> NetworkComparison:
     """The record of the pair with both networks' times, each different layer's, and the machine's limits.
 
     The layers' times are those of the bare convolutions, nothing between the halves; all of them are measured
     in turns. They have half of the time, the networks 3/8, the machine the rest.
     """
-    conditions, sampling = check_available(conditions or Conditions()), sampling or Sampling()
+    _check(conditions)
     record, batch_size = pair.record, pair.record.before.batch_size
-
-    def share(eighths: int) -> Sampling:
-        return sampling._replace(time_budget=sampling.time_budget * eighths / 8)
-
-    machine = measure_machine(conditions, share(1))
+    machine = measure_machine(conditions, _part(sampling, 1 / 8), progress)
     standard, separable = (pair.before, pair.after) if record.to == "separable" else (pair.after, pair.before)
     shape = record.before.input_shape
     seen = _in_turns(
         {"standard": lambda: (standard, shape), "separable": lambda: (separable, shape)},
         batch_size,
         conditions,
-        share(3),
+        _part(sampling, 3 / 8),
+        progress,
         peak=True,
     )
     kinds = list(
@@ -91,7 +86,8 @@ def measure_network(
         },
         batch_size,
         conditions,
-        share(4),
+        _part(sampling, 4 / 8),
+        progress,
     )
     timings = {
         kind: Timing(each[f"standard layer {place}"], each[f"separable layer {place}"])
@@ -101,7 +97,7 @@ def measure_network(
     return replace(record, timing=Timing(seen["standard"], seen["separable"]), layers=layers, machine=machine)
 
 
-def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | None:
+def measure_machine(conditions: Conditions, sampling: Sampling, progress: Tell | None = None) -> Machine | None:
     """The machine's two roofs (Williams, Waterman and Patterson 2009), from its fastest blocks.
 
     FLOP/s: the faster of a large matrix product and a large 3x3 convolution, which libraries compute with
@@ -130,7 +126,9 @@ def measure_machine(conditions: Conditions, sampling: Sampling) -> Machine | Non
         "convolution": (convolving, 2 * batch * _LARGE.standard.macs),
         "copy": (copying, 2 * size),
     }
-    seen = _measured([Cell(name, 1, prepare) for name, (prepare, _) in work.items()], conditions, sampling)
+    seen = _measured(
+        [Workload(name, 1, prepare) for name, (prepare, _) in work.items()], conditions, sampling, progress
+    )
     if not all(result.measured for result in seen.values()):
         return None
     best = {name: amount / min(seen[name].seconds) for name, (_, amount) in work.items()}
@@ -158,11 +156,16 @@ def _forms(conv: Convolution) -> dict[str, Make]:
 
 
 def _in_turns(
-    makes: Mapping[str, Make], batch_size: int, conditions: Conditions, sampling: Sampling, peak: bool = False
+    makes: Mapping[str, Make],
+    batch_size: int,
+    conditions: Conditions,
+    sampling: Sampling,
+    progress: Tell | None,
+    peak: bool = False,
 ) -> dict[str, Latency]:
     """Measure several modules, interleaved, each a copy made in its turn; peak memory too where asked for."""
 
-    def cell(name: str, make: Make) -> Cell:
+    def workload(name: str, make: Make) -> Workload:
         def prepare() -> Any:
             module, shape = make()
             step = forward_step(
@@ -171,20 +174,33 @@ def _in_turns(
             # a bare function has no memory to look at, which takes far longer than a small layer does
             return step if peak else step.__call__
 
-        return Cell(name, batch_size, prepare)
+        return Workload(name, batch_size, prepare)
 
-    return _measured([cell(name, make) for name, make in makes.items()], conditions, sampling)
+    return _measured([workload(name, make) for name, make in makes.items()], conditions, sampling, progress)
 
 
-def _measured(cells: list[Cell], conditions: Conditions, sampling: Sampling) -> dict[str, Latency]:
+def _check(conditions: Conditions) -> None:
+    """Raise BadOption for conditions that cannot be had, or under which both forms cannot be told apart."""
+    check_available(conditions)
+    if conditions.mode == "train":
+        raise BadOption("both forms of a convolution are measured in forward passes.", "Leave out '--mode train'.")
+
+
+def _part(sampling: Sampling, share: float) -> Sampling:
+    """The same with a share of the time budget."""
+    return replace(sampling, time_budget=sampling.time_budget * share)
+
+
+def _measured(
+    workloads: list[Workload], conditions: Conditions, sampling: Sampling, progress: Tell | None
+) -> dict[str, Latency]:
     with applied(conditions):
         seen = measure(
-            cells,
+            workloads,
+            sampling,
             sync=sync_for(conditions),
-            time_budget=sampling.time_budget,
-            precision=sampling.precision,
             reference="standard",
-            progress=sampling.progress,
+            progress=progress,
             witness=replace(witness(conditions), meter=None),
             rearrange=rearranger(conditions),
         )

@@ -1,4 +1,4 @@
-"""`archprof env`: the page that people read, the JSON that machines read, the verdict of both."""
+"""`archprof env`: the page that people read, the JSON that machines read, the disturbance that both name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FACTS = {
     "fingerprint": "abc",
 }
 
-QUIET_PAGE = """\
+UNDISTURBED_PAGE = """\
 torch          2.6.0
 device         cpu
 cpus           2
@@ -29,16 +29,16 @@ variables      OMP_NUM_THREADS=2
 fingerprint    abc
 free memory    2.00 GiB
 
-quiet: nothing disturbs a measurement now
+disturbance: none is seen now
 seen: others 1.0 %, steal 0.0 %, pressure 0.5 %"""
 
 
-def test_the_page_of_a_quiet_machine():
+def test_the_page_of_an_undisturbed_machine():
     evidence = {"waiting": 0.0, "others": 0.01, "steal": 0.0, "pressure": 0.005}
-    assert env.page(FACTS, 2 * 2**30, None, evidence) == QUIET_PAGE
+    assert env.page(FACTS, 2 * 2**30, None, evidence) == UNDISTURBED_PAGE
 
 
-def test_the_page_tells_the_pace_of_the_moment():
+def test_the_page_tells_the_times_of_the_reference_work():
     evidence = {
         "waiting": 0.0,
         "others": 0.01,
@@ -48,19 +48,19 @@ def test_the_page_tells_the_pace_of_the_moment():
         "sum_us": 4.86,
         "copy_ms": 1.72,
     }
-    assert env.page(FACTS, 2 * 2**30, None, evidence) == QUIET_PAGE + (
-        "\npace: a product of two 256x256 matrices takes 187 us, a sum that two threads share 4.9 us, copying 32 MiB "
-        "1.7 ms"
+    assert env.page(FACTS, 2 * 2**30, None, evidence) == UNDISTURBED_PAGE + (
+        "\nreference work: a product of two 256x256 matrices takes 187 us, a sum that two threads share 4.9 us, "
+        "copying 32 MiB 1.7 ms"
     )
 
 
 def test_a_busy_machine_says_what_to_expect():
     page = env.page(FACTS, None, "other work (59 % of the CPUs)", {"others": 0.59, "waiting": 0.0})
-    assert "not quiet: other work (59 % of the CPUs); a measurement now leaves out" in page
+    assert "disturbance: other work (59 % of the CPUs); a measurement now leaves out" in page
     assert page.endswith("seen: others 59.0 %\nunknown on this system: pressure")
 
 
-def test_the_command_watches_and_reports(monkeypatch, capsys):
+def test_the_command_watches_and_reports(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(
         disturbance,
         "watch",
@@ -69,8 +69,12 @@ def test_the_command_watches_and_reports(monkeypatch, capsys):
             {"steal": 0.09, "seconds": seconds},
         ),
     )
+    file = tmp_path / "env.json"
+    assert main(["env", "--json", str(file), "--seconds", "0.5", "--threads", "1"]) == 0
+    assert "disturbance: steal by the hypervisor" in capsys.readouterr().out
     assert main(["env", "--json", "--seconds", "0.5", "--threads", "1"]) == 0
     found = json.loads(capsys.readouterr().out)
+    assert json.loads(file.read_text())["fingerprint"] == found["fingerprint"]
     assert found["threads"] == 1 and found["fingerprint"] and found["free_memory_bytes"] > 0
     assert found["watched"] == {
         "quiet": False,

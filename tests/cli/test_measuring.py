@@ -31,7 +31,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     ("options", "environment", "titled"),
     [
         (("--dtype", "bfloat16", "--channels-last"), {"dtype": "bfloat16", "channels_last": True}, "channels last"),
-        (("--release-memory",), {"keep_memory": False}, "freed was left to"),
+        (("--no-keep-memory",), {"keep_memory": False}, "freed was left to"),
         (("--threads", "1"), {"threads": 1, "device": "cpu"}, "1 thread,"),
         (("--mode", "train", "--optimizer", "adamax"), {"mode": "train", "optimizer": "adamax"},
          "one training step (adamax)"),
@@ -68,11 +68,11 @@ def test_a_range_of_batch_sizes_is_powers_of_two(capsys, tmp_path):
         (("--compile", "fast"), "unknown compile mode 'fast'"),
         (("--cuda-graph",), "Add '--device cuda' or leave out '--cuda-graph'."),
         (("--precision=-0.02",), "'-0.02' is not a positive number"),
-        (("--precision", "2"), "wanted: a fraction between 0 and 1"),
+        (("--precision", "2"), "expected a fraction between 0 and 1"),
         (("--time-budget", "0"), "'0' is not a positive number"),
         (("--time-budget=-3",), "'-3' is not a positive number"),
         (("--threads", "0"), "'0' is not a positive whole number"),
-        (("--batch-sizes", "64..1"), "wanted: such as 1..64"),
+        (("--batch-sizes", "64..1"), "expected a range such as 1..64"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(options, said, capsys):

@@ -13,7 +13,7 @@ from torch import nn
 import archprof
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.counting import counts, memory
+from archprof.counting import counts
 from archprof.counting.shapes import ShapeMemory
 from archprof.models import zoo
 from archprof.render.tables import costs, times
@@ -22,7 +22,7 @@ from archprof.results.comparison import ArchitectureResult, Comparison
 from archprof.results.latency import Latency
 from archprof.results.memory import BatchMemory, LargestBatch, OptimizerMemory
 from archprof.results.profile import StaticProfile
-from archprof.runs.prediction import Predictor
+from archprof.runs.prediction import Predictor, largest_batch
 
 ROW = 4 * 100  # bytes of one sample of 100 float32 features
 
@@ -142,7 +142,7 @@ def test_the_largest_batch_is_the_last_that_fits(first, slope, second, steeper, 
         asked.append(batch_size)
         return max(first + slope * batch_size, second + steeper * batch_size)
 
-    found = memory.largest_batch(needs, limit, least)
+    found = largest_batch(needs, limit, least)
     fits = min((limit - first) // slope, (limit - second) // steeper)
     assert found == (fits if fits >= least else 0)
     assert len(set(asked)) <= 60  # the most that a random search of some seconds found is 42
@@ -155,7 +155,7 @@ def test_lines_that_meet_at_a_sharp_angle_do_not_take_a_question_for_each_batch(
         asked.add(batch_size)
         return max(4135 * batch_size, 9473570 + batch_size)
 
-    assert memory.largest_batch(needs, 9479431) == 2292 and len(asked) <= 40
+    assert largest_batch(needs, 9479431) == 2292 and len(asked) <= 40
 
 
 def test_the_largest_batch_of_a_network_fits_and_one_more_does_not():
@@ -171,7 +171,7 @@ def test_the_largest_batch_of_a_network_fits_and_one_more_does_not():
 
 def test_memory_that_does_not_grow_is_refused():
     with pytest.raises(BadOption, match="does not grow"):
-        memory.largest_batch(lambda _: 5, 10)
+        largest_batch(lambda _: 5, 10)
 
 
 def test_a_memory_below_the_parameters_says_what_the_least_is(capsys):

@@ -14,11 +14,11 @@ from archprof.counting.scratch import cpu_scratch
 from archprof.counting.shapes import describe
 from archprof.counting.trace import trace
 from archprof.measure import device
-from archprof.measure.conditions import OPTIMIZERS, Conditions
 from archprof.measure.memory import bytes_of, peak_bytes
-from archprof.measure.steps import OPTIMIZERS as REAL
-from archprof.measure.steps import forward_step, loss_of
+from archprof.measure.steps import forward_step, loss_of, optimizer_of
 from archprof.results.comparison import ArchitectureResult
+from archprof.results.conditions import Conditions
+from archprof.results.optimizers import OPTIMIZERS, optimizer_memory
 from archprof.runs.prediction import Predictor
 
 CPU = torch.device("cpu")
@@ -92,12 +92,12 @@ def test_the_meta_pass_has_the_storages_of_a_real_one(name, training):
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_keeps_and_takes_what_its_rule_says(name):
-    parameters = [nn.Parameter(torch.randn(size)) for size in (1000, 50_000, 30_000, 40_000, 10)]
-    optimizer = REAL[name](parameters)
+    parameters = nn.ParameterList(nn.Parameter(torch.randn(size)) for size in (1000, 50_000, 30_000, 40_000, 10))
+    optimizer = optimizer_of(parameters, name)
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
     optimizer.step()
-    rule = next(row for row in memory.optimizers([p.nbytes for p in parameters]) if row.optimizer == name)
+    rule = next(row for row in optimizer_memory([p.nbytes for p in parameters]) if row.optimizer == name)
     assert rule.state_bytes == bytes_of([list(state.values()) for state in optimizer.state.values()])
     assert 0 <= peak_bytes(optimizer.step, CPU) - rule.update_bytes <= 64  # scalars
 

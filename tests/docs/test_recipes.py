@@ -10,9 +10,9 @@ import pytest
 
 from archprof import models
 from archprof.cli import build_parser
-from archprof.measure.conditions import OPTIMIZERS
 from archprof.results.comparison import ArchitectureResult, Comparison
 from archprof.results.latency import Block, Latency
+from archprof.results.optimizers import OPTIMIZERS
 from archprof.results.profile import StaticProfile
 
 PAGE = (Path(__file__).parents[2] / "docs/latency.md").read_text()

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archprof.measure import disturbance, sampling
-from archprof.measure.sampling import Cell
+from archprof.measure.sampling import Workload
+from archprof.results.conditions import Sampling
+
+
+def sampling_of(options: dict) -> Sampling:
+    """What is said in `options` of when to end, taken out of them."""
+    return Sampling(**{name: options.pop(name) for name in ("time_budget", "precision") if name in options})
 
 
 class Machine:
@@ -32,12 +38,12 @@ class Machine:
 
         return run
 
-    def cell(self, name: str, batch_size: int, seconds: float | list[float]) -> Cell:
-        return Cell(name, batch_size, lambda: self.step(f"{name}@{batch_size}", seconds))
+    def workload(self, name: str, batch_size: int, seconds: float | list[float]) -> Workload:
+        return Workload(name, batch_size, lambda: self.step(f"{name}@{batch_size}", seconds))
 
     def look(self) -> dict[str, float]:
         return {"wall": self.now, "own": self.now, "switches": 0, "waiting": self.waited}
 
-    def measure(self, cells, **options):
+    def measure(self, workloads, **options):
         options.setdefault("witness", disturbance.Witness(threads=1, cpus=1, look=self.look))
-        return sampling.measure(cells, clock=self.clock, **options)
+        return sampling.measure(workloads, sampling_of(options), clock=self.clock, **options)

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from archprof.measure import allocator, device, disturbance
-from archprof.measure.conditions import Conditions
 from archprof.results import environment
+from archprof.results.conditions import Conditions
 
 glibc = pytest.mark.skipif(not allocator.can_keep(), reason="the allocator is not glibc's")
 
@@ -22,7 +22,7 @@ PASSES = """
 import json, resource, sys
 import torch
 from archprof.measure import device
-from archprof.measure.conditions import Conditions
+from archprof.results.conditions import Conditions
 
 def pages():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -133,7 +133,8 @@ def test_another_librarys_malloc_is_left_alone(monkeypatch):
 @pytest.mark.parametrize(
     ("known", "words", "could"),
     [
-        ({}, None, False),  # a GPU, or an older file
+        ({}, None, False),  # an older file
+        ({"keep_memory": None}, None, False),  # a GPU
         ({"keep_memory": True, "allocator": "glibc 2.36"}, "kept for the next", False),
         ({"keep_memory": False, "allocator": "glibc 2.36"}, "left to glibc 2.36", True),
         ({"keep_memory": False, "allocator": "libjemalloc.so.2"}, "left to libjemalloc.so.2", False),
@@ -155,11 +156,11 @@ def test_where_memory_is_full_it_stays_as_it_is(monkeypatch):
 def test_fresh_pages_disturb_a_block_only_while_memory_is_kept():
     base = {"wall": 0.0, "own": 0.0, "switches": 0.0, "waiting": 0.0, "faults": 100.0}
     after = base | {"wall": 0.5, "own": 0.5, "faults": 100.0 + 0.5 * 2 * disturbance.MOST_FAULTS}
-    cause, evidence = disturbance.Witness(1, 1, memory_kept=True).verdict(base, after)
+    cause, evidence = disturbance.Witness(1, 1, memory_kept=True).disturbance(base, after)
     assert cause == "fresh memory (10,000 pages a second)" and evidence["faults"] == 10_000
-    assert disturbance.Witness(1, 1).verdict(base, after)[0] is None
+    assert disturbance.Witness(1, 1).disturbance(base, after)[0] is None
     few = base | {"wall": 0.5, "own": 0.5, "faults": 200.0}
-    assert disturbance.Witness(1, 1, memory_kept=True).verdict(base, few)[0] is None
+    assert disturbance.Witness(1, 1, memory_kept=True).disturbance(base, few)[0] is None
 
 
 def test_the_counter_of_pages_is_read():

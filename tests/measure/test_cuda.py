@@ -9,8 +9,9 @@ from torch import nn
 from archprof.base.errors import BadOption
 from archprof.cli import main
 from archprof.measure import device, gpu, power, sampling
-from archprof.measure.device import Conditions
+from archprof.measure.steps import forward_step
 from archprof.results.comparison import Comparison
+from archprof.results.conditions import Conditions, Sampling
 
 pytestmark = [
     pytest.mark.cuda,
@@ -18,13 +19,13 @@ pytestmark = [
 ]
 
 
-def cell(conditions: Conditions, width: int, batch_size: int) -> sampling.Cell:
+def workload(conditions: Conditions, width: int, batch_size: int) -> sampling.Workload:
     def prepare():
         layers = nn.Sequential(nn.Conv2d(3, width, 3), nn.ReLU(), nn.Conv2d(width, 8, 3))
         module = device.materialise(layers, conditions)
-        return sampling.forward_step(module, device.inputs((3, 64, 64), batch_size, conditions), conditions)
+        return forward_step(module, device.inputs((3, 64, 64), batch_size, conditions), conditions)
 
-    return sampling.Cell(f"w{width}", batch_size, prepare)
+    return sampling.Workload(f"w{width}", batch_size, prepare)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +41,10 @@ def cell(conditions: Conditions, width: int, batch_size: int) -> sampling.Cell:
 def test_measuring_on_the_gpu(options):
     conditions = Conditions(device="cuda", **options)
     seen = sampling.measure(
-        [cell(conditions, 32, 1), cell(conditions, 64, 1)],
+        [workload(conditions, 32, 1), workload(conditions, 64, 1)],
         sync=device.sync_for(conditions),
         witness=device.witness(conditions),
-        time_budget=3.0,
+        sampling=Sampling(3.0),
     )
     for found in seen.values():
         assert found.error is None and found.p50_s > 0 and (conditions.cuda_graph or found.measured_peak_bytes > 0)
@@ -52,9 +53,9 @@ def test_measuring_on_the_gpu(options):
 def test_out_of_memory_keeps_the_smaller_batch():
     conditions = Conditions(device="cuda")
     seen = sampling.measure(
-        [cell(conditions, 64, 1), cell(conditions, 64, 10**7)],
+        [workload(conditions, 64, 1), workload(conditions, 64, 10**7)],
         sync=device.sync_for(conditions),
-        time_budget=3.0,
+        sampling=Sampling(3.0),
     )
     assert seen["w64", 1].measured
     assert seen["w64", 10**7].error.startswith("out of memory")
@@ -69,7 +70,7 @@ def test_a_captured_pass_computes_what_the_eager_one_does():
     eager, graph = Conditions(device="cuda"), Conditions(device="cuda", cuda_graph=True)
     module = device.materialise(nn.Conv2d(3, 8, 3), eager)
     x = device.inputs((3, 16, 16), 2, eager)
-    torch.testing.assert_close(sampling.forward_step(module, x, graph)(), sampling.forward_step(module, x, eager)())
+    torch.testing.assert_close(forward_step(module, x, graph)(), forward_step(module, x, eager)())
 
 
 def test_a_block_waits_for_the_work_that_it_queued():
@@ -77,9 +78,9 @@ def test_a_block_waits_for_the_work_that_it_queued():
     conditions = Conditions(device="cuda")
     a = torch.randn(4096, 4096, device="cuda")
     found = sampling.measure(
-        [sampling.Cell("product", 1, lambda: lambda: torch.mm(a, a))],
+        [sampling.Workload("product", 1, lambda: lambda: torch.mm(a, a))],
         sync=device.sync_for(conditions),
-        time_budget=3.0,
+        sampling=Sampling(3.0),
     )["product", 1]
     start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     start.record()
@@ -94,7 +95,7 @@ def test_the_peak_holds_weights_input_and_output():
     conditions = Conditions(device="cuda")
     module = device.materialise(nn.Conv2d(3, 64, 3, padding=1, bias=False), conditions)
     x = device.inputs((3, 256, 256), 8, conditions)
-    step = sampling.forward_step(module, x, conditions)
+    step = forward_step(module, x, conditions)
     step()
     known = 4 * (64 * 3 * 9 + 8 * 3 * 256**2 + 8 * 64 * 256**2)
     assert known <= step.peak_bytes() <= 4 * known
@@ -104,7 +105,7 @@ def test_a_captured_pass_reads_what_its_input_holds_now():
     conditions = Conditions(device="cuda", cuda_graph=True)
     module = device.materialise(nn.Conv2d(3, 8, 3), conditions)
     (x,) = device.inputs((3, 16, 16), 2, conditions)
-    step = sampling.forward_step(module, (x,), conditions)
+    step = forward_step(module, (x,), conditions)
     first = step().clone()
     x.mul_(2.0)
     assert not torch.equal(step(), first)
@@ -113,7 +114,7 @@ def test_a_captured_pass_reads_what_its_input_holds_now():
 def test_memory_is_given_back_between_networks():
     conditions = Conditions(device="cuda")
     before = torch.cuda.memory_allocated()
-    sampling.measure([cell(conditions, 256, 64)], sync=device.sync_for(conditions), time_budget=2.0)
+    sampling.measure([workload(conditions, 256, 64)], sync=device.sync_for(conditions), sampling=Sampling(2.0))
     assert torch.cuda.memory_allocated() <= before + 2**20
 
 
@@ -125,7 +126,7 @@ def test_nvml_sees_this_gpu():
     assert set(seen) <= {"gpu_mhz", "gpu_slowdown", "gpu_processes"} and seen["gpu_mhz"] > 0
     assert gpu.facts(nvml, uuid)["driver"]
     found = device.witness(Conditions(device="cuda"))
-    cause, evidence = found.verdict(found.look(), found.look())
+    cause, evidence = found.disturbance(found.look(), found.look())
     assert "gpu_mhz" in evidence and (cause is None or isinstance(cause, str))
 
 
@@ -138,11 +139,10 @@ def test_a_block_uses_energy():
         pytest.skip(why)
     a = torch.randn(8192, 8192, device="cuda")
     found = sampling.measure(
-        [sampling.Cell("product", 1, lambda: lambda: torch.mm(a, a))],
+        [sampling.Workload("product", 1, lambda: lambda: torch.mm(a, a))],
         sync=device.sync_for(conditions),
         witness=device.witness(conditions),
-        time_budget=6.0,
-        precision=0.2,  # the block for the meter comes when the times are known
+        sampling=Sampling(6.0, 0.2),  # the block for the meter comes when the times are known
     )["product", 1]
     assert any(block.joules and block.joules > 0 for block in found.blocks)
     limit = gpu.facts(gpu.library(), gpu.uuid_of("cuda")).get("gpu_power_limit_w", 1000.0)

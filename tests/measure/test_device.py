@@ -12,7 +12,7 @@ from torch import nn
 
 from archprof.base.errors import BadOption, BuildFailed
 from archprof.measure import device, weights
-from archprof.measure.device import Conditions
+from archprof.results.conditions import Conditions
 from archprof.results.environment import disagreements, fingerprint
 
 
@@ -33,7 +33,7 @@ from archprof.results.environment import disagreements, fingerprint
         ({"device": "cuda:x"}, "Accepted: cpu, cuda, cuda:N, mps."),
         ({"mode": "training"}, "unknown mode 'training'."),
         ({"compile": "fast"}, "unknown compile mode 'fast'."),
-        ({"threads": 0}, "threads is 0; wanted: a whole number from 1 on."),
+        ({"threads": 0}, "threads is 0; expected a whole number above 0."),
         ({"cuda_graph": True}, "a CUDA graph needs a CUDA device; the device is 'cpu'."),
     ],
 )

@@ -1,4 +1,4 @@
-"""The rules of quietness, on scripted readings and on a made-up /proc."""
+"""The rules of disturbance, on scripted readings and on a made-up /proc."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archprof.measure import disturbance, gpu
 QUIET = {"cpu": 1.0, "switches": 20.0, "waiting": 0.01, "pressure": 0.01, "others": 0.0, "steal": 0.0}
 
 
-def test_a_quiet_block_is_not_disturbed():
+def test_a_block_that_had_the_machine_to_itself_is_not_disturbed():
     assert disturbance.judge(QUIET) is None
 
 
@@ -112,7 +112,7 @@ def test_a_witness_judges_between_two_looks():
         ]
     )
     witness = disturbance.Witness(threads=2, cpus=2, look=lambda: next(looks))
-    assert witness.verdict(witness.look(), witness.look()) == (
+    assert witness.disturbance(witness.look(), witness.look()) == (
         "waiting for a CPU (0.50 s of each second, all threads)",
         {"cpu": 0.5, "switches": 9.0, "waiting": 0.5},
     )
@@ -173,7 +173,7 @@ def test_a_gpus_clocks_and_guests_are_evidence(nvml, cause):
     assert states == {"gpu_mhz": 1980, "gpu_slowdown": nvml.reasons, "gpu_processes": nvml.processes}
     base = {"wall": 0.0, "own": 0.0, "switches": 0, "busy": 0.0, "steal": 0.0}
     after = base | {"wall": 1.0, "busy": 1.0} | states  # the CPUs are busy, which a GPU does not mind
-    assert disturbance.Witness(1, 2).verdict(base | states, after)[0] == cause
+    assert disturbance.Witness(1, 2).disturbance(base | states, after)[0] == cause
 
 
 def test_what_the_driver_does_not_offer_is_left_out():

@@ -10,10 +10,10 @@ from torch import nn
 
 from archprof.base.errors import BadOption
 from archprof.measure import operator_times
-from archprof.measure.conditions import Conditions
 from archprof.measure.operator_times import MODULE, Event
 from archprof.render.tables import layers as layer_table
 from archprof.results import latency
+from archprof.results.conditions import Conditions
 from archprof.results.latency import Latency
 from archprof.results.per_layer import BETWEEN, with_times
 from archprof.results.profile import LayerCost, StaticProfile, TypeCost

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from archprof.cli import env
-from archprof.measure import device, disturbance, gpu, power, sampling
+from archprof.measure import device, disturbance, gpu, power, sampling, schedule
 from archprof.measure.sampling import BLOCK_S
+from archprof.results.conditions import Conditions, Sampling
 from archprof.results.environment import disagreements, fingerprint
 from archprof.results.latency import Block, Latency
 
@@ -183,12 +184,12 @@ class Machine:
         self.now, self.update_s, self.still = 0.0, update_s, False
         self.used = [(0.0, 0.0)]  # (seconds, joules) after each pass
 
-    def cell(self, name: str, seconds: float, watts: float) -> sampling.Cell:
+    def workload(self, name: str, seconds: float, watts: float) -> sampling.Workload:
         def run() -> None:
             self.now += seconds
             self.used.append((self.now, self.used[-1][1] + seconds * watts))
 
-        return sampling.Cell(name, 1, lambda: run)
+        return sampling.Workload(name, 1, lambda: run)
 
     def read(self) -> float:
         """The joules at the last update."""
@@ -200,14 +201,14 @@ class Machine:
     def look(self) -> dict[str, float]:
         return {"wall": self.now, "own": self.now, "switches": 0}
 
-    def measure(self, *cells: sampling.Cell, **options) -> dict:
+    def measure(self, *workloads: sampling.Workload, **options) -> dict:
         witness = disturbance.Witness(1, 1, self.look, power.Meter("a meter", self.update_s, self.read))
-        return sampling.measure(cells, clock=lambda: self.now, witness=witness, **options)
+        return sampling.measure(workloads, Sampling(**options), clock=lambda: self.now, witness=witness)
 
 
 def test_a_fine_meter_tells_the_power_of_each_network():
     machine = Machine(update_s=0.001)
-    seen = machine.measure(machine.cell("thrifty", 0.01, 20.0), machine.cell("hot", 0.01, 100.0))
+    seen = machine.measure(machine.workload("thrifty", 0.01, 20.0), machine.workload("hot", 0.01, 100.0))
     assert seen["thrifty", 1].power_w == pytest.approx(20, rel=0.05)
     assert seen["hot", 1].power_w == pytest.approx(100, rel=0.05)
     assert seen["hot", 1].joules_per_sample == pytest.approx(1.0, rel=0.05)
@@ -218,7 +219,7 @@ def test_a_fine_meter_tells_the_power_of_each_network():
 def test_a_coarse_meter_gets_one_longer_block_after_the_times():
     """Blocks of 50 ms between updates of 100 ms would be given the energy of whoever ran before."""
     machine = Machine(update_s=0.1)
-    seen = machine.measure(machine.cell("thrifty", 0.003, 20.0), machine.cell("hot", 0.003, 100.0))
+    seen = machine.measure(machine.workload("thrifty", 0.003, 20.0), machine.workload("hot", 0.003, 100.0))
     for name, watts in (("thrifty", 20.0), ("hot", 100.0)):
         found = seen[name, 1]
         (long,) = found.metered
@@ -229,17 +230,17 @@ def test_a_coarse_meter_gets_one_longer_block_after_the_times():
 
 def test_a_coarse_meter_takes_only_what_is_left_of_the_budget():
     machine = Machine(update_s=0.1)
-    seen = machine.measure(*[machine.cell(f"n{i}", 0.01, 50.0) for i in range(4)], time_budget=12.0)
-    assert all(len(found.clean) >= sampling.LEAST_BLOCKS for found in seen.values())
+    seen = machine.measure(*[machine.workload(f"n{i}", 0.01, 50.0) for i in range(4)], time_budget=12.0)
+    assert all(len(found.clean) >= schedule.LEAST_BLOCKS for found in seen.values())
     assert [name for (name, _), found in seen.items() if found.metered] == ["n0"] and machine.now < 12.0
 
 
 def test_a_fine_meter_that_stands_still_changes_nothing():
     machine = Machine(update_s=0.001)
     machine.still = True
-    found = machine.measure(machine.cell("a", 0.004, 50.0))["a", 1]
+    found = machine.measure(machine.workload("a", 0.004, 50.0))["a", 1]
     assert found.power_w is None and {block.passes for block in found.blocks} == {13}  # 52 ms
-    assert len(found.blocks) == sampling.LEAST_BLOCKS
+    assert len(found.blocks) == schedule.LEAST_BLOCKS
 
 
 def test_a_meter_changes_no_fingerprint_and_no_verdict_of_two_files():
@@ -259,8 +260,8 @@ def test_a_meter_changes_no_fingerprint_and_no_verdict_of_two_files():
 )  # fmt: skip
 def test_the_environment_names_the_meter_or_why_there_is_none(monkeypatch, offer, recorded, shown):
     monkeypatch.setattr(power, "offered", lambda device: offer)
-    found = device.environment(device.Conditions())
+    found = device.environment(Conditions())
     assert {key: value for key, value in found.items() if key.endswith("energy_meter")} == recorded
     (line,) = [line for line in env.page(found, None, None, {}).splitlines() if "meter" in line]
     assert line.split("  ")[0] == "energy meter" and line.endswith(f"  {shown}")
-    assert device.witness(device.Conditions()).meter is offer[0]
+    assert device.witness(Conditions()).meter is offer[0]

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from archprof.measure import device, memory, weights
-from archprof.measure.conditions import OPTIMIZERS
-from archprof.measure.device import Conditions
-from archprof.measure.steps import forward_step, loss_of
+from archprof.measure.steps import LEARNING_RATE, forward_step, loss_of, optimizer_of
+from archprof.results.conditions import Conditions
+from archprof.results.optimizers import OPTIMIZERS
 
 
 def network() -> nn.Module:
@@ -67,10 +67,10 @@ def test_outside_training_there_is_no_optimizer():
     assert forward_step(nn.Identity(), (torch.ones(1),), Conditions()).optimizer_state_bytes is None
 
 
-def test_every_optimizer_of_the_options_exists():
-    from archprof.measure import steps
-
-    assert tuple(steps.OPTIMIZERS) == OPTIMIZERS
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_of_the_table_is_torchs(name):
+    made = optimizer_of(nn.Linear(2, 2), name)
+    assert type(made).__name__.lower() == name and made.defaults["lr"] == LEARNING_RATE
 
 
 def test_a_loss_can_be_taken_of_whatever_networks_return():

@@ -322,7 +322,7 @@ def test_an_argument_that_forward_lacks(write, capsys):
 
 def test_input_and_input_shape_exclude_each_other(capsys):
     assert main(["compare", "resnet18", "--no-latency", "--input", "float32[3]", "--input-shape", "3,8,8"]) == 2
-    assert capsys.readouterr().err == "archprof: both --input and --input-shape are given; give either.\n"
+    assert capsys.readouterr().err == "archprof: both --input and --input-shape are given; give one of them.\n"
 
 
 # --- large ones ------------------------------------------------------------------------------------------------------

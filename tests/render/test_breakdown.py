@@ -16,7 +16,7 @@ from archprof.render.claims import answers
 from archprof.render.figures.breakdown import REST
 from archprof.results.comparison import Comparison, Division
 from archprof.results.latency import Block, Latency
-from archprof.results.per_layer import BETWEEN, LayerTimes, time_shares, with_times
+from archprof.results.per_layer import BETWEEN, PerLayerTimes, time_shares, with_times
 from archprof.results.profile import TypeCost
 from archprof.runs import compare as comparing
 
@@ -28,7 +28,9 @@ def timed(name: str, overhead: float = 0.25, why: str | None = None):
     """A network of the study whose twenty layers take 1, 2, ... 20 ms of a pass, and calling them 40 ms."""
     counted = result(name, ())
     blocks = tuple(Block(0.25, 1, place, place) for place in range(3))
-    times = LayerTimes(tuple(0.001 * (place + 1) for place in range(20)), 0.04, overhead, Latency(1, blocks, why=why))
+    times = PerLayerTimes(
+        tuple(0.001 * (place + 1) for place in range(20)), 0.04, overhead, Latency(1, blocks, why=why)
+    )
     return replace(counted, profile=with_times(counted.profile, times), division=times.division)
 
 
@@ -195,7 +197,7 @@ def test_dividing_is_refused_where_calls_cannot_be_told_apart():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("ball", "resnet_tiny", "--measure"), "--measure times layers, which 'ball' does not show; wanted: breakdown"),
+        (("ball", "resnet_tiny", "--measure"), "--measure times layers, which 'ball' does not show; leave it out"),
         (("breakdown", "--from", "a.json", "--measure"), "--from is given too. Leave out --measure or --from."),
         (("breakdown", "resnet_tiny", "--no-latency", "--measure"), "Leave out --measure or --no-latency."),
         (("breakdown", "resnet_tiny", "--batch-sizes", "8", "--measure"), "Leave out --measure or --batch-sizes."),

@@ -187,7 +187,7 @@ def test_the_command_to_repeat_it_names_the_conditions():
         "--channels-last",
     ]
     released = Comparison(ENVIRONMENT | {"keep_memory": False, "allocator": "glibc 2.36"}, (odd,))
-    assert report.command(released)[-1] == "--release-memory"
+    assert report.command(released)[-1] == "--no-keep-memory"
     text = report.readme(made, "odd", [], {}, False)
     assert "archprof report 'mobilenetv1(width=0.5)@192' --batch-sizes 1,16" in text
 
@@ -262,14 +262,14 @@ def test_a_failed_network_keeps_its_place():
     "words, says",
     [
         (["report", "-o", "x"], "no model is given"),
-        (["report", "resnet50", "--from", "c.json", "-o", "x"], "give either"),
+        (["report", "resnet50", "--from", "c.json", "-o", "x"], "give one of them"),
         (["report", "--from", "missing.json", "-o", "x"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "missing.json", "-o", "x.png"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "newer.json", "-o", "x.png"], "'newer.json': schema_version is 99"),
         (["plot", "ball", "--from", "c.json", "-o", "x.gif"], "'.gif' is no format of figures"),
         (["plot", "ball", "--from", "c.json", "-o", "no/x.png"], "does not exist"),
         (["plot", "bell", "--from", "c.json", "-o", "x.png"], "Did you mean 'ball'"),
-        (["plot", "ball", "--from", "c.json", "--label", "resnet50", "-o", "x.png"], "no NAME=TEXT"),
+        (["plot", "ball", "--from", "c.json", "--label", "resnet50", "-o", "x.png"], "is not NAME=TEXT"),
         (
             ["plot", "ball", "--from", "c.json", "--only", "zzz", "-o", "x.png"],
             "matches none of the networks",

@@ -32,7 +32,7 @@ WILD = [0.009, 0.013, 0.008, 0.016, 0.0095, 0.0101, 0.0121, 0.0119]
 
 
 def verdict(before: Latency, after: Latency) -> diff.Difference:
-    (found,) = diff.differences(saved(net=before), saved(net=after))
+    (found,) = diff.diff(saved(net=before), saved(net=after))
     return found
 
 
@@ -69,11 +69,11 @@ def test_more_results_ask_for_more_certainty():
     assert diff.compared("net", cell(1, 2, 3, 4), cell(5, 6, 7, 8), 1.05).verdict == "slower"  # p = 2/70
     many = {f"n{place}": cell(1, 2, 3, 4) for place in range(20)}
     later = {f"n{place}": cell(5, 6, 7, 8) for place in range(20)}
-    assert {found.verdict for found in diff.differences(saved(**many), saved(**later))} == {"can't tell"}
+    assert {found.verdict for found in diff.diff(saved(**many), saved(**later))} == {"can't tell"}
 
 
 def test_what_is_on_one_side_only_is_said():
-    found = diff.differences(
+    found = diff.diff(
         saved(a=cell(*STEADY), b=Latency(1, error="out of memory")), saved(b=cell(*STEADY), c=cell(*STEADY))
     )
     assert [difference.sentence for difference in found] == [
@@ -86,7 +86,7 @@ def test_what_is_on_one_side_only_is_said():
 def test_other_conditions_are_refused_and_named():
     other = HERE | {"threads": 4, "fingerprint": "def", "date": "2026-02-02"}
     with pytest.raises(BadOption) as caught:
-        diff.differences(saved(a=cell(*STEADY)), saved(other, a=cell(*STEADY)))
+        diff.diff(saved(a=cell(*STEADY)), saved(other, a=cell(*STEADY)))
     assert str(caught.value) == (
         "the two were measured under different conditions (threads: 2 against 4). "
         "Measure both on one machine with the same options."
@@ -141,7 +141,7 @@ def test_factors_that_make_no_sense_are_refused(files, factor, capsys):
 
 def test_a_factor_of_one_is_refused(files, capsys):
     assert main(["diff", *files, "--factor", "1"]) == 2
-    assert "factor is 1; wanted: more than 1" in capsys.readouterr().err
+    assert "factor is 1; expected a factor above 1" in capsys.readouterr().err
 
 
 def test_diff_works_without_torch(files):

@@ -11,11 +11,11 @@ from torch import nn
 import archprof
 from archprof.base.errors import BadFile, BadOption, UnknownModel
 from archprof.cli import main
+from archprof.measure import device, sampling
 from archprof.models import zoo
-from archprof.results import latency
 from archprof.results.comparison import Comparison
+from archprof.results.conditions import Sampling
 from archprof.results.latency import Block, Latency
-from archprof.runs import compare
 
 GOLDEN = ZOO_A | ZOO_B
 
@@ -25,8 +25,8 @@ def scripted(monkeypatch):
     """Measuring answered from a script: 10 ms per image, 20 % more for every further network."""
     asked = []
 
-    def measure(cells, **options):
-        asked.append(([cell.key for cell in cells], options))
+    def measure(cells, sampling, **options):
+        asked.append(([cell.key for cell in cells], sampling))
         names = list(dict.fromkeys(cell.name for cell in cells))
         return {
             cell.key: Latency(
@@ -36,7 +36,7 @@ def scripted(monkeypatch):
             for cell in cells
         }
 
-    monkeypatch.setattr(compare.sampling, "measure", measure)
+    monkeypatch.setattr(sampling, "measure", measure)
     return asked
 
 
@@ -81,9 +81,9 @@ def test_a_comparison_holds_what_was_counted_and_measured(scripted):
     assert result.architectures[0].latency_at(8).p50_s == pytest.approx(0.08)
     ratio = next(r for r in result.ratios if r.batch_size == 1)
     assert (ratio.architecture, ratio.reference, ratio.ratio) == ("resnet18", "alexnet", pytest.approx(1 / 1.2))
-    ((keys, options),) = scripted
+    ((keys, sampling),) = scripted
     assert set(keys) == {("resnet18", 1), ("resnet18", 8), ("alexnet", 1), ("alexnet", 8)}
-    assert options["time_budget"] == latency.TIME_BUDGET_S
+    assert sampling == Sampling()
     assert [entry.batch_size for entry in result.architectures[0].memory] == [1, 8]
 
 
@@ -139,7 +139,7 @@ def test_the_json_has_the_documented_keys_and_is_read_back(scripted):
         ("{", "not JSON"),
         ("[]", "not archprof's"),
         ('{"schema_version": 99}', "schema_version is 99"),
-        ('{"schema_version": 1}', "lacks or garbles"),
+        ('{"schema_version": 1}', "missing or invalid key"),
     ],
 )
 def test_a_file_that_is_not_ours_is_refused(text, says):
@@ -183,10 +183,10 @@ def test_really_measured_in_a_small_budget():
 
 
 def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
-    def measure(cells, **_):
-        raise compare.sampling.Interrupted({cells[0].key: Latency(1, (Block(0.01, 5, 0, 0),))})
+    def measure(cells, *_, **__):
+        raise sampling.SamplingInterrupted({cells[0].key: Latency(1, (Block(0.01, 5, 0, 0),))})
 
-    monkeypatch.setattr(compare.sampling, "measure", measure)
+    monkeypatch.setattr(sampling, "measure", measure)
     file = tmp_path / "kept.json"
     assert main(["compare", "resnet_tiny", "plain_tiny", "--batch-sizes", "1", "--json", str(file)]) == 130
     kept = Comparison.from_json(file.read_text())
@@ -197,7 +197,7 @@ def test_ctrl_c_keeps_what_was_measured(monkeypatch, capsys, tmp_path):
 
 def test_a_batch_that_cannot_fit_is_an_entry_where_others_fit(monkeypatch, scripted):
     one = archprof.profile("resnet_tiny").peak_activation_bytes
-    monkeypatch.setattr(compare.device, "available_bytes", lambda _: 100 * one)
+    monkeypatch.setattr(device, "available_bytes", lambda _: 100 * one)
     result = archprof.compare(["resnet_tiny", "resnet20_cifar"], batch_sizes=[1, 70])
     large = result.architectures[1].latency_at(70)
     assert not large.measured

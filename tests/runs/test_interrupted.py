@@ -33,7 +33,7 @@ def stopping(monkeypatch):
 
 
 def test_a_report_keeps_what_was_measured(stopping, tmp_path, capsys):
-    stopping(sampling._Sampling, "block", 5)
+    stopping(sampling._Run, "block", 5)
     folder = tmp_path / "told"
     assert main(["report", *TWO, "-o", str(folder), *LONG]) == 130
     said = capsys.readouterr().err
@@ -85,7 +85,7 @@ def test_a_plot_draws_nothing_and_keeps_what_it_is_told_to(kept, stopping, tmp_p
 
 
 def test_compare_exports_and_says_so(stopping, tmp_path, capsys):
-    stopping(sampling._Sampling, "block", 3)
+    stopping(sampling._Run, "block", 3)
     assert main(["compare", *TWO, "--json", str(tmp_path / "a.json"), *LONG]) == 130
     out, err = capsys.readouterr()
     assert "resnet_tiny" in out and "interrupted" in err

@@ -15,6 +15,7 @@ from archprof.base.errors import BadFile
 from archprof.cli import main
 from archprof.models.input_spec import InputSpec
 from archprof.results.comparison import Comparison
+from archprof.results.conditions import Sampling
 from archprof.runs import sweep
 from archprof.runs.processes import Outcome, Processes
 
@@ -70,8 +71,8 @@ def test_no_process_is_left_over():
 class Here:
     """An executor in this process, which stops after so many tasks."""
 
-    def __init__(self, conditions=sweep.Conditions(), stop_after=99):  # noqa: B008
-        self.conditions, self.left, self.seen = conditions, stop_after, []
+    def __init__(self, request=sweep.SweepRequest(), stop_after=99):  # noqa: B008
+        self.request, self.left, self.seen = request, stop_after, []
 
     def run(self, tasks):
         for task in tasks:
@@ -79,7 +80,7 @@ class Here:
                 raise KeyboardInterrupt
             self.left -= 1
             self.seen.append(task)
-            yield Outcome(task, sweep.count_one(task, self.conditions), None, 0.1)
+            yield Outcome(task, sweep.count_one(task, self.request), None, 0.1)
 
 
 NAMES = ["resnet_tiny", "squeezenet1_1", "no_such_net", "plain_tiny"]
@@ -136,12 +137,12 @@ def test_it_goes_on_where_it_stopped(tmp_path):
 
 def test_other_conditions_do_not_mix(tmp_path):
     path = tmp_path / "sweep.jsonl"
-    small = sweep.Conditions((3, 64, 64))
+    small = sweep.SweepRequest((3, 64, 64))
     sweep.sweep(NAMES[1:2], str(path), small, executor=Here(small))
     assert lines(path)[1]["input_shape"] == [3, 64, 64]
     with pytest.raises(BadFile, match=r"with input shape 3,64,64; this is .* with each network's own input"):
         sweep.sweep(NAMES, str(path), executor=Here())
-    inputs = sweep.Conditions(inputs=(InputSpec("x", "float32", (3, 64, 64)),))
+    inputs = sweep.SweepRequest(inputs=(InputSpec("x", "float32", (3, 64, 64)),))
     with pytest.raises(BadFile, match=r"with inputs x=float32\[3,64,64\]"):
         sweep.sweep(NAMES, str(path), inputs, executor=Here(inputs))
 
@@ -154,15 +155,15 @@ def test_other_machines_do_not_mix(tmp_path):
     threads = json.loads(text.splitlines()[0])["environment"]["threads"]
     path.write_text(text.replace(f'"threads": {threads}', '"threads": 77', 1))
     assert sweep.sweep(NAMES[:1], str(path), executor=Here()).earlier == 1
-    with pytest.raises(BadFile, match=f"made elsewhere or otherwise: threads: 77 against {threads}"):
-        sweep.sweep(NAMES[:1], str(path), sweep.Conditions(measuring={"batch_sizes": (1,)}), executor=Here())
+    with pytest.raises(BadFile, match=f"on another machine or under other conditions: threads: 77 against {threads}"):
+        sweep.sweep(NAMES[:1], str(path), sweep.SweepRequest(measuring=sweep.Measuring()), executor=Here())
 
 
 @pytest.mark.parametrize("content", ["hello\n", "{}\n", '{"schema_version": 1, "architectures": []}\n', "[1]\n"])
 def test_other_files_are_left_alone(tmp_path, content):
     path = tmp_path / "notes.jsonl"
     path.write_text(content)
-    with pytest.raises(BadFile, match="exists and is no sweep"):
+    with pytest.raises(BadFile, match="exists and is not a sweep"):
         sweep.sweep(NAMES, str(path), executor=Here())
     assert path.read_text() == content
 
@@ -182,13 +183,13 @@ def test_latency_is_added_one_network_at_a_time(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sweep, "Processes", Alone)
     path = tmp_path / "sweep.jsonl"
-    conditions = sweep.Conditions((3, 64, 64), measuring={"batch_sizes": (2,), "time_budget": 0.05})
-    sweep.sweep(NAMES, str(path), conditions, jobs=8, executor=Here(conditions))
+    request = sweep.SweepRequest((3, 64, 64), measuring=sweep.Measuring((2,), sampling=Sampling(0.05)))
+    sweep.sweep(NAMES, str(path), request, jobs=8, executor=Here(request))
     assert asked == [1]
     read = {row.name: row for row in Comparison.from_json(path.read_text()).architectures}
     assert read["resnet_tiny"].latency_at(2).p50_s > 0
-    more = sweep.Conditions((3, 64, 64), measuring={"batch_sizes": (1, 2), "time_budget": 0.05})
-    sweep.sweep(NAMES[:1], str(path), more, executor=Here(conditions))
+    more = sweep.SweepRequest((3, 64, 64), measuring=sweep.Measuring((1, 2), sampling=Sampling(0.05)))
+    sweep.sweep(NAMES[:1], str(path), more, executor=Here(request))
     assert [cell["batch_size"] for cell in lines(path)[-1]["latency"]] == [1, 2]
     assert read["no_such_net"].latency == ()
     assert read["plain_tiny"].error == "plain_tiny: gone" and read["plain_tiny"].profile.macs > 0
@@ -246,9 +247,9 @@ def test_the_command_survives_its_networks(tmp_path):
     assert hangs["error"] == "nets:Hangs: stopped after 2 s: it had not returned"
 
 
-def test_stdout_will_not_do(capsys):
+def test_stdout_is_refused(capsys):
     assert main(["sweep", "resnet18", "-o", "-"]) == 2
-    assert "name a file" in capsys.readouterr().err
+    assert "give a file name" in capsys.readouterr().err
 
 
 def test_what_is_there_already_needs_no_process(tmp_path, capsys, monkeypatch):

@@ -136,7 +136,7 @@ def test_nothing_to_compare(model, options, said):
 
 @pytest.fixture
 def scripted(monkeypatch):
-    """latency.measure runs every step once and takes its times from here, in seconds by the cell's name."""
+    """sampling.measure runs every step once and takes its times from here, in seconds by the workload's name."""
     times = {
         "standard": 0.010,
         "separable": 0.004,
@@ -148,11 +148,11 @@ def scripted(monkeypatch):
     }
     asked: list[list[str]] = []
 
-    def measure(cells, **_):
-        asked.append([cell.name for cell in cells])
-        for cell in cells:
-            cell.prepare()()
-        return {cell.key: latency(*[times[cell.name.split()[0]]] * 8) for cell in cells}
+    def measure(workloads, sampling, **_):
+        asked.append([each.name for each in workloads])
+        for each in workloads:
+            each.prepare()()
+        return {each.key: latency(*[times[each.name.split()[0]]] * 8) for each in workloads}
 
     monkeypatch.setattr(measuring, "measure", measure)
     monkeypatch.setattr(measuring, "_MATRIX", {"cpu": 32})
@@ -181,7 +181,7 @@ def test_measuring_a_network(scripted, to):
     found = separable.measure_network(pair)
     assert found.timing.ratio == pytest.approx(0.4)  # separable over standard, whichever way
     assert found.layers[1].timing is found.layers[2].timing  # alike but for the bias: measured once
-    assert [len(cells) for cells in scripted] == [3, 2, 2 * 2]  # machine, networks, two kinds of layer
+    assert [len(names) for names in scripted] == [3, 2, 2 * 2]  # machine, networks, two kinds of layer
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     saved = json.loads(separable.to_json(found))
     assert saved["machine"]["balance"] == found.machine.balance and saved["layers"][0]["timing"]["ratio"]
@@ -355,7 +355,7 @@ def test_a_network_to_stdout_is_json_alone(capsys):
         (f"{LAYER} --size 2 --padding 0", "smaller than the kernel"),
         (f"{LAYER} --in-channels -3", "in_channels is -3"),
         (f"{LAYER} --out-channels 0", "out_channels is 0"),
-        (f"{LAYER} --kernel 3x3x3", "'3x3x3' is no extent"),
+        (f"{LAYER} --kernel 3x3x3", "'3x3x3' is not an extent"),
         (f"{LAYER} --style plain", "--style goes with a MODEL"),
         ("separable vgg16 --kernel 3", "describes one layer, but the model 'vgg16' is given too"),
         ("separable vgg16 --style mobilnet", "Did you mean 'mobilenet'"),

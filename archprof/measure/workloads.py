@@ -21,7 +21,7 @@ Step = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Cell:
+class Workload:
     """One network at one batch size.
 
     `prepare` makes the step that is timed. It may raise, and the others go on; it is called a second time
@@ -34,7 +34,7 @@ class Cell:
 
     @property
     def key(self) -> Key:
-        """What the cell's result is filed under."""
+        """What its result is filed under."""
         return self.name, self.batch_size
 
 
@@ -54,13 +54,13 @@ class Progress:
 
 @dataclass
 class Running:
-    """A cell being measured. `pass_s` is the shortest time seen for one pass, `since` when its warm-up was over.
+    """A workload being measured. `pass_s` is the shortest time seen for one pass, `since` when its warm-up was over.
 
     `length_s` and `lead_in_s` are what its next block and the passes at its head are to last; `for_meter` says that
-    the cell had its turn for a block long enough for the energy meter.
+    it had its turn for a block long enough for the energy meter.
     """
 
-    cell: Cell
+    workload: Workload
     step: Step
     pass_s: float
     since: float
@@ -92,4 +92,4 @@ class Running:
 
     @property
     def latency(self) -> Latency:
-        return Latency(self.cell.batch_size, tuple(self.blocks), self.peak, optimizer_state_bytes=self.state)
+        return Latency(self.workload.batch_size, tuple(self.blocks), self.peak, optimizer_state_bytes=self.state)

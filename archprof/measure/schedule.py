@@ -1,0 +1,110 @@
+"""Whose turn it is: which workloads go on, for how long, within the time that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from ..results import statistics
+from ..results.latency import FEWEST_BLOCKS
+from ..results.ratios import ratio_of
+from .power import Meter
+from .reliability import half_width
+from .workloads import BLOCK_S, LEAD_IN_S, Running
+
+#: A workload with fewer undisturbed blocks goes on even when its interval is narrow enough: who stops at the first
+#: narrow interval gets intervals that hold less often than they say (Chow and Robbins 1965 prove the 95 % for large
+#: numbers only).
+LEAST_BLOCKS = 30
+
+#: So few are enough where they are spread over so many seconds: long blocks average by themselves, and the seconds
+#: show what changes slowly.
+FEWER_BLOCKS = 10
+SPREAD_S = 10.0
+
+#: A block for a coarse energy meter is so many times as long as the meter needs: passes may run faster than known.
+METERED_LENGTHS = 1.1
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Deals out rounds until every interval, and that of every ratio to `reference`, is within `precision`."""
+
+    precision: float
+    reference: str | None = None
+
+    def next_round(self, alive: Sequence[Running], now: float, left_s: float) -> list[Running]:
+        """The unfinished workloads of the batch size whose turn it is; empty when all is done or nothing fits.
+
+        After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
+        sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
+        too little time is left is run without its costliest workloads: the others get the blocks that they need.
+        Disturbed blocks are made up for before, FEWEST_BLOCKS of them at most.
+        """
+        turns = []
+        for batch_size in sorted({running.workload.batch_size for running in alive}):
+            unfinished = self.unfinished(at(alive, batch_size), now)
+            few = [running for running in unfinished if running.useful < FEWEST_BLOCKS]
+            chosen = unfinished if _cost(unfinished) <= left_s else affordable(few, left_s)
+            if chosen:
+                rounds = min(running.useful for running in chosen)
+                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(_cost(chosen)), rounds, batch_size, chosen))
+        return min(turns, key=lambda turn: turn[:3])[3] if turns else []
+
+    def round_for_meter(self, alive: Sequence[Running], meter: Meter | None, left_s: float) -> list[Running]:
+        """Workloads of one batch size whose blocks were all too short for the energy meter, to be run for longer.
+
+        That comes after the times, for what is left of the budget, once for each workload. The lead-in lasts an update
+        of the meter, so that what its readings lag behind is the same network's.
+        """
+        if meter is None or meter.least_s <= BLOCK_S:
+            return []
+        for batch_size in sorted({running.workload.batch_size for running in alive}):
+            row = [each for each in at(alive, batch_size) if not each.for_meter and not each.latency.metered]
+            for running in row:
+                running.for_meter = True
+                running.length_s, running.lead_in_s = METERED_LENGTHS * meter.least_s, meter.update_s
+            chosen = affordable(row, left_s)
+            for running in row:
+                if running not in chosen:
+                    running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
+            if chosen:
+                return chosen
+        return []
+
+    def unfinished(self, row: Sequence[Running], now: float) -> list[Running]:
+        """The workloads of one batch size that are not precise enough, with the reference if ratios need it."""
+        base = next((running for running in row if running.workload.name == self.reference), None)
+        imprecise = [running for running in row if not self.precise(running, base, now)]
+        return [*imprecise, base] if base and imprecise and base not in imprecise else imprecise
+
+    def precise(self, running: Running, base: Running | None, now: float) -> bool:
+        """Whether the interval of the median, and of the ratio to the reference, are within the precision."""
+        seen = running.latency
+        least = LEAST_BLOCKS if now - running.since < SPREAD_S else FEWER_BLOCKS
+        if len(seen.clean) < least or half_width(seen) > self.precision:
+            return False
+        if base is None or base is running or not base.latency.clean:
+            return True
+        ratio, interval = ratio_of(seen, base.latency)
+        return statistics.half_width(interval, ratio) <= self.precision
+
+
+def at(alive: Sequence[Running], batch_size: int) -> list[Running]:
+    """The workloads of one batch size."""
+    return [running for running in alive if running.workload.batch_size == batch_size]
+
+
+def affordable(row: Sequence[Running], left_s: float) -> list[Running]:
+    """The cheapest workloads whose blocks fit into the time that is left, together."""
+    chosen: list[Running] = []
+    for running in sorted(row, key=lambda running: running.block_s):
+        if _cost([*chosen, running]) <= left_s:
+            chosen.append(running)
+    return chosen
+
+
+def _cost(row: Iterable[Running]) -> float:
+    """Seconds that a block of each is expected to take."""
+    return sum(running.block_s for running in row)

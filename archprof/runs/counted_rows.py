@@ -1,0 +1,90 @@
+"""Rows of a comparison counted: the static profile, memory at each batch size, published accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from ..base import units
+from ..base.errors import ArchprofError, BadOption
+from ..counting import counts, scratch
+from ..models import published
+from ..results.comparison import Accuracy, ArchitectureResult
+from ..results.conditions import Conditions
+from ..results.memory import BatchMemory
+from ..results.profile import StaticProfile
+from .prediction import Predictor
+from .rows import Request, RowInProgress
+
+
+def count(row: RowInProgress, request: Request) -> None:
+    """Fill in the static profile and memory at each batch size, or the error."""
+    try:
+        subject = counts.subject_of(row.model, request.input_shape, request.inputs)
+        predictor = _predictor(subject, request.conditions)
+        profile = counts.profile_of(subject)
+        memory = tuple(predictor.at(size) for size in request.batch_sizes)
+        training, *_ = [entry.training_activation_bytes for entry in memory if entry.batch_size == 1] or [None]
+        profile = replace(profile, training_activation_bytes=training)
+        result = replace(
+            row.result,
+            profile=profile,
+            memory=memory,
+            optimizers=predictor.optimizers(),
+            accuracy=_accuracy(row, profile, request),
+        )
+        if request.memory is not None:
+            fits = predictor.largest_batch(result, request.memory, request.conditions.optimizer)
+            result = replace(result, largest_batch=fits)
+    except ArchprofError as error:
+        row.result = replace(row.result, error=str(error))
+        return
+    row.result = result
+    row.needs = {entry.batch_size: _needed(result, entry, request.conditions) for entry in memory}
+
+
+def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> None:
+    """Raise BadOption for a memory that does not even hold the parameters of the smallest network."""
+    counted = [row.result for row in rows if row.result.held_bytes is not None]
+    least = min(counted, key=lambda result: result.held_bytes or 0, default=None)
+    if least is None or (least.held_bytes or 0) <= memory:
+        return
+    assert least.largest_batch is not None
+    raise BadOption(
+        f"a memory of {units.size(memory)} does not hold {least.name}, whose parameters and buffers "
+        f"alone take {units.size(least.held_bytes)};",
+        f"the least is {units.size(least.largest_batch.least_bytes)}, for inference at batch 1.",
+    )
+
+
+def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
+    """What predicts under these conditions: scratch space is known for plain float32 on the CPU."""
+    plain = (
+        conditions.kind == "cpu"
+        and conditions.dtype == "float32"
+        and not conditions.channels_last
+        and conditions.compile is None
+    )
+    threads = conditions.threads or torch.get_num_threads()
+    return Predictor(subject, scratch.cpu_scratch(threads) if plain else None, conditions.kind == "cuda")
+
+
+def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:
+    """Bytes that a measurement holds at its peak at least: scratch space is left out."""
+    entry = replace(entry, scratch_bytes=0, training_scratch_bytes=0)
+    training = result.training_bytes(entry, conditions.optimizer) if conditions.mode == "train" else None
+    return training or result.inference_bytes(entry) or 0
+
+
+def _accuracy(row: RowInProgress, profile: StaticProfile, request: Request) -> tuple[Accuracy, ...]:
+    """Published claims for the network as it was named: options change it, so only bare names have them."""
+    found = row.found
+    if found is None or not found.published or found.spec.options:
+        return ()
+    claims = published.claims(found.published, dataset=request.dataset, extra=request.accuracies)
+    side = profile.input_shape[-1] if profile.input_shape else None
+    if side != found.input_shape[-1] or found.spec.resolution is not None:
+        claims = tuple(claim for claim in claims if claim.resolution == side)
+    return claims

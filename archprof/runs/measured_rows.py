@@ -1,0 +1,117 @@
+"""Rows of a comparison measured: all networks in turn, then the time of each layer."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ..base import units
+from ..base.errors import BadOption
+from ..measure import device, per_layer, sampling
+from ..measure.memory import described
+from ..measure.steps import Step, forward_step
+from ..results.comparison import ArchitectureResult, Division
+from ..results.latency import Latency
+from ..results.per_layer import with_times
+from ..results.ratios import Stopping
+from .rows import Request, RowInProgress
+
+
+def refuse_what_cannot_fit(rows: Sequence[RowInProgress], request: Request) -> None:
+    """Raise BadOption for a batch size that no network can be measured at in the memory there is."""
+    have = device.available_bytes(request.conditions)
+    counted = [row for row in rows if row.needs]
+    for size in request.batch_sizes:
+        if have is None or not counted:
+            return
+        least = min(counted, key=lambda row: row.needs[size])
+        if least.needs[size] > have:
+            raise BadOption(
+                f"batch size {size}: {least.result.name} alone needs {units.size(least.needs[size])}, and "
+                f"{units.size(have)} are available on {request.conditions.device}.",
+                "Leave it out, or count only: --no-latency.",
+            )
+
+
+def measure(rows: Sequence[RowInProgress], request: Request, reference: str | None) -> Stopping | None:
+    """Measure every network that was counted, all of them in turn; says when that was to end, None: there is nothing.
+
+    Raises SamplingInterrupted on Ctrl-C, the rows filled until then.
+    """
+    conditions = request.conditions
+    have = device.available_bytes(conditions)
+    workloads, refused = [], {}
+    for row in rows:
+        for size, needed in row.needs.items():
+            key = (row.result.name, size)
+            if have is not None and needed > have:
+                refused[key] = Latency(
+                    size, error=f"not tried: it needs {units.size(needed)}, and {units.size(have)} are available"
+                )
+            else:
+                workloads.append(sampling.Workload(*key, functools.partial(_step, row, request, size)))
+    if not workloads and not refused:
+        return None
+    began = time.perf_counter()
+    try:
+        with device.applied(conditions):
+            measured = sampling.measure(
+                workloads,
+                request.sampling,
+                sync=device.sync_for(conditions),
+                reference=reference,
+                progress=lambda seen: request.tell(seen.doing, seen.left_s),
+                witness=device.witness(conditions),
+                rearrange=device.rearranger(conditions),
+            )
+    except sampling.SamplingInterrupted as stopped:
+        _keep(rows, request, stopped.latencies | refused)
+        raise
+    _keep(rows, request, measured | refused)
+    asked = request.sampling
+    return Stopping(asked.precision, asked.time_budget, time.perf_counter() - began)
+
+
+def divide(rows: Sequence[RowInProgress], request: Request) -> None:
+    """Divide a pass of each network that was measured among the calls of its profile."""
+    counted = [row for row in rows if row.result.profile is not None]
+    for place, row in enumerate(counted, 1):
+        try:
+            row.result = _divided(row, request, f" ({place} of {len(counted)})")
+        except Exception as failure:
+            row.result = replace(row.result, division=Division(error=described(failure)))
+        row.built = None
+
+
+def _step(row: RowInProgress, request: Request, batch_size: int) -> Step:
+    """One prepared pass."""
+    args, kwargs = row.given(request, batch_size)
+    return forward_step(row.module(request), args, request.conditions, kwargs)
+
+
+def _keep(rows: Sequence[RowInProgress], request: Request, measured: Mapping[sampling.Key, Latency]) -> None:
+    for row in rows:
+        mine = tuple(measured[key] for size in request.batch_sizes if (key := (row.result.name, size)) in measured)
+        row.result = replace(row.result, latency=mine)
+
+
+def _divided(row: RowInProgress, request: Request, place: str) -> ArchitectureResult:
+    """The result with its layers' times, or why it has none. Raises what the network raises."""
+    result, profile = row.result, row.result.profile
+    assert profile is not None
+    seen = result.latency_at(profile.batch_size)
+    tried = [seen] if seen else result.latency
+    if not any(latency.measured for latency in tried):
+        return replace(result, division=Division(error=tried[0].error if tried else "not measured"))
+
+    def tell(doing: str, left_s: float) -> None:
+        request.tell(doing + place, left_s)
+
+    module, given = row.module(request), row.given(request, profile.batch_size)
+    if seen is None:
+        few = replace(request.sampling, time_budget=per_layer.UNDISTURBED_S)
+        seen = per_layer.undisturbed(module, given, profile, request.conditions, few, tell=tell)
+    times = per_layer.divided(module, given, profile, seen, request.conditions, tell=tell, most_s=per_layer.PROFILING_S)
+    return replace(result, profile=with_times(profile, times), division=times.division)
