@@ -8,14 +8,12 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from .. import costs
 from ..costs import registry
 from ..costs.kinds import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
 from ..results.profile import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
 from . import memory
-from .recording import FIRST_BUFFER, OpCall
+from .recording import FIRST_BUFFER, OpCall, Sizes
 from .shapes import Op
 from .trace import Trace
 
@@ -218,56 +216,17 @@ def _by_type(layers: Iterable[LayerCost], never_read: int) -> tuple[TypeCost, ..
     return tuple(sorted(costs, key=lambda row: (-row.macs, -row.parameters, row.type)))
 
 
-class _Sizes(NamedTuple):
-    """Scalars and bytes of parameters and buffers. Of `buffer_bytes`, `unsaved_bytes` are left out of a state_dict."""
-
-    parameters: int = 0
-    trainable_parameters: int = 0
-    buffers: int = 0
-    parameter_bytes: int = 0
-    gradient_bytes: int = 0
-    buffer_bytes: int = 0
-    unsaved_bytes: int = 0
-
-
-def _inventory(found: Trace) -> tuple[tuple[ModuleCost, ...], _Sizes]:
+def _inventory(found: Trace) -> tuple[tuple[ModuleCost, ...], Sizes]:
     """A row for each module, and what all of them own together; what is shared counts where it is met first."""
     returned: dict[str, tuple[int, int, int]] = {}
     for path, _, elements, nbytes in found.module_calls:
         calls, all_elements, all_bytes = returned.get(path, _NEVER)
         returned[path] = calls + 1, all_elements + elements, all_bytes + nbytes
-    seen: set[int] = set()
-    sizes = [_sizes(part, seen) for _, part in found.parts]
     rows = [
         ModuleCost(path, type(part).__name__, *own[:3], *returned.get(path, _NEVER))
-        for (path, part), own in zip(found.parts, sizes, strict=True)
+        for (path, part), own in zip(found.parts, found.sizes, strict=True)
     ]
-    return tuple(rows), _Sizes(*map(sum, zip(*sizes, strict=True)))
+    return tuple(rows), Sizes(*map(sum, zip(*found.sizes, strict=True)))
 
 
 _NEVER = 0, 0, 0
-
-
-def _sizes(part: nn.Module, seen: set[int]) -> _Sizes:
-    """What this module owns itself and no module before it."""
-    parameters = trainable = buffers = parameter_bytes = gradient_bytes = buffer_bytes = unsaved_bytes = 0
-    for parameter in part._parameters.values():
-        if parameter is not None and id(parameter) not in seen:
-            seen.add(id(parameter))
-            count = parameter.numel()
-            nbytes = count * parameter.itemsize
-            parameters += count
-            parameter_bytes += nbytes
-            if parameter.requires_grad:
-                trainable += count
-                gradient_bytes += nbytes
-    for name, buffer in part._buffers.items():
-        if buffer is not None and id(buffer) not in seen:
-            seen.add(id(buffer))
-            count = buffer.numel()
-            nbytes = count * buffer.itemsize
-            buffers += count
-            buffer_bytes += nbytes
-            if name in part._non_persistent_buffers_set:
-                unsaved_bytes += nbytes
-    return _Sizes(parameters, trainable, buffers, parameter_bytes, gradient_bytes, buffer_bytes, unsaved_bytes)

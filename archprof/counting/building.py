@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .copying import Copier
-from .meta import WithoutValues, duplicate, stand_in
+from .meta import WithoutValues, stand_in
+from .recording import walk
 from .shapes import ShapeMemory
 
 aten = torch.ops.aten
@@ -47,6 +47,9 @@ class _Unmade(WithoutValues):
             return func(*args, **{**(kwargs or {}), "device": torch.device("meta"), "pin_memory": False})
         return super().__torch_dispatch__(func, types, args, kwargs)
 
+    def _really(self, func: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
+        return func(*args, **kwargs)  # nobody asks what it was
+
 
 def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[nn.Module, str]:
     """The network that `make` builds, parameters and buffers on the meta device, and the way it was built.
@@ -61,7 +64,20 @@ def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[n
                 module, way = make(), "meta"
         except Exception:
             module, way = make(), "real"
-        module = Copier(stand_in, duplicate).copy(module)
+        _drop_values(module)
     finally:
         torch.set_rng_state(random_state)
     return module, way
+
+
+def _drop_values(module: nn.Module) -> None:
+    """Put stand-ins in the places of a network's own parameters and buffers that have values."""
+    made: dict[int, Tensor] = {}
+    for _, part in walk(module):
+        for table in (part._parameters, part._buffers):
+            for name, tensor in table.items():
+                if tensor is not None and not tensor.is_meta:
+                    table[name] = made.setdefault(id(tensor), stand_in(tensor))
+        for name, value in part.__dict__.items():  # a recurrent layer keeps a list of its own weights
+            if made and isinstance(value, list) and any([id(item) in made for item in value]):
+                part.__dict__[name] = [made.get(id(item), item) for item in value]

@@ -164,7 +164,8 @@ def subject_of(
 def _built(found: models.Found, shape_memory: ShapeMemory) -> tuple[nn.Module, tuple[str, ...]]:
     """The network of a name without its weights, and what there is to say of how it was built."""
     try:
-        module, way = build_on_meta(found.make, shape_memory)
+        with _no_collection():
+            module, way = build_on_meta(found.make, shape_memory)
     except ArchprofError:
         raise
     except Exception:

@@ -75,6 +75,49 @@ def walk(module: nn.Module) -> Parts:
     return parts
 
 
+class Sizes(NamedTuple):
+    """Scalars and bytes of parameters and buffers. Of `buffer_bytes`, `unsaved_bytes` are left out of a state_dict."""
+
+    parameters: int = 0
+    trainable_parameters: int = 0
+    buffers: int = 0
+    parameter_bytes: int = 0
+    gradient_bytes: int = 0
+    buffer_bytes: int = 0
+    unsaved_bytes: int = 0
+
+
+def sizes_of(parts: Parts) -> list[Sizes]:
+    """What each module owns itself; what several share counts where it is met first."""
+    seen: set[int] = set()
+    return [_sizes_of(part, seen) for _, part in parts]
+
+
+def _sizes_of(part: nn.Module, seen: set[int]) -> Sizes:
+    """What this module owns itself and no module before it."""
+    parameters = trainable = buffers = parameter_bytes = gradient_bytes = buffer_bytes = unsaved_bytes = 0
+    for parameter in part._parameters.values():
+        if parameter is not None and id(parameter) not in seen:
+            seen.add(id(parameter))
+            count = parameter.numel()
+            nbytes = count * parameter.itemsize
+            parameters += count
+            parameter_bytes += nbytes
+            if parameter.requires_grad:
+                trainable += count
+                gradient_bytes += nbytes
+    for name, buffer in part._buffers.items():
+        if buffer is not None and id(buffer) not in seen:
+            seen.add(id(buffer))
+            count = buffer.numel()
+            nbytes = count * buffer.itemsize
+            buffers += count
+            buffer_bytes += nbytes
+            if name in part._non_persistent_buffers_set:
+                unsaved_bytes += nbytes
+    return Sizes(parameters, trainable, buffers, parameter_bytes, gradient_bytes, buffer_bytes, unsaved_bytes)
+
+
 class Owned:
     """A module's parameters and buffers, each once, in the order of its parts.
 
@@ -100,6 +143,10 @@ class Owned:
         """Whether one waits for the network's first input to know its own shape."""
         kinds = (UninitializedParameter, UninitializedBuffer)
         return any([isinstance(tensor, kinds) for tensor in self.parameters + self.buffers])
+
+
+#: What reads tensors that torch makes of Python's numbers and lists, below the dispatcher.
+_READ_OF_LISTS = frozenset({"aten.lift_fresh", "aten.index", "aten.index_put", "aten.index_put_"})
 
 
 class _Watch(weakref.ref[Any]):
@@ -187,8 +234,7 @@ class Recorder(WithoutValues):
             self._numbers[identity] = owned
             return owned
         nbytes = storage.nbytes()
-        # torch makes the tensor of `torch.tensor(...)` below the dispatcher, and lifts it
-        if reader is not None and tensor.is_meta and nbytes and reader.name != "aten.lift_fresh":
+        if reader is not None and tensor.is_meta and nbytes and reader.name not in _READ_OF_LISTS:
             self.strange = self.strange or reader.name
         return self._new(storage, nbytes, owner)
 

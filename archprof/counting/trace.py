@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from .copying import Copier
 from .functions import Functions
 from .meta import NeedsValues, WithoutValues, constant, duplicate, stand_in
-from .recording import ModuleCall, OpCall, Owned, Parts, Recorder, Storage, walk
+from .recording import ModuleCall, OpCall, Owned, Parts, Recorder, Sizes, Storage, sizes_of, walk
 from .shapes import ShapeMemory
 from .surroundings import surroundings
 
@@ -34,14 +34,16 @@ ONE_AT_A_TIME = threading.RLock()
 class Trace:
     """What one pass did: the operator calls and the modules' calls, each in their order.
 
-    `storages` are all but those of parameters and buffers, by number; `parts` and `owned` are those of the copy that
-    ran. `forward_calls` operators ran before backward began. `notes` say what a reader of the counts must know.
+    `storages` are all but those of parameters and buffers, by number; `parts` are those of the copy
+    that ran, `sizes` what they owned before it did. `forward_calls` operators ran before backward began. `notes` say
+    what a reader of the counts must know.
     """
 
     calls: list[OpCall]
     module_calls: list[ModuleCall]
     storages: list[Storage]
     parts: Parts
+    sizes: list[Sizes]
     owned: Owned
     forward_calls: int
     notes: tuple[str, ...] = ()
@@ -92,6 +94,7 @@ def _trace(
             with WithoutValues(memory):
                 module(*args, **kwargs)
             owned = Owned(parts)
+        sizes = sizes_of(parts)
         set_mode(parts, training)
         recorder = Recorder(memory, owned, follow_gradients=training)
         for owner, tensors in (("input", copier.others), ("constant", constants)):
@@ -109,7 +112,7 @@ def _trace(
                 loss.backward()
         recorder.open = False
     notes = _notes(recorder, copier)
-    found = Trace(recorder.calls, recorder.module_calls, recorder.storages, parts, owned, forward_calls, notes)
+    found = Trace(recorder.calls, recorder.module_calls, recorder.storages, parts, sizes, owned, forward_calls, notes)
     refused = recorder.refused or functions.refused
     if refused is not None and not real:
         raise WentOn(str(refused), found) from refused
