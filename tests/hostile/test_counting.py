@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from helpers import dispatched
-from hostile import networks_alike, networks_places, networks_running, networks_state
+from hostile import networks_alike, networks_looking, networks_places, networks_running, networks_state
 from hostile.rows import Row
 from hostile.watching import Photograph, hollow, same, seed, world
 
 import archprof
 from archprof import StaticProfile
 
-TABLES = (networks_alike, networks_places, networks_state, networks_running)
+TABLES = (networks_alike, networks_places, networks_state, networks_running, networks_looking)
 ROWS = [row for table in TABLES for row in table.ROWS]
 
 #: These tell how a number came about, not that it may be wrong.
@@ -50,6 +51,14 @@ def ran(row: Row, network: torch.nn.Module) -> Any:
         return network.eval()(*row.inputs())
 
 
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """What a row or a failure leaves behind is not the next row's."""
+    before = world()
+    yield
+    put_back(before)
+
+
 def test_names_are_used_once() -> None:
     names = [row.name for row in ROWS]
     assert len(set(names)) == len(names)
@@ -58,12 +67,8 @@ def test_names_are_used_once() -> None:
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.by_hand], ids=lambda row: row.name)
 def test_arithmetic_agrees_with_a_real_pass(row: Row) -> None:
     network, inputs = row.network().eval(), row.inputs()
-    before = world()
     seed()
-    try:
-        assert dispatched.total(lambda: network(*inputs)) == row.truth
-    finally:
-        put_back(before)
+    assert dispatched.total(lambda: network(*inputs)) == row.truth
 
 
 def put_back(before: dict[str, Any]) -> None:
@@ -110,12 +115,9 @@ def test_the_network_runs_like_its_twin(row: Row) -> None:
     network = row.network()
     profiled(row, network)
     before = world()
-    try:
-        mine = ran(row, network)
-        put_back(before)
-        assert same(mine, ran(row, row.network()))
-    finally:
-        put_back(before)
+    mine = ran(row, network)
+    put_back(before)
+    assert same(mine, ran(row, row.network()))
 
 
 @every_row
@@ -123,12 +125,9 @@ def test_torch_is_as_before(row: Row) -> None:
     network, inputs = row.network(), row.inputs()
     seed()
     before = world()
-    try:
-        archprof.profile(network, inputs, mode=row.mode)
-        after = world()
-        assert {name: after[name] for name in after if after[name] != before[name]} == {}
-    finally:
-        put_back(before)
+    archprof.profile(network, inputs, mode=row.mode)
+    after = world()
+    assert {name: after[name] for name in after if after[name] != before[name]} == {}
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.random], ids=lambda row: row.name)
