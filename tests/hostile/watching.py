@@ -225,6 +225,19 @@ def world() -> dict[str, Any]:
     }
 
 
+def put_back(before: dict[str, Any]) -> None:
+    """A real pass of a row may change what a profile must not."""
+    torch.set_default_dtype(before["default dtype"])
+    torch.use_deterministic_algorithms(before["deterministic"][0])
+    torch.set_float32_matmul_precision(before["matmul precision"])
+    torch.backends.cudnn.benchmark = before["cudnn"][1]
+    torch.set_num_threads(before["threads"])
+    for name in vars(torch.nn.modules.module):
+        hooks = vars(torch.nn.modules.module)[name]
+        if name.startswith("_global_") and isinstance(hooks, dict):
+            hooks.clear()
+
+
 def seed() -> None:
     torch.manual_seed(0)
     random.seed(0)
