@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch._dynamo  # a dispatch mode imports it when it first runs, which fails for good deep inside of a network
 from hostile import (
     networks_alike,
     networks_looking,

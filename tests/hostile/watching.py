@@ -91,6 +91,8 @@ def hollow(root: Any) -> list[Tensor]:
 
 
 def _is_hollow(tensor: Tensor) -> bool:
+    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        return False
     if tensor.is_meta:
         return True
     if tensor.layout is not torch.strided or tensor.is_nested or not tensor.numel():
@@ -112,18 +114,25 @@ class Photograph:
         """What has changed since, in words."""
         now = Photograph(root)
         said = [
-            f"{type(thing).__name__}: {self.seen[id(thing)]} is now {now.seen[id(thing)]}"[:400]
+            f"{type(thing).__name__}: {_cut(self.seen[id(thing)])} is now {_cut(now.seen[id(thing)])}"
             for thing in self.things
             if id(thing) in now.seen and now.seen[id(thing)] != self.seen[id(thing)]
         ]
         return said + [
-            f"{type(thing).__name__} {str(self.seen[id(thing)])[:200]} is gone"
+            f"{type(thing).__name__} {_cut(self.seen[id(thing)])} is gone"
             for thing in self.things
             if id(thing) not in now.seen and not isinstance(thing, (types.MethodType, dict))
         ]
 
 
+def _cut(said: Any, length: int = 300) -> str:
+    return str(said)[:length]
+
+
 def _described(thing: Any) -> Any:
+    if isinstance(thing, torch.jit.ScriptModule):
+        tensors = [(name, _tensor(tensor)) for name, tensor in thing.state_dict(keep_vars=True).items()]
+        return tensors, getattr(thing, "training", None)
     if isinstance(thing, Tensor):
         return _tensor(thing)
     if isinstance(thing, numpy.ndarray):
@@ -173,8 +182,10 @@ def _name(value: Any) -> str:
 
 
 def _tensor(tensor: Tensor) -> Any:
+    if isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+        return (type(tensor), tensor.dtype, tensor.device, tensor.requires_grad)
     about = (type(tensor), tensor.shape, tensor.dtype, tensor.device, tensor.requires_grad, _name(tensor.grad))
-    if tensor.is_meta or tensor.is_nested or isinstance(tensor, torch.nn.parameter.UninitializedTensorMixin):
+    if tensor.is_meta or tensor.is_nested:
         return about
     with torch._C.DisableTorchFunctionSubclass():
         plain = tensor.detach()
@@ -228,7 +239,8 @@ def world() -> dict[str, Any]:
 def put_back(before: dict[str, Any]) -> None:
     """A real pass of a row may change what a profile must not."""
     torch.set_default_dtype(before["default dtype"])
-    torch.use_deterministic_algorithms(before["deterministic"][0])
+    if torch.are_deterministic_algorithms_enabled() != before["deterministic"][0]:
+        torch.use_deterministic_algorithms(before["deterministic"][0])
     torch.set_float32_matmul_precision(before["matmul precision"])
     torch.backends.cudnn.benchmark = before["cudnn"][1]
     torch.set_num_threads(before["threads"])
