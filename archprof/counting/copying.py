@@ -42,6 +42,12 @@ _SHARED_MODULES = (
 #: The tables that every module has for itself, most of them empty: parameters, hooks.
 _TABLES = frozenset(name for name, value in vars(nn.Module()).items() if isinstance(value, dict | set))
 
+#: Types of attributes that need no guard against depth.
+_SHALLOW = frozenset({Tensor, nn.Parameter, types.FunctionType, types.MethodType})
+
+#: Numbers above this may be addresses of objects.
+_IDENTITIES = 2**24
+
 _MISSING = object()
 
 
@@ -61,6 +67,7 @@ class Copier:
         self._by_kind = dict(_COPIERS)
         self.uncopied: set[str] = set()
         self.others: list[Tensor] = []
+        self._by_identity: list[dict[Any, Any]] = []
         self._kept: list[Any] = []  # what was made on the way: while it lives, nothing else has its identity
 
     def copy(self, value: Any) -> Any:
@@ -98,10 +105,30 @@ class Copier:
             elif name in tables and not value:
                 twin_attributes[name] = kind()
             else:
-                twin_attributes[name] = copied(value)
+                twin_attributes[name] = copied(value) if kind in _SHALLOW else self._deeply(value)
         object.__setattr__(twin, "__dict__", twin_attributes)
         self._slots(module, twin)
         return twin
+
+    def _deeply(self, value: Any) -> Any:
+        """The copy of an attribute, shared where it is nested too deeply for Python."""
+        before = len(self.memo)
+        try:
+            return self.copy(value)
+        except RecursionError:
+            for identity in list(self.memo)[before:]:
+                del self.memo[identity]
+            return self._share(value)
+
+    def _share(self, value: Any) -> Any:
+        self.uncopied.add(f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins."))
+        return value
+
+    def settle(self) -> None:
+        """Identities of what was copied become those of the copies, where they are the keys of a dict."""
+        for table in self._by_identity:
+            for key in [key for key in table if type(key) is int and key in self.memo]:
+                table[id(self.memo[key])] = table.pop(key)
 
     def _attributes(self, attributes: dict[str, Any]) -> dict[str, Any]:
         return {name: self.copy(value) for name, value in attributes.items()}
@@ -145,6 +172,8 @@ class Copier:
     def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         twin = self._begun(value, {})
         for key, item in value.items():
+            if type(key) is int and key > _IDENTITIES:
+                self._by_identity.append(twin)
             twin[self.copy(key)] = self.copy(item)
         return twin
 
@@ -226,8 +255,7 @@ class Copier:
             return own(value, self.memo) if own is not None else self._rebuilt(value)
         except Exception:
             self.memo.pop(id(value), None)
-            self.uncopied.add(f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins."))
-            return value
+            return self._share(value)
 
     def _rebuilt(self, value: Any) -> Any:
         """As `pickle` would make it again, with everything inside copied."""

@@ -27,7 +27,7 @@ class Functions(TorchFunctionMode):
 
     `four_products`: (a + bi) * (c + di) takes the four convolutions ac, bd, ad and bc. torch spends three and a few
     more additions (Gauss's trick), while its complex matrix products take four; a count must not depend on that.
-    `refused` is the first request that only values could answer.
+    `refused` is the first request that only values could answer, `left_out` says what does not run.
     """
 
     def __init__(self, device: torch.device, four_products: bool) -> None:
@@ -36,6 +36,9 @@ class Functions(TorchFunctionMode):
         self.device = torch.device(device.type, device.index) if device.index is not None else torch.device(device.type)
         self.answers = _ANSWERS | dict.fromkeys(_CONVOLUTIONS, _complex) if four_products else _ANSWERS
         self.refused: NeedsValues | None = None
+        self.left_out = ""
+        if "torch._higher_order_ops.flex_attention" in sys.modules:
+            self.answers = {**self.answers, torch.ops.higher_order.flex_attention: _flexible_attention}
 
     def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
         if kwargs is None:
@@ -144,6 +147,29 @@ def _complex(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str
         real(x.real, weight.real) - real(x.imag, weight.imag), real(x.real, weight.imag) + real(x.imag, weight.real)
     )
     return out if bias is None else out + bias.reshape(-1, *[1] * (weight.dim() - 2))
+
+
+class _Forward(torch.autograd.Function):
+    """Three tensors' attention, with gradients of their shapes."""
+
+    @staticmethod
+    def forward(ctx: Any, call: Any, *tensors: Tensor) -> Any:
+        ctx.save_for_backward(*tensors)
+        out: tuple[Tensor, ...] = call()
+        ctx.mark_non_differentiable(*out[1:])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        return None, *map(torch.empty_like, ctx.saved_tensors)
+
+
+def _flexible_attention(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Forward alone: torch has no backward pass of it on the CPU, and what it traces instead ends the process."""
+    if not torch.is_grad_enabled() or not any([tensor.requires_grad for tensor in args[:3]]):
+        return func(*args, **kwargs)
+    mode.left_out = "the backward pass of FlexAttention"
+    return _Forward.apply(lambda: func(*args, **kwargs), *args[:3])
 
 
 def _getter(name: str) -> Any:

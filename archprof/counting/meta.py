@@ -60,6 +60,12 @@ class WithoutValues(TorchDispatchMode):
         # batch norm's reserve is none of the network's tensors: nothing to note
         if func is _EMPTY and args[0] == [0] and kwargs.get("dtype") is torch.uint8:
             return _empty(0, dtype=torch.uint8, device=_META)
+        if torch._C._len_torch_function_stack():  # compiled code calls operators past torch's functions
+            with torch._C.DisableTorchFunction():
+                return self._answer(func, args, kwargs)
+        return self._answer(func, args, kwargs)
+
+    def _answer(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         with self.turns:
             tensors: list[Tensor] = []
             key = key_of(func, args, kwargs, tensors)

@@ -239,17 +239,18 @@ class Recorder(WithoutValues):
         return self._new(storage, nbytes, owner)
 
     def look_for_strangers(self, output: Any) -> None:
-        """See to it that the tensors of an output were made by recorded calls."""
+        """See to it that the tensors of an output were made by recorded calls, or handed over."""
         tensors: list[Tensor] = []
         collect_tensors([*output.values()] if isinstance(output, dict) else [output], tensors)
         for tensor in tensors:
-            if tensor.is_meta and self.known(tensor) is None and tensor.numel():
+            if not self._seen(tensor) and tensor.numel() and (tensor.is_meta or self.memory is None):
                 self.strange = self.strange or "the output"
 
-    def known(self, tensor: Tensor) -> int | None:
-        """The number of a tensor's storage, where it has one."""
-        owned = self._owned.get(id(tensor))
-        return self._numbers.get(tensor.untyped_storage()._cdata) if owned is None else owned
+    def _seen(self, tensor: Tensor) -> bool:
+        try:
+            return id(tensor) in self._owned or tensor.untyped_storage()._cdata in self._numbers
+        except (NotImplementedError, RuntimeError):  # no storage to know it by
+            return tensor.layout is not torch._mkldnn
 
     def _new(self, storage: Any, nbytes: int, owner: str) -> int:
         """Number a storage that was not seen before, and watch for its end."""

@@ -64,7 +64,7 @@ def trace(
     training step. Neither the module nor its inputs are touched. Raises whatever forward raises, with the path of the
     module as `error.archprof_module`, and WentOn where the network caught an error that it would not meet with values.
     """
-    with ONE_AT_A_TIME:
+    with ONE_AT_A_TIME, _deeper():
         return contextvars.copy_context().run(
             _trace, module, args, kwargs or {}, memory, training or backward is not None, backward
         )
@@ -82,11 +82,12 @@ def _trace(
     originals = walk(module)
     device = _device_of(originals)
     copier = Copier(duplicate, duplicate, real) if real else Copier(stand_in, constant)
-    with surroundings(originals), torch.no_grad(), _uncompiled():
+    with surroundings(originals), torch.no_grad(), _uncompiled(), torch.jit.optimized_execution(False):
         module = copier.copy(module)
         constants = copier.others
         copier.other, copier.others = duplicate if real else _input, []
         args, kwargs = copier.copy(args), copier.copy(kwargs)
+        copier.settle()
         parts = walk(module)
         owned = Owned(parts)
         if owned.lazy:
@@ -105,13 +106,14 @@ def _trace(
         modes = [recorder, functions] if complex_ or not real else [recorder]
         with _watched(parts, recorder, modes, training), _entered(modes, training):
             output = module(*args, **kwargs)
-            recorder.look_for_strangers(output)
+            with torch._C.DisableTorchFunction():
+                recorder.look_for_strangers(output)
             forward_calls = recorder.moment
             if backward is not None:
                 loss, output = backward(output), None  # as in training, it lives only as long as it is needed
                 loss.backward()
         recorder.open = False
-    notes = _notes(recorder, copier)
+    notes = _notes(recorder, functions, copier, parts)
     found = Trace(recorder.calls, recorder.module_calls, recorder.storages, parts, sizes, owned, forward_calls, notes)
     refused = recorder.refused or functions.refused
     if refused is not None and not real:
@@ -134,6 +136,17 @@ class WentOn(NeedsValues):
     def __init__(self, refused: str, found: Trace) -> None:
         super().__init__(refused)
         self.found = found
+
+
+@contextmanager
+def _deeper() -> Iterator[None]:
+    """A copy and a watched call take more of Python's stack than the network's own calls do."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(3 * limit)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _input(tensor: Tensor) -> Tensor:
@@ -241,10 +254,15 @@ def _uncompiled() -> Iterator[None]:
                 flexible._validate_device = check  # type: ignore[union-attr]
 
 
-def _notes(recorder: Recorder, copier: Copier) -> tuple[str, ...]:
+def _notes(recorder: Recorder, functions: Functions, copier: Copier, parts: Parts) -> tuple[str, ...]:
     notes = []
     if copier.uncopied:
         notes.append(f"traced with the network's own {', '.join(sorted(copier.uncopied))}, which cannot be copied")
+    if functions.left_out:
+        notes.append(f"not counted: {functions.left_out}")
+    scripted = [part for _, part in parts if isinstance(part, torch.jit.ScriptModule)]
+    if any(["mkldnn" in str(part.inlined_graph) for part in scripted if hasattr(part, "forward")]):
+        notes.append("not everything was seen: TorchScript optimized for inference computes below torch's dispatcher")
     if recorder.strange:
         notes.append(
             f"not everything was seen: {recorder.strange} reads what was made in another thread, or below torch's "

@@ -22,7 +22,7 @@ row, one = ROWS.row, ROWS.one
 # --- threads: a dispatch mode is one thread's own ---------------------------------------------------------------------
 
 
-@row("branches in a pool of threads", C3 + C1, by_hand=True)
+@row("branches in a pool of threads", C3 + C1, by_hand=True, warms=True)
 class Pool(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Pool(nn.Module):
         return one + other
 
 
-@row("functionals in a pool of threads", 2 * C3, by_hand=True)
+@row("functionals in a pool of threads", 2 * C3, by_hand=True, warms=True)
 class FunctionalPool(Pool):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.branches[0].weight
@@ -48,7 +48,7 @@ class FunctionalPool(Pool):
         return one + other
 
 
-@row("a pool of threads of its own", C3 + C1, by_hand=True)
+@row("a pool of threads of its own", C3 + C1, by_hand=True, warms=True)
 class KeptPool(Pool):
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,8 @@ class Row:
     """`said` is what a profile has to say where the truth cannot be decided: a regular expression.
 
     `by_hand` tells that a dispatch mode around a real pass cannot see the work (other threads, fused kernels),
-    `warms` that a first pass fills a cache of the process, so that a second has less to do; the mult-adds are the same.
+    `warms` that a first pass fills a cache of the process, so that a second has less to do, or
+    that threads decide the order of the calls; the mult-adds are the same.
     `random` that the truth follows from the seed of this process, which two threads would share.
     """
 
