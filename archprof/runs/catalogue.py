@@ -14,15 +14,14 @@ import fnmatch
 import hashlib
 import importlib.metadata
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import ArchprofError, UnknownModel, did_you_mean
+from ..base import files
+from ..base.errors import ArchprofError, BadOutput, UnknownModel, did_you_mean
 from ..base.version import __version__
 from ..models import zoo
 from ..results.comparison import Accuracy
@@ -86,11 +85,10 @@ def choose(known: Sequence[Entry], patterns: Sequence[str]) -> list[Entry]:
 
 
 def cache_file() -> Path:
-    """Where counts are kept: archprof/zoo.json under $XDG_CACHE_HOME, else under ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    # the specification has relative paths ignored
-    root = Path(home) if os.path.isabs(home) else Path(os.path.expanduser("~")) / ".cache"
-    return root / "archprof" / "zoo.json"
+    """Where counts are kept: archprof/zoo.json in the user's cache directory, as the platform has it."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("archprof", appauthor=False) / "zoo.json"
 
 
 def cache_key(sources: Path = Path(__file__).parents[1]) -> str:
@@ -147,13 +145,6 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 def _save(cache: Path, key: str, known: Sequence[Entry]) -> None:
     text = json.dumps({"key": key, "networks": [{name: getattr(e, name) for name in _KEPT} for e in known]})
-    with suppress(OSError):
+    with suppress(OSError, BadOutput):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=cache.parent, prefix=cache.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(name, cache)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+        files.write(str(cache), text)
