@@ -13,12 +13,13 @@ from ..base.errors import BadOption, BadOutput
 from ..results.comparison import Comparison
 from ..results.environment import released
 from ..results.per_layer import time_shares
-from . import figures, report_tables
+from . import figures
 from .claims import answers
 from .csv import csv_text
 from .findings import summary
 from .latex import latex
 from .markdown import markdown
+from .tables import report as report_tables
 from .tables.costs import counted_shares, static
 from .tables.table import Table
 from .tables.times import latency, operations

@@ -8,8 +8,9 @@ from math import prod
 
 from ..base import units
 from ..results.latency import Latency
+from ..results.shares import Shares, shares
 from ..separable.formula import Convolution, Cost, by
-from ..separable.records import LayerComparison, Machine, NetworkComparison, Shares, Timing, shares
+from ..separable.records import LayerComparison, Machine, NetworkComparison, Timing
 from .tables.table import UNRELIABLE, Cell, Column, Table
 
 

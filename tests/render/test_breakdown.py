@@ -11,8 +11,9 @@ from helpers.figure_data import comparison, result
 
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.render import figures, report, report_tables
+from archprof.render import figures, report
 from archprof.render.claims import answers
+from archprof.render.tables import report as report_tables
 from archprof.results.comparison import Comparison, Division
 from archprof.results.latency import Block, Latency
 from archprof.results.per_layer import BETWEEN, LayerTimes, time_shares, with_times

@@ -97,8 +97,8 @@ def test_every_number_of_the_summary_is_of_the_record():
 def test_doubtful_times_are_named_and_give_no_winner():
     made = Comparison({}, (timed("vgg19", 2.0), timed("resnet152", 1.0, why="other work held 90 % of the CPU")))
     told = " ".join(summary(made))
-    assert "fastest is vgg19" in told and "Not to be relied on at batch size 16" in told
-    assert "not answered, for the readings at batch size 16 cannot be relied on (other work" in answer(
+    assert "fastest is vgg19" in told and "Not reliable at batch size 16" in told
+    assert "not answered, because the measurements at batch size 16 are not reliable (other work" in answer(
         made, "ResNet-152"
     )
 

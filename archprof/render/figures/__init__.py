@@ -6,7 +6,7 @@ figures.save(figure, "ball.svg")
 
 from __future__ import annotations
 
-from .measures import TIMED, front_of, predicted_peak_bytes, usual_batch_size
+from .measures import TIMED
 from .options import FigureOptions
 from .registry import KINDS, Kind, draw
 from .save import FORMATS, check_format, save
@@ -19,8 +19,5 @@ __all__ = [
     "Kind",
     "check_format",
     "draw",
-    "front_of",
-    "predicted_peak_bytes",
     "save",
-    "usual_batch_size",
 ]

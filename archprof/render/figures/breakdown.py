@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from ...base.errors import BadOption
 from ...results import per_layer
 from ...results.per_layer import BETWEEN
-from ...separable.records import kind_of
+from ...results.shares import kind_of
 from . import axes, style
 from .page import Page
 from .registry import draws

@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ...base.errors import BadOption
+from ...results.findings import predicted_peak_bytes, usual_batch_size
 from ...results.latency import Latency
 from . import axes, points
 from .labels import at_line_ends, line_end_margin
-from .measures import MEASURES, MIB, complete, predicted_peak_bytes, usual_batch_size
+from .measures import MEASURES, MIB, complete
 from .page import Page
 from .registry import draws
 from .rows import Row

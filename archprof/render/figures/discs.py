@@ -11,10 +11,11 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 
 from ...base.errors import BadOption
+from ...results.findings import front_of, usual_batch_size
 from . import axes, points
 from .conditions import sources
 from .labels import beside_points
-from .measures import MEASURES, Measure, accuracy_title, claims, complete, front_of, measure, reliable, usual_batch_size
+from .measures import MEASURES, Measure, accuracy_title, claims, complete, measure, reliable
 from .options import FigureOptions
 from .page import Page
 from .registry import draws

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ...base import units
 from ...results import regression
+from ...results.findings import usual_batch_size
 from . import axes, points
-from .measures import MEASURES, complete, reliable, usual_batch_size
+from .measures import MEASURES, complete, reliable
 from .page import Page
 from .registry import draws
 from .rows import Row

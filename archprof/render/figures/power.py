@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from ...base.errors import BadOption
 from ...results.comparison import Comparison
+from ...results.findings import usual_batch_size
 from . import axes
 from .curves import draw_curve, finish_curves, what_runs
 from .labels import beside_points
-from .measures import MEASURES, complete, reliable, usual_batch_size
+from .measures import MEASURES, complete, reliable
 from .page import Page
 from .registry import draws
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...base import units
 from ...base.errors import BadOption
+from ...results.findings import usual_batch_size
 from . import axes
-from .measures import usual_batch_size
 from .page import Page
 from .registry import draws
 
