@@ -55,6 +55,10 @@ def _width(table: Table, place: int) -> int:
     return max(map(len, texts)) + 3
 
 
+#: What a cell's tone looks like where there is colour.
+_STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow"}
+
+
 def _show(table: Table, console: Console) -> None:
     from rich import box
     from rich.table import Table as RichTable
@@ -78,7 +82,7 @@ def _show(table: Table, console: Console) -> None:
             column.heading, justify="left" if text else "right", overflow="fold", width=needed if tight else None
         )
     for row in table.rows:
-        drawn.add_row(*(Text(table.text(row, place)) for place in range(len(row))))
+        drawn.add_row(*(Text(table.text(row, place), _STYLES.get(cell.tone, "")) for place, cell in enumerate(row)))
     console.print(drawn)
     for note in table.notes:
         console.print(Text(note), soft_wrap=True)
