@@ -26,6 +26,7 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "share": units.percent,
     "ratio": units.significant,
     "fraction": lambda value: f"{value:.3f}",
+    "intensity": lambda value: f"{value:.2f}",
     "number": str,
     "exact": lambda value: f"{value:,}",
     "signed": lambda value: f"{value:+,}" if value else "0",
