@@ -98,10 +98,10 @@ def parse_size(text: str | int | float, what: str = "size") -> int:
     return _parse(text, what, _BYTES, _COUNT, "a number with B, kB, MB, GB, KiB, MiB or GiB, such as '64 MiB'")
 
 
-def _parse(text: str | int | float, what: str, known: dict[str, int], other: dict[str, int], wanted: str) -> int:
+def _parse(text: str | int | float, what: str, known: dict[str, int], other: dict[str, int], expected: str) -> int:
     match = re.fullmatch(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*", str(text))
     if not match:
-        raise BadOption(f"{what} {text!r} is not a number with a unit;", f"wanted: {wanted}.")
+        raise BadOption(f"{what} {text!r} is not a number with a unit;", f"expected {expected}.")
     number, unit = match[1].replace(",", "").replace("_", ""), match[2]
     if unit not in known:
         kind = (
@@ -109,8 +109,8 @@ def _parse(text: str | int | float, what: str, known: dict[str, int], other: dic
             if not unit
             else f"'{unit}' is a unit of another kind"
             if unit in other
-            else f"'{unit}' is no unit"
+            else f"'{unit}' is not a unit"
         )
-        raise BadOption(f"{what} {text!r}: {kind};", f"wanted: {wanted}.")
+        raise BadOption(f"{what} {text!r}: {kind};", f"expected {expected}.")
     exact = int(number) if number.isdigit() else float(number)
     return round(exact * known[unit])

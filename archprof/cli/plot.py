@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     _check_measure(args)
     figures.check_format(args.output)
     files.check([args.output, args.json])
-    wanted = figures.FigureOptions(
+    how = figures.FigureOptions(
         width=args.width,
         height=args.height,
         dpi=args.dpi,
@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     if code == saved.INTERRUPTED:
         _tell_what_is_kept(comparison, measure, args)
         return code
-    figures.save(figures.draw(args.kind, comparison, wanted), args.output)
+    figures.save(figures.draw(args.kind, comparison, how), args.output)
     return 0
 
 
@@ -119,7 +119,7 @@ def _check_measure(args: argparse.Namespace) -> None:
     if not args.measure:
         return
     if args.kind != "breakdown":
-        raise BadOption(f"--measure times layers, which '{args.kind}' does not show;", "wanted: breakdown, or without.")
+        raise BadOption(f"--measure times layers, which '{args.kind}' does not show;", "leave it out.")
     given = [flag for flag, value in (("--from", args.saved), ("--no-latency", args.no_latency)) if value]
     if args.batch_sizes != args.parser.get_default("batch_sizes"):
         given.append("--batch-sizes")

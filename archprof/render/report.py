@@ -239,8 +239,8 @@ def _method(comparison: Comparison) -> str:
     if comparison.batch_sizes:
         said += [
             "Times are medians over blocks of passes, networks interleaved in rounds; intervals are 95 % "
-            "intervals of the median. Blocks during which other work was seen are left out; a reading "
-            "marked ~ cannot be relied on.",
+            "intervals of the median. Blocks during which other work was seen are left out; a time "
+            "marked ~ is not reliable.",
             "Loading and preparing images, and moving them to the device, are not part of a pass.",
         ]
     return _bullets(said)

@@ -31,7 +31,7 @@ class TimeRatio:
     """Time of `one` over that of `other` at one batch size, with the 95 % interval.
 
     `ratio` is None where that is not known: `measured` says whether both were measured, `doubt` why a measurement
-    cannot be relied on.
+    is not reliable.
     """
 
     one: str
@@ -106,8 +106,8 @@ TABLE_2 = {
 class PointwiseDominates:
     """MobileNet spends 94.86 % of its mult-adds and keeps 74.59 % of its weights in 1x1 convolutions: TABLE_2.
 
-    `times` are shares of one pass by kind of layer, empty where layers were not timed; `doubt` says why they cannot be
-    relied on.
+    `times` are shares of one pass by kind of layer, empty where layers were not timed; `doubt` says why they are not
+    reliable.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What a comparison shows: extremes, the Pareto front, who is fastest, and what cannot be relied on.
+"""What a comparison shows: extremes, the Pareto front, who is fastest, and what is not reliable.
 
 Numbers and names taken from the record; `render` turns them into sentences. Standard library only.
 """

@@ -5,7 +5,7 @@ the versions of archprof and torch and a digest of archprof's own sources; under
 it were not there, so that a formula or a layer that changes can never leave an old figure behind. A cache
 that cannot be read or written is passed over.
 
-Nothing here imports torch, and where every count wanted is already known nothing loads the zoo.
+Nothing here imports torch, and where every count that is asked for is known nothing loads the zoo.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ def entries(patterns: Sequence[str], profile: Callable[[str], StaticProfile], ca
             Entry(a.name, a.family, a.year, a.paper, a.input_shape, a.aliases) for a in zoo.architectures().values()
         ]
     chosen = {entry.name for entry in choose(known, patterns)}
-    wanted = [e.name for e in known if e.name in chosen and e.parameters is None]
-    counted = {entry.name: _counted(entry, profile) for entry in known if entry.name in wanted}
+    missing = [e.name for e in known if e.name in chosen and e.parameters is None]
+    counted = {entry.name: _counted(entry, profile) for entry in known if entry.name in missing}
     known = [counted.get(entry.name, entry) for entry in known]
-    if cache and wanted:
+    if cache and missing:
         _save(cache, key, known)
     return [entry for entry in known if entry.name in chosen]
 

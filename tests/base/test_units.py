@@ -83,7 +83,7 @@ def test_sizes_are_read(text, value):
     [
         (units.parse_count, "5MB", "unit of another kind"),
         (units.parse_count, "five", "not a number"),
-        (units.parse_count, "5 Q", "'Q' is no unit"),
+        (units.parse_count, "5 Q", "'Q' is not a unit"),
         (units.parse_size, "64 M", "unit of another kind"),
         (units.parse_size, "64", "unit is missing"),
         (units.parse_size, 64, "has no unit"),

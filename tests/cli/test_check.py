@@ -105,7 +105,7 @@ def test_over_by_one_in_millions_is_not_rounded_away(check):
 
 def test_under_a_minimum_is_1(check):
     code, out, _ = check(text=budget(parameters="> 618"))
-    assert code == 1 and "UNDER" in out and "where more than 618 are wanted" in out
+    assert code == 1 and "UNDER" in out and "where more than 618 are required" in out
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_what_was_not_timed_says_so_in_place_of_a_bar():
     figure = figures.draw("breakdown", study(*rows))
     assert words(figure).count("not measured") == 2
     assert "Time not measured by layer type (out of memory: 9 GiB): vgg16." in small_print(figure)
-    assert "Time not measured by layer type (nobody asked for it): alexnet." in small_print(figure)
+    assert "Time not measured by layer type (not asked for): alexnet." in small_print(figure)
     assert sum(segments(figure)[2][1].values()) == 0
 
 
@@ -95,8 +95,8 @@ def test_times_that_cannot_be_relied_on_say_why():
     rows = [timed("resnet50", why="4 of 5 blocks were disturbed"), timed("vgg16", why="3 of 7 blocks were disturbed"),
             timed("alexnet", overhead=1.5)]  # fmt: skip
     said = small_print(figures.draw("breakdown", study(*rows)))
-    assert "Time not to be relied on (such as: 4 of 5 blocks were disturbed): resnet50, vgg16." in said
-    assert "Time not to be relied on (profiled passes took more than 2 times as long): alexnet." in said
+    assert "Time not reliable (such as: 4 of 5 blocks were disturbed): resnet50, vgg16." in said
+    assert "Time not reliable (profiled passes took more than 2 times as long): alexnet." in said
 
 
 def test_without_times_there_are_two_panels():
@@ -120,7 +120,7 @@ def test_the_table_of_kinds_has_time_where_it_is_known():
     assert shown["resnet50"][dense].endswith(" / 20.00 %") and shown["resnet50"][rest] == "0.00 % / 0.00 % / 16.00 %"
     assert shown["vgg16"][dense].endswith(" / 20.00 %~")
     assert shown["alexnet"][dense].endswith(" / —") and shown["alexnet"][rest] == "—"
-    assert "~ vgg16: the time cannot be relied on (disturbed)." in table.notes
+    assert "~ vgg16: the time is not reliable (disturbed)." in table.notes
     assert report_tables.kinds(comparison("resnet50")).title == "Mult-adds / weights by kind of layer"
 
 
@@ -181,7 +181,7 @@ def test_dividing_is_refused_where_calls_cannot_be_told_apart():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("ball", "resnet_tiny", "--measure"), "--measure times layers, which 'ball' does not show; wanted: breakdown"),
+        (("ball", "resnet_tiny", "--measure"), "--measure times layers, which 'ball' does not show; leave it out"),
         (("breakdown", "--from", "a.json", "--measure"), "--from is given too. Leave out --measure or --from."),
         (("breakdown", "resnet_tiny", "--no-latency", "--measure"), "Leave out --measure or --no-latency."),
         (("breakdown", "resnet_tiny", "--batch-sizes", "8", "--measure"), "Leave out --measure or --batch-sizes."),

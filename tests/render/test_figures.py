@@ -316,7 +316,7 @@ def test_sizes_out_of_range_are_refused(more):
 
 def test_other_formats_and_folders_are_refused(tmp_path):
     figure = figures.draw("accuracy", WHOLE, FigureOptions(width=3.3))
-    with pytest.raises(BadOption, match=r"'.sgv' is no format of figures. Did you mean 'svg'"):
+    with pytest.raises(BadOption, match=r"'.sgv' is not a figure format. Did you mean 'svg'"):
         figures.save(figure, tmp_path / "a.sgv")
     with pytest.raises(BadOutput):
         figures.save(figure, tmp_path / "missing" / "a.svg")

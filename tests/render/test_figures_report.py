@@ -266,7 +266,7 @@ def test_a_failed_network_keeps_its_place():
         (["report", "--from", "missing.json", "-o", "x"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "missing.json", "-o", "x.png"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "newer.json", "-o", "x.png"], "'newer.json': schema_version is 99"),
-        (["plot", "ball", "--from", "c.json", "-o", "x.gif"], "'.gif' is no format of figures"),
+        (["plot", "ball", "--from", "c.json", "-o", "x.gif"], "'.gif' is not a figure format"),
         (["plot", "ball", "--from", "c.json", "-o", "no/x.png"], "does not exist"),
         (["plot", "bell", "--from", "c.json", "-o", "x.png"], "Did you mean 'ball'"),
         (["plot", "ball", "--from", "c.json", "--label", "resnet50", "-o", "x.png"], "no NAME=TEXT"),

@@ -199,7 +199,7 @@ def test_why_the_promise_is_not_kept():
     _, counted = tables(layer)
     said = "\n".join(counted.notes)
     assert layer.timing.ratio == pytest.approx(0.3)
-    assert "promises 0.127 of the time, measured is 0.300 [0.300, 0.300]: 2.4 times the promise" in said
+    assert "predicts 0.127 of the time, measured is 0.300 [0.300, 0.300]: 2.4 times the prediction" in said
     assert "12.3 % of the separable mult-adds and takes 66.7 % of the halves' time" in said
     assert "10.0 FLOP while one byte moves" in said
     assert "depthwise half 2.2" in said and "memory, not arithmetic, is what bounds it" in said
@@ -215,7 +215,7 @@ def test_nothing_is_concluded_from_a_time_that_cannot_be_relied_on():
     )
     said = "\n".join(tables(layer)[1].notes)
     assert "the time of separable is not reliable: the machine was busy" in said
-    assert "promises" not in said
+    assert "predicts" not in said
 
 
 # --- what people see ----------------------------------------------------------------------------------------
@@ -395,7 +395,7 @@ def test_a_network_to_stdout_is_json_alone(capsys):
         ("separable vgg16 --style mobilnet", "Did you mean 'mobilenet'"),
         ("separable vgg16 --to dense", "Wanted: separable or standard"),
         ("separable vgg61", "Did you mean 'vgg19', 'vgg16'"),
-        ("separable vgg16 --plot ratios.jpeg", "Wanted: .png, .svg, .pdf"),
+        ("separable vgg16 --plot ratios.jpeg", "Expected one of: .png, .svg, .pdf"),
         ("separable vgg16 --to standard", "no depthwise convolution followed"),
     ],
 )

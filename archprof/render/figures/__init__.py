@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from .measures import TIMED
 from .options import FigureOptions
-from .registry import KINDS, Kind, draw
+from .registry import KINDS, FigureKind, draw
 from .save import FORMATS, check_format, save
 
 __all__ = [
     "FORMATS",
     "KINDS",
     "TIMED",
+    "FigureKind",
     "FigureOptions",
-    "Kind",
     "check_format",
     "draw",
     "save",

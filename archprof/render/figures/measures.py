@@ -242,6 +242,6 @@ def claims(rows: Sequence[Row], options: FigureOptions) -> list[Accuracy]:
 
 
 def reliable(row: Row, batch_size: int | None) -> bool:
-    """Whether the latency of `row` at that batch size can be relied on."""
+    """Whether the latency of `row` at that batch size is reliable."""
     cell = row.result.latency_at(batch_size) if batch_size else None
     return cell is not None and cell.reliable

@@ -80,7 +80,7 @@ class Page:
             self._notes.append(sentence)
 
     def missing(self, what: str, why: str, label: str, batch_size: int) -> None:
-        """A value of a curve that is not there, or not to be relied on.
+        """A value of a curve that is not there, or not reliable.
 
         Told reason by reason, network by network; reasons that differ in their numbers alone are one.
         """

@@ -190,7 +190,9 @@ def layer_table(
 def check_cut(by: str, sort: str | None = None, measured: bool = False) -> None:
     """Raise BadOption for an unknown cut, or a column that it lacks."""
     if by not in CUTS:
-        raise BadOption(f"'{by}' is no way to cut a network.{did_you_mean(by, CUTS)}", f"Wanted: {', '.join(CUTS)}.")
+        raise BadOption(
+            f"'{by}' is not a way to cut a network.{did_you_mean(by, CUTS)}", f"Expected one of: {', '.join(CUTS)}."
+        )
     shown = (_SHOWN_MEASURED if measured else _SHOWN)[by]
     if sort is not None and sort not in shown:
         raise BadOption(

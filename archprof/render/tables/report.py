@@ -63,7 +63,7 @@ def kinds(comparison: Comparison) -> Table:
         parts, time = {share.kind: share for share in record.kinds}, times[record.name]
         why = (how := counted[record.name].division) and how.why
         if why:
-            notes.append(f"{UNRELIABLE} {record.name}: the time cannot be relied on ({why.rstrip('.')}).")
+            notes.append(f"{UNRELIABLE} {record.name}: the time is not reliable ({why.rstrip('.')}).")
         cells = (_kind(parts.get(kind), time.get(kind, 0.0 if time else None), timed) for kind in shown)
         marked = (cell._replace(mark=UNRELIABLE if why and cell.text else "") for cell in cells)
         rows.append((Cell(record.name), *marked))

@@ -112,7 +112,7 @@ def _notes(record: LayerComparison) -> Iterator[str]:
     if record.agrees:
         yield "formula and count agree to the last unit"
     else:
-        yield "formula and count DISAGREE: trust neither before the cause is known"
+        yield "formula and count DISAGREE: neither is reliable until the cause is known"
     if record.convolution.bias:
         yield (
             f"the bias adds N = {record.convolution.out_channels} parameters to the standard layer and as "
@@ -141,10 +141,10 @@ def shortfall(layer: LayerComparison, machine: Machine) -> Iterator[str]:
     """Why the measured ratio falls short of the formula's, sentence by sentence."""
     timing = layer.timing
     assert timing is not None and timing.ratio is not None
-    promise = float(layer.ratio)
+    predicted = float(layer.ratio)
     yield (
-        f"the formula promises {promise:.3f} of the time, measured is {_ratio_words(timing)}: "
-        f"{timing.ratio / promise:.1f} times the promise"
+        f"the formula predicts {predicted:.3f} of the time, measured is {_ratio_words(timing)}: "
+        f"{timing.ratio / predicted:.1f} times the prediction"
     )
     halves = timing.depthwise, timing.pointwise
     if all(half is not None and half.measured for half in halves):

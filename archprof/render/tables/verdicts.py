@@ -204,9 +204,9 @@ def _against(verdict: Verdict) -> str:
         )
     if verdict.status == "under":
         return (
-            f"{more} fewer than the {allowed}{amount} wanted"
+            f"{more} fewer than the {allowed}{amount} required"
             if distance
-            else f"where more than {allowed}{amount} are wanted"
+            else f"where more than {allowed}{amount} are required"
         )
     return f"within {verdict.limit}{amount}"
 
@@ -220,7 +220,7 @@ def _latency_sentence(verdict: Verdict) -> str:
     side = "at most" if verdict.upper else "at least"
     end = {
         "over": f", where {side} {verdict.bound:g} times is allowed.",
-        "under": f", where {side} {verdict.bound:g} times is wanted.",
+        "under": f", where {side} {verdict.bound:g} times is required.",
         "cannot tell": f": can't tell whether that is {side} {verdict.bound:g} times; try again on a quieter machine.",
     }.get(verdict.status, f", within {side} {verdict.bound:g} times.")
     return " ".join([said + end, verdict.detail]).rstrip()
