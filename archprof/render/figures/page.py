@@ -292,10 +292,10 @@ class Page:
         return "\n".join(lines)
 
     def _width_of(self, artist: Any) -> float:
-        return artist.get_window_extent(self.renderer).width / self.figure.dpi
+        return float(artist.get_window_extent(self.renderer).width / self.figure.dpi)
 
     def _height_of(self, artist: Any) -> float:
-        return artist.get_window_extent(self.renderer).height / self.figure.dpi
+        return float(artist.get_window_extent(self.renderer).height / self.figure.dpi)
 
     def _dress(self, plot: Axes) -> None:
         theme = self.theme

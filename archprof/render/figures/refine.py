@@ -146,7 +146,8 @@ def _crowding(label: _Choices, others: Sequence[tuple[Rows, Rows]]) -> NDArray[n
     boxes, ties = (np.concatenate(part) for part in zip(*others, strict=True))
     cost: NDArray[np.float64] = _COLLISION * _meet(label.boxes, boxes, room=1.0).sum(1)
     cost += _ON_LINE * (_crosses(label.ties, boxes).sum(1) + _crosses(ties, label.boxes).sum(0))
-    return cost + _TIE_ON_MARK * _intersect(label.ties, ties).sum(1)
+    cost += _TIE_ON_MARK * _intersect(label.ties, ties).sum(1)
+    return cost
 
 
 # -- geometry of many at once: one row a box, segment or point; what is not a number meets nothing ---------------
