@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import units
 from . import options
+
+if TYPE_CHECKING:
+    from ..render.tables.table import Table
 
 
 def add(commands: Any) -> None:
@@ -48,7 +51,13 @@ def run(args: argparse.Namespace) -> int:
     facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
-    print(as_json(facts, free, cause, evidence) if args.json else page(facts, free, cause, evidence))
+    if args.json:
+        print(as_json(facts, free, cause, evidence))
+        return 0
+    from ..render import terminal
+
+    terminal.show([table(facts, free)])
+    print(observed(cause, evidence))
     return 0
 
 
@@ -60,13 +69,18 @@ def as_json(facts: Mapping[str, Any], free: int | None, cause: str | None, evide
     return json.dumps({**facts, "free_memory_bytes": free, "watched": watched}, indent=2)
 
 
-def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
-    """The same for people: one fact a line, then the verdict with its evidence."""
+def table(facts: Mapping[str, Any], free: int | None) -> Table:
+    """The environment for people."""
+    from ..render.tables import environment
+
     shown = {**facts, "free memory": units.size(free)}
     if why := shown.pop("no_energy_meter", None):
         shown["energy_meter"] = f"none: {why}"
-    width = max(map(len, shown))
-    lines = [f"{name.replace('_', ' '):<{width}}  {_text(value)}" for name, value in shown.items()]
+    return environment.table(shown)
+
+
+def observed(cause: str | None, evidence: Mapping[str, float]) -> str:
+    """What was seen while watching: the verdict, then its evidence."""
     verdict = (
         "quiet: nothing disturbs a measurement now"
         if cause is None
@@ -74,7 +88,7 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
     )
     seen = [f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence]
     unknown = [name for name in ("waiting", "pressure", "others") if name not in evidence]
-    lines += ["", verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
+    lines = [verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
     if "product_us" in evidence:
         lines.append(
             f"pace: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
@@ -83,11 +97,3 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
     if unknown:
         lines.append("unknown on this system: " + ", ".join(unknown))
     return "\n".join(lines)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={setting}" for name, setting in value.items()) or units.DASH
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return units.DASH if value is None else str(value)

@@ -19,6 +19,7 @@ from .csv import csv_text
 from .findings import summary
 from .latex import latex
 from .markdown import escape, markdown
+from .tables import environment
 from .tables import report as report_tables
 from .tables.costs import counted_shares, static
 from .tables.table import Table
@@ -160,7 +161,7 @@ def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dic
     if missing:
         parts += ["## Not drawn", _bullets(f"{kind}: {why}" for kind, why in missing.items())]
     parts += ["## How it was counted and measured", _method(comparison)]
-    parts += ["## Environment", _environment(comparison)]
+    parts += [_environment(comparison)]
     parts += ["## To repeat it", _repeat(comparison, name, with_latex)]
     if comparison.warnings:
         parts += ["## Warnings", _bullets(comparison.warnings)]
@@ -247,15 +248,8 @@ def _method(comparison: Comparison) -> str:
 
 
 def _environment(comparison: Comparison) -> str:
-    known = [(key, value) for key, value in comparison.environment.items() if value not in (None, "", {}, False)]
-    if not known:
-        return "The record does not say."
-    rows = [f"| {escape(str(key))} | {escape(_value(value))} |" for key, value in known]
-    return "\n".join(["| | |", "| :--- | :--- |", *rows])
-
-
-def _value(value: object) -> str:
-    return "; ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    known = {key: value for key, value in comparison.environment.items() if value not in (None, "", {}, False)}
+    return _table(environment.table(known)) if known else "## Environment\n\nThe record does not say."
 
 
 def _repeat(comparison: Comparison, name: str, with_latex: bool) -> str:
