@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from ..render import terminal
     from ..render.tables import zoo
 
-    terminal.show([zoo.table(rows)])
+    terminal.show([zoo.table(rows)], export="--json")
     return 0
 
 

@@ -282,6 +282,17 @@ def test_misuse_is_one_line(archprof_list: Command, capsys: Capture, tmp_path: P
         assert out == "" and complaint in err and err.count("\n") == 1
 
 
+def test_a_narrow_terminal_leaves_out_what_json_has(
+    archprof_list: Command, capsys: Capture, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "70")
+    assert archprof_list("resnet*") == 0
+    shown = capsys.readouterr().out
+    assert "93.57 [2]" in shown and "resnet_cifar" not in shown
+    assert "No room here for Family, Year: a wider terminal or --json shows more." in shown
+
+
 def test_listing_known_counts_imports_no_torch(profile: Counter, tmp_path: Path) -> None:
     entries([], profile, catalogue.cache_file())
     code = (
