@@ -63,8 +63,8 @@ def did_you_mean(seen: str, known: Iterable[str], count: int = 3) -> str:
     """
     names = list(known)
     plain = {"".join(filter(str.isalnum, name)).lower(): name for name in names}
-    wanted = "".join(filter(str.isalnum, seen)).lower()
-    near = [plain[key] for key in difflib.get_close_matches(wanted, plain, n=count, cutoff=0.6)]
+    plain_seen = "".join(filter(str.isalnum, seen)).lower()
+    near = [plain[key] for key in difflib.get_close_matches(plain_seen, plain, n=count, cutoff=0.6)]
     if not near:
         return ""
     quoted = [f"'{name}'" for name in near]

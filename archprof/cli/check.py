@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
     from ..budgets import config, lock
     from ..budgets import judging as budgets
+    from ..render import github
     from ..render.tables import verdicts
 
     stated = config.read(args.config or config.find(Path()))
@@ -64,13 +65,16 @@ def run(args: argparse.Namespace) -> int:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.github:
         _tell_github(
-            verdicts.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
-            verdicts.summary(checked, args.strict),
+            github.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
+            github.summary(checked, args.strict),
         )
     if args.json:
         print(verdicts.to_json(checked, str(stated.path), args.strict))
     else:
-        print(verdicts.table(checked, why=args.why, strict=args.strict, color=sys.stdout.isatty()), end="")
+        from ..render import terminal
+
+        terminal.show([verdicts.table(checked)])
+        print(verdicts.below(checked, why=args.why, strict=args.strict), end="")
     if args.update:
         print(f"archprof: {stated.lock_path.name} holds the new baseline; commit it.", file=sys.stderr)
     return budgets.exit_code(checked, args.strict)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import files, units
 from ..base.options import positive
 from . import options
+
+if TYPE_CHECKING:
+    from ..render.tables.table import Table
 
 
 def add(commands: Any) -> None:
@@ -43,7 +46,10 @@ def run(args: argparse.Namespace) -> int:
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
     if args.json != files.STDOUT:
-        print(page(facts, free, cause, evidence))
+        from ..render import terminal
+
+        terminal.show([table(facts, free)])
+        print(observed(cause, evidence))
     if args.json:
         files.write(args.json, as_json(facts, free, cause, evidence))
     return 0
@@ -57,21 +63,26 @@ def as_json(facts: Mapping[str, Any], free: int | None, cause: str | None, evide
     return json.dumps({**facts, "free_memory_bytes": free, "watched": watched}, indent=2)
 
 
-def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
-    """The same for people: one fact a line, then what disturbs it, with the evidence."""
+def table(facts: Mapping[str, Any], free: int | None) -> Table:
+    """The environment for people."""
+    from ..render.tables import environment
+
     shown = {**facts, "free memory": units.size(free)}
     if why := shown.pop("no_energy_meter", None):
         shown["energy_meter"] = f"none: {why}"
-    width = max(map(len, shown))
-    lines = [f"{name.replace('_', ' '):<{width}}  {_text(value)}" for name, value in shown.items()]
-    disturbance = (
+    return environment.table(shown)
+
+
+def observed(cause: str | None, evidence: Mapping[str, float]) -> str:
+    """What was seen while watching: the verdict, then its evidence."""
+    verdict = (
         "disturbance: none is seen now"
         if cause is None
         else f"disturbance: {cause}; a measurement now leaves out disturbed blocks, or is marked as not reliable"
     )
     seen = [f"{name} {100 * evidence[name]:.1f} %" for name in ("others", "steal", "pressure") if name in evidence]
     unknown = [name for name in ("waiting", "pressure", "others") if name not in evidence]
-    lines += ["", disturbance, "seen: " + (", ".join(seen) or "nothing can be read here")]
+    lines = [verdict, "seen: " + (", ".join(seen) or "nothing can be read here")]
     if "product_us" in evidence:
         lines.append(
             f"reference work: a product of two 256x256 matrices takes {evidence['product_us']:.0f} us, a sum that two "
@@ -80,11 +91,3 @@ def page(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence
     if unknown:
         lines.append("unknown on this system: " + ", ".join(unknown))
     return "\n".join(lines)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}={setting}" for name, setting in value.items()) or units.DASH
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return units.DASH if value is None else str(value)

@@ -66,48 +66,27 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, key) is not None
     }
     if not limits:
-        raise BadOption("fit needs a limit;", f'wanted: one or more of {", ".join(LIMITS)}, such as "< 5 M".')
+        raise BadOption("fit needs a limit;", f'expected one or more of {", ".join(LIMITS)}, such as "< 5 M".')
 
     from ..budgets import fit
 
     found = fit.members(args.network, limits, input_shape=args.input_shape, num_classes=args.num_classes)
-    print(to_json(found) if args.json else table(found, args.top))
+    if args.json:
+        print(to_json(found))
+    else:
+        show(found, args.top)
     return 0 if found.members else 1
 
 
-def table(found: Fit, top: int = 10) -> str:
-    """The best members, the rule, and the command that compares the first of them with the original."""
-    from ..base import units
-    from ..budgets.fit import RULE
+def show(found: Fit, top: int = 10) -> None:
+    """The best members, or that there are none."""
+    from ..render import terminal
+    from ..render.tables import fit
 
-    tried = f"{found.tried:,} members tried" + (f", {found.failed:,} of them failed" if found.failed else "")
-    if not found.members:
-        return f"{tried}; none of them fits."
-    rows = [("Changed", "Params", "Mult-Adds", "Activations", "Peak")]
-    for member in found.members[:top]:
-        profile = member.profile
-        changed = " ".join(f"{key}={str(value).replace(' ', '')}" for key, value in member.changed.items())
-        rows.append(
-            (
-                changed or "nothing",
-                f"{profile.parameters:,}",
-                units.count(profile.macs),
-                units.count(profile.activations),
-                units.size(profile.peak_activation_bytes),
-            )
-        )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return "\n".join(
-        [
-            f"Members of {found.base}",
-            "",
-            *lines,
-            "",
-            f"{len(found.members):,} fit of {tried}; {RULE}.",
-            f"compare: {comparing(found)}",
-        ]
-    )
+    if found.members:
+        terminal.show([fit.table(found, top, comparing(found))])
+    else:
+        print(f"{fit.tried(found)}; none of them fits.")
 
 
 def comparing(found: Fit, count: int = 3) -> str:

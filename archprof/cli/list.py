@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ..base import units
 from ..base.version import __version__
 from ..models import published
 from ..results.comparison import Accuracy
@@ -16,9 +15,6 @@ from ..results.profile import StaticProfile
 from ..results.saved import SCHEMA_VERSION, as_json
 from ..runs import catalogue
 from ..runs.catalogue import Entry
-
-HEADINGS = ("Name", "Family", "Year", "Params", "Mult-Adds", "Input", "Top-1")
-_NUMBERS = frozenset({"Year", "Params", "Mult-Adds", "Top-1"})
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,8 +52,11 @@ def run(args: argparse.Namespace) -> int:
             print(f"archprof: {row.name}: {row.error}", file=sys.stderr)
     if args.json:
         print(to_json(rows))
-    else:
-        show(rows)
+        return 0
+    from ..render import terminal
+    from ..render.tables import zoo
+
+    terminal.show([zoo.table(rows)], export="--json")
     return 0
 
 
@@ -65,24 +64,6 @@ def with_accuracy(rows: Sequence[Entry], dataset: str | None, extra: Sequence[Ac
     """The same rows, each with the top-1 claim to show; None where nobody published one."""
     found = [published.claims(row.name, dataset=dataset, metric="top1", extra=extra) for row in rows]
     return [replace(row, accuracy=next(iter(claims), None)) for row, claims in zip(rows, found, strict=True)]
-
-
-def cells(rows: Sequence[Entry]) -> tuple[list[tuple[str, ...]], list[str]]:
-    """One line of text cells for each row under HEADINGS, and the footnotes that its marks [1] point to."""
-    notes = published.references([row.accuracy for row in rows if row.accuracy])
-    lines: list[tuple[str, ...]] = [
-        (
-            row.name,
-            row.family,
-            str(row.year),
-            units.count(row.parameters),
-            units.count(row.macs),
-            "x".join(map(str, row.input_shape)),
-            _top1(row.accuracy, notes),
-        )
-        for row in rows
-    ]
-    return lines, notes
 
 
 def to_json(rows: Sequence[Entry]) -> str:
@@ -97,45 +78,7 @@ def to_json(rows: Sequence[Entry]) -> str:
     return json.dumps(whole, indent=2)
 
 
-def show(rows: Sequence[Entry]) -> None:
-    """Print the table and its footnotes: with rich on a terminal, as plain aligned text elsewhere."""
-    lines, notes = cells(rows)
-    emit: Callable[[list[tuple[str, ...]]], None] = _rich if sys.stdout.isatty() else _plain
-    emit(lines)
-    if notes:
-        print()
-    for mark, note in enumerate(notes, start=1):
-        print(f"[{mark}] {note}")
-
-
 def _profile(name: str) -> StaticProfile:
     from ..counting.counts import profile
 
     return profile(name)
-
-
-def _top1(claim: Accuracy | None, notes: Sequence[str]) -> str:
-    return f"{claim.percent:.2f} [{notes.index(published.reference(claim)) + 1}]" if claim else units.DASH
-
-
-def _plain(lines: list[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(HEADINGS, *lines, strict=True)]
-    for line in (HEADINGS, *lines):
-        padded = [
-            cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
-            for heading, cell, width in zip(HEADINGS, line, widths, strict=True)
-        ]
-        print("  ".join(padded).rstrip())
-
-
-def _rich(lines: list[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in HEADINGS:
-        table.add_column(heading, justify="right" if heading in _NUMBERS else "left", no_wrap=True)
-    for line in lines:
-        table.add_row(*map(escape, line))
-    Console().print(table)

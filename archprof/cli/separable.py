@@ -69,6 +69,7 @@ def add(commands: Any) -> None:
     options.add_sampling(parser)
     output = parser.add_argument_group("results ('-' is stdout)")
     output.add_argument("--json", metavar="FILE", help="write JSON")
+    output.add_argument("--csv", metavar="FILE", help="write CSV, one row for each part or layer")
     output.add_argument("--markdown", metavar="FILE", help="write Markdown")
     output.add_argument("--plot", metavar="FILE", help="draw the ratio against N, as PNG, SVG or PDF")
 
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
 
     _check(args)
-    files.check([args.json, args.markdown, args.plot])
+    files.check([args.json, args.csv, args.markdown, args.plot])
     if args.plot:
         from ..render.figures.save import check_format
 
@@ -129,15 +130,20 @@ def _conditions(args: argparse.Namespace) -> Conditions | None:
 
 def _write(record: LayerComparison | NetworkComparison, args: argparse.Namespace) -> None:
     from ..base import files
-    from ..render.separable import tables
+    from ..render.tables.separable import tables
     from ..separable import to_json
 
-    if files.STDOUT not in (args.json, args.markdown):
+    if files.STDOUT not in (args.json, args.csv, args.markdown):
         from ..render import terminal
 
         terminal.show(tables(record))
     if args.json:
         files.write(args.json, to_json(record))
+    if args.csv:
+        from ..render.csv import csv_of
+        from ..separable.flat import flat_rows
+
+        files.write(args.csv, csv_of(flat_rows(record)))
     if args.markdown:
         from ..render.markdown import markdown
 

@@ -1,22 +1,28 @@
-"""Claims about well-known networks, answered by what was counted and measured here.
-
-A claim is answered only where the networks that it is about are there.
-"""
+"""Claims about well-known networks and what `results.claims` found, in sentences."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import singledispatch
 
 from ..base import units
-from ..results import regression
-from ..results.comparison import ArchitectureResult, Comparison
-from ..results.ratios import ratio_of
-from ..separable.records import shares
-from .figures import usual_batch_size
-from .findings import listed, macs_of, parameters_of, with_interval
-from .report_tables import time_by_kind
+from ..results.claims import (
+    TABLE_2,
+    BelowLimit,
+    Claim,
+    Costs,
+    DeepCostsLess,
+    LinearInOperations,
+    PointwiseDominates,
+    SeparableCostsLess,
+    Skips,
+    SkipsAreFree,
+    StandsApart,
+    TimeRatio,
+    claims,
+)
+from ..results.comparison import Comparison
+from .words import COST_WORDS, listed, with_interval
 
 
 @dataclass(frozen=True)
@@ -29,194 +35,139 @@ class Answer:
 
 def answers(comparison: Comparison) -> list[Answer]:
     """Answers to the claims whose networks are in the comparison."""
-    asked: tuple[Callable[[Comparison], Answer | None], ...] = (
-        _resnet152_against_vgg19,
-        _linear_in_operations,
-        _vgg_stands_apart,
-        _mobilenet_shares,
-        _mobilenet_against_dense,
-        _skips_are_free,
-        _under_five_million,
-    )
-    return [answer for ask in asked if (answer := ask(comparison)) is not None]
+    return [_answer(found) for found in claims(comparison)]
 
 
-def _resnet152_against_vgg19(comparison: Comparison) -> Answer | None:
-    deep, wide = _named(comparison, "resnet152"), _named(comparison, "vgg19")
-    if deep is None or wide is None:
-        return None
-    share = macs_of(deep) / macs_of(wide)
+@singledispatch
+def _answer(found: Claim) -> Answer:
+    raise AssertionError(f"a claim without words: {found}")
+
+
+@_answer.register
+def _deep_costs_less(found: DeepCostsLess) -> Answer:
+    deep, wide = found.deep, found.wide
     said = (
-        f"In mult-adds {'yes' if share < 1 else 'no'}: {units.count(macs_of(deep))} against "
-        f"{units.count(macs_of(wide))}, {units.percent(share, 0)}."
+        f"In mult-adds {_yes(found.holds)}: {units.count(deep.macs)} against {units.count(wide.macs)}, "
+        f"{units.percent(deep.macs / wide.macs, 0)}."
     )
-    return Answer("ResNet-152 costs less than VGG-19", f"{said} {_in_time(comparison, deep, wide)}")
+    return Answer("ResNet-152 costs less than VGG-19", f"{said} {_in_time(found.time)}")
 
 
-def _in_time(comparison: Comparison, one: ArchitectureResult, other: ArchitectureResult) -> str:
-    """Whether `one` takes less time than `other`, by the interval of their ratio, or why that is not answered."""
-    size = usual_batch_size(comparison)
-    a, b = (row.latency_at(size) if size else None for row in (one, other))
-    if a is None or b is None or not (a.measured and b.measured):
-        return "In time: not answered, for they were not both measured."
-    if not (a.reliable and b.reliable):
-        return (
-            f"In time: not answered, for the readings at batch size {size} cannot be relied on "
-            f"({(a.why or b.why or '').rstrip('.')})."
-        )
-    ratio, (low, high) = ratio_of(a, b)
-    verdict = "yes" if high < 1 else "no" if low > 1 else "they cannot be told apart"
-    return (
-        f"In time at batch size {size}, {verdict}: {one.name} takes {with_interval(ratio, (low, high))} times as long."
-    )
-
-
-def _linear_in_operations(comparison: Comparison) -> Answer | None:
-    size = usual_batch_size(comparison)
-    if size is None:
-        return None
-    found = [fit for fit in regression.fits(comparison) if fit.batch_size == size and fit.r2 is not None]
-    if not found:
-        return None
+@_answer.register
+def _linear_in_operations(found: LinearInOperations) -> Answer:
     said = "; ".join(
         f"{fit.family} R² {fit.r2:.3f} over {len(fit.names)} networks, "
         f"{units.significant(fit.seconds_per_mac * 1e12)} ms for each G of mult-adds"
-        for fit in found
+        for fit in found.fits
     )
     return Answer(
         "Within a family, time is linear in operations",
-        f"At batch size {size}: {said}. Families of fewer than three reliable networks say nothing.",
+        f"At batch size {found.batch_size}: {said}. Families of fewer than three reliable networks say nothing.",
     )
 
 
-def _vgg_stands_apart(comparison: Comparison) -> Answer | None:
-    counted = [row for row in comparison.architectures if row.profile]
-    inside = [row for row in counted if re.match("vgg", _plain(row.name))]
-    outside = [row for row in counted if row not in inside]
-    if not inside or len(outside) < 2:
-        return None
+@_answer.register
+def _stands_apart(found: StandsApart) -> Answer:
     said = []
-    for words, value in (("mult-adds", macs_of), ("parameters", parameters_of)):
-        least, most = min(inside, key=value), max(outside, key=value)
-        factor = value(least) / value(most)
+    for cost in found.costs:
+        (lean, least), (heavy, most) = cost.leanest, cost.heaviest
         said.append(
-            f"In {words} {'yes' if factor > 1 else 'no'}: the leanest VGG here, {least.name}, has "
-            f"{units.count(value(least))}, {units.significant(factor, 2)} times the "
-            f"{units.count(value(most))} of {most.name}, the heaviest of the others."
+            f"In {COST_WORDS[cost.cost]} {_yes(cost.factor > 1)}: the leanest VGG here, {lean}, has "
+            f"{units.count(least)}, {units.significant(cost.factor, 2)} times the {units.count(most)} of {heavy}, "
+            "the heaviest of the others."
         )
     return Answer("VGG stands apart in operations and parameters", " ".join(said))
 
 
-#: Howard et al. 2017 (arXiv 1704.04861), table 2: percent of mult-adds and of weights by kind of layer.
-TABLE_2 = {
-    "1x1": (94.86, 74.59),
-    "depthwise": (3.06, 1.06),
-    "dense KxK": (1.19, 0.02),
-    "fully connected": (0.18, 24.33),
-}
-
-
-def _mobilenet_shares(comparison: Comparison) -> Answer | None:
-    row = _named(comparison, "mobilenetv1")
-    if row is None or row.profile is None or not row.profile.by_type:
-        return None
-    macs, weights = [], []
-    for share in shares(row.profile).kinds:
-        if share.kind in TABLE_2:
-            macs.append(f"{units.percent(share.macs_fraction)} {share.kind}")
-            weights.append(f"{units.percent(share.weights_fraction)} {share.kind}")
-    answer = (
-        f"Counted here for {row.name}: of mult-adds {listed(macs)}; of weights {listed(weights)}. The claim is that of "
+@_answer.register
+def _pointwise_dominates(found: PointwiseDominates) -> Answer:
+    macs = listed([f"{units.percent(share.macs_fraction)} {share.kind}" for share in found.kinds])
+    weights = listed([f"{units.percent(share.weights_fraction)} {share.kind}" for share in found.kinds])
+    return Answer(
+        "MobileNet spends 94.86 % of its mult-adds and keeps 74.59 % of its weights in 1x1 convolutions",
+        f"Counted here for {found.name}: of mult-adds {macs}; of weights {weights}. The claim is that of "
         "Howard et al. (arXiv 1704.04861, table 2), which leaves biases and batch norms out, as is done here. For the "
         "dense stem the paper prints 1.19 % of mult-adds: two digits swapped, for its column adds up to 99.29 %. "
-        f"{_shares_of_time(row)}"
-    )
-    return Answer(
-        "MobileNet spends 94.86 % of its mult-adds and keeps 74.59 % of its weights in 1x1 convolutions", answer
+        f"{_shares_of_time(found)}",
     )
 
 
-def _shares_of_time(row: ArchitectureResult) -> str:
-    times = time_by_kind(row)
-    if not times:
-        return "Shares of time are another matter and were not measured."
-    said = listed([f"{units.percent(times[kind])} {kind}" for kind in (*TABLE_2, "other") if kind in times])
-    doubt = f", which cannot be relied on ({row.division.why.rstrip('.')})" if row.division and row.division.why else ""
-    return f"Shares of time are another matter: of one pass at batch size 1 here {said}{doubt}."
+def _shares_of_time(found: PointwiseDominates) -> str:
+    if not found.times:
+        return "Shares of time were not measured."
+    kinds = [kind for kind in (*TABLE_2, "other") if kind in found.times]
+    said = listed([f"{units.percent(found.times[kind])} {kind}" for kind in kinds])
+    doubt = f", which is not reliable ({found.doubt.rstrip('.')})" if found.doubt else ""
+    return f"Shares of time differ: of one pass at batch size 1 here {said}{doubt}."
 
 
-def _mobilenet_against_dense(comparison: Comparison) -> Answer | None:
-    thin, dense = _named(comparison, "mobilenetv1"), _named(comparison, "mobilenetv1conv")
-    if thin is None or dense is None:
-        return None
+@_answer.register
+def _separable_costs_less(found: SeparableCostsLess) -> Answer:
+    thin, dense = found.separable, found.standard
     said = [
-        f"In mult-adds {units.significant(macs_of(dense) / macs_of(thin))} times less "
-        f"({units.count(macs_of(thin))} against {units.count(macs_of(dense))}), in parameters "
-        f"{units.significant(parameters_of(dense) / parameters_of(thin))} times "
-        f"({units.count(parameters_of(thin))} against {units.count(parameters_of(dense))})."
+        f"In mult-adds {units.significant(dense.macs / thin.macs)} times less ({units.count(thin.macs)} against "
+        f"{units.count(dense.macs)}), in parameters {units.significant(dense.parameters / thin.parameters)} times "
+        f"({units.count(thin.parameters)} against {units.count(dense.parameters)})."
     ]
-    one, other = (row.top("top1", comparison.dataset) for row in (thin, dense))
-    if one and other:
-        said.append(f"Published top-1: {one.percent:.1f} % against {other.percent:.1f} %.")
-    said.append(_in_time(comparison, thin, dense))
+    if found.accuracies:
+        said.append("Published top-1: {:.1f} % against {:.1f} %.".format(*(a.percent for a in found.accuracies)))
     return Answer(
         "Depthwise separable convolutions cost 8 to 9 times less than standard ones, for one percent of accuracy",
-        " ".join(said),
+        " ".join([*said, _in_time(found.time)]),
     )
 
 
-def _skips_are_free(comparison: Comparison) -> Answer | None:
-    known = {_plain(row.name): row for row in comparison.architectures if row.profile}
-    pairs = [(row, known[_twin(name)]) for name, row in known.items() if _twin(name) in known]
-    if not pairs:
-        return None
-    said = []
-    for residual, plain in pairs:
-        extra = parameters_of(residual) - parameters_of(plain), macs_of(residual) - macs_of(plain)
-        counted = (
-            " has the same parameters and mult-adds as"
-            if extra == (0, 0)
-            else f", whose shortcuts do not all stay identities, has {_more(extra[0])} parameters and "
-            f"{_more(extra[1])} mult-adds than"
-        )
-        time = _cost_of_skips(comparison, residual, plain)
-        said.append(f"{residual.name}{counted} {plain.name}.{time}")
-    return Answer("Identity shortcuts cost neither parameters nor operations", " ".join(said))
+@_answer.register
+def _skips_are_free(found: SkipsAreFree) -> Answer:
+    return Answer("Identity shortcuts cost neither parameters nor operations", " ".join(map(_pair, found.pairs)))
 
 
-def _twin(name: str) -> str:
-    """'resnet20cifar' -> 'plain20cifar', 'resnettiny' -> 'plaintiny'."""
-    return f"plain{name.removeprefix('resnet')}" if name.startswith("resnet") else ""
+def _pair(found: Skips) -> str:
+    residual, plain, time = found.residual, found.plain, found.time
+    took = ""
+    if time.ratio is not None and time.ci95 is not None:
+        took = f" At batch size {time.batch_size} it takes {with_interval(time.ratio, time.ci95)} times as long."
+    return f"{residual.name}{_extra(residual, plain)} {plain.name}.{took}"
+
+
+def _extra(residual: Costs, plain: Costs) -> str:
+    parameters, macs = residual.parameters - plain.parameters, residual.macs - plain.macs
+    if (parameters, macs) == (0, 0):
+        return " has the same parameters and mult-adds as"
+    return (
+        f", whose shortcuts do not all stay identities, has {_more(parameters)} parameters and "
+        f"{_more(macs)} mult-adds than"
+    )
 
 
 def _more(extra: float) -> str:
     return f"{abs(extra):,.0f} {'more' if extra >= 0 else 'fewer'}"
 
 
-def _cost_of_skips(comparison: Comparison, residual: ArchitectureResult, plain: ArchitectureResult) -> str:
-    size = usual_batch_size(comparison)
-    a, b = (row.latency_at(size) if size else None for row in (residual, plain))
-    if a is None or b is None or not (a.measured and b.measured and a.reliable and b.reliable):
-        return ""
-    return f" At batch size {size} it takes {with_interval(*ratio_of(a, b))} times as long."
-
-
-def _under_five_million(comparison: Comparison) -> Answer | None:
-    row = _named(comparison, "resnet10cifar")
-    if row is None or row.profile is None:
-        return None
-    count = row.profile.parameters
+@_answer.register
+def _below_limit(found: BelowLimit) -> Answer:
     return Answer(
-        "A ResNet for CIFAR-10 with one block in each of four stages stays below 5 M parameters",
-        f"{'Yes' if count < 5_000_000 else 'No'}: {row.name} has {count:,}, with 1x1 projections in its shortcuts.",
+        f"A ResNet for CIFAR-10 with one block in each of four stages stays below {found.limit / 1e6:g} M parameters",
+        f"{'Yes' if found.holds else 'No'}: {found.name} has {found.parameters:,}, with 1x1 projections in its "
+        "shortcuts.",
     )
 
 
-def _named(comparison: Comparison, name: str) -> ArchitectureResult | None:
-    """The network of that plain name that was counted."""
-    return next((row for row in comparison.architectures if _plain(row.name) == name and row.profile), None)
+def _in_time(time: TimeRatio) -> str:
+    """Whether `one` takes less time than `other`, by the interval of their ratio, or why that is not answered."""
+    if not time.measured:
+        return "In time: not answered, because they were not both measured."
+    if time.ratio is None or time.ci95 is None:
+        return (
+            f"In time: not answered, because the measurements at batch size {time.batch_size} are not reliable "
+            f"({time.doubt.rstrip('.')})."
+        )
+    verdict = "they cannot be told apart" if time.less is None else _yes(time.less)
+    return (
+        f"In time at batch size {time.batch_size}, {verdict}: {time.one} takes "
+        f"{with_interval(time.ratio, time.ci95)} times as long."
+    )
 
 
-def _plain(name: str) -> str:
-    """'torchvision:ResNet_152' -> 'resnet152': the source left out, spelling made plain."""
-    return re.sub(r"[\s_.\-]", "", name.rpartition(":")[2]).lower()
+def _yes(holds: bool) -> str:
+    return "yes" if holds else "no"

@@ -13,12 +13,14 @@ from ..base.errors import BadOption, BadOutput
 from ..results import conditions
 from ..results.comparison import Comparison
 from ..results.per_layer import time_shares
-from . import figures, report_tables
+from . import figures
 from .claims import answers
 from .csv import csv_text
 from .findings import summary
 from .latex import latex
-from .markdown import markdown
+from .markdown import escape, markdown
+from .tables import environment
+from .tables import report as report_tables
 from .tables.costs import counted_shares, static
 from .tables.table import Table
 from .tables.times import latency, operations
@@ -140,7 +142,7 @@ def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dic
     parts = [f"# {name}", _opening(comparison), "## Summary", _bullets(summary(comparison)), *pictures.of("ball")]
     found = answers(comparison)
     if found:
-        parts += ["## Claims, checked", "\n\n".join(f"**{plain(a.claim)}.** {plain(a.answer)}" for a in found)]
+        parts += ["## Claims, checked", "\n\n".join(f"**{escape(a.claim)}.** {escape(a.answer)}" for a in found)]
     parts += [_table(static(comparison)), *pictures.of("accuracy", "density")]
     where = report_tables.kinds(comparison)
     if where.rows:
@@ -159,7 +161,7 @@ def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dic
     if missing:
         parts += ["## Not drawn", _bullets(f"{kind}: {why}" for kind, why in missing.items())]
     parts += ["## How it was counted and measured", _method(comparison)]
-    parts += ["## Environment", _environment(comparison)]
+    parts += [_environment(comparison)]
     parts += ["## To repeat it", _repeat(comparison, name, with_latex)]
     if comparison.warnings:
         parts += ["## Warnings", _bullets(comparison.warnings)]
@@ -187,7 +189,7 @@ class _Pictures:
                 parts += [
                     f"### {title}",
                     f"![{title}](figures/{kind}.svg)",
-                    f"{plain(told.caption)} ([PNG](figures/{kind}.png))",
+                    f"{escape(told.caption)} ([PNG](figures/{kind}.png))",
                 ]
         return parts
 
@@ -200,7 +202,7 @@ def _opening(comparison: Comparison) -> str:
     names = [row.name for row in comparison.architectures]
     when = str(comparison.environment.get("date", ""))[:10]
     what = "1 network" if len(names) == 1 else f"{len(names)} networks side by side"
-    told = f"{what}: {', '.join(map(plain, names))}."
+    told = f"{what}: {', '.join(map(escape, names))}."
     by = f" Compared by archprof {comparison.archprof}" if comparison.archprof else ""
     data = "The data: [comparison.json](comparison.json), [comparison.csv](comparison.csv)."
     return f"{told}{by}{f' on {when}' if by and when else ''}{'.' if by else ''} {data}"
@@ -220,7 +222,7 @@ def _separable(comparison: Comparison) -> list[str]:
     if len(known) > 1:
         (least, gains), (most, keeps) = min(known), max(known)
         said = (
-            f"{plain(gains)} would keep the least of its mult-adds, {units.percent(least, 1)}; {plain(keeps)} the "
+            f"{escape(gains)} would keep the least of its mult-adds, {units.percent(least, 1)}; {escape(keeps)} the "
             f"most, {units.percent(most, 1)}."
         )
     return [formula, said, _table(report_tables.savings(comparison), 3)]
@@ -238,23 +240,16 @@ def _method(comparison: Comparison) -> str:
     if comparison.batch_sizes:
         said += [
             "Times are medians over blocks of passes, networks interleaved in rounds; intervals are 95 % "
-            "intervals of the median. Blocks during which other work was seen are left out; a reading "
-            "marked ~ cannot be relied on.",
+            "intervals of the median. Blocks during which other work was seen are left out; a time "
+            "marked ~ is not reliable.",
             "Loading and preparing images, and moving them to the device, are not part of a pass.",
         ]
     return _bullets(said)
 
 
 def _environment(comparison: Comparison) -> str:
-    known = [(key, value) for key, value in comparison.environment.items() if value not in (None, "", {}, False)]
-    if not known:
-        return "The record does not say."
-    rows = [f"| {plain(str(key))} | {plain(_value(value))} |" for key, value in known]
-    return "\n".join(["| | |", "| :--- | :--- |", *rows])
-
-
-def _value(value: object) -> str:
-    return "; ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    known = {key: value for key, value in comparison.environment.items() if value not in (None, "", {}, False)}
+    return _table(environment.table(known)) if known else "## Environment\n\nThe record does not say."
 
 
 def _repeat(comparison: Comparison, name: str, with_latex: bool) -> str:
@@ -292,11 +287,4 @@ def _title(summary: str) -> str:
 
 
 def _bullets(sentences: object) -> str:
-    return "\n".join(f"- {plain(str(sentence))}" for sentence in sentences)  # type: ignore[attr-defined]
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    for letter in "\\`*_[]<>|~":
-        text = text.replace(letter, f"\\{letter}")
-    return text
+    return "\n".join(f"- {escape(str(sentence))}" for sentence in sentences)  # type: ignore[attr-defined]

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def show(tables: Iterable[Table], console: Console | None = None) -> None:
-    """Print tables to stdout, notes below each; wide tables keep their columns whole when piped."""
+def show(tables: Iterable[Table], console: Console | None = None, export: str = "--markdown") -> None:
+    """Print tables to stdout, notes below each; wide tables keep their columns whole when piped.
+
+    `export` is the option of the command that shows what has no room on a terminal.
+    """
     from rich.console import Console
 
     if console is None:
@@ -23,14 +26,14 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
     for place, table in enumerate(tables):
         if place:
             console.print()
-        _show(fitting(table, console.width), console)
+        _show(fitting(table, console.width, export), console)
 
 
 #: Characters that the frame takes at both sides together.
 EDGES = 2
 
 
-def fitting(table: Table, width: int) -> Table:
+def fitting(table: Table, width: int, export: str = "--markdown") -> Table:
     """The table without as many details as make it wider than so many characters, and a note of what is missing."""
     places, left_out = list(range(len(table.columns))), []
     details = [place for place in places if table.columns[place].detail]
@@ -40,7 +43,7 @@ def fitting(table: Table, width: int) -> Table:
     if not left_out:
         return table
     named = ", ".join(table.columns[place].heading for place in left_out)
-    note = f"No room here for {named}: a wider terminal or --markdown shows more."
+    note = f"No room here for {named}: a wider terminal or {export} shows more."
     return replace(
         table,
         columns=tuple(table.columns[place] for place in places),
@@ -53,6 +56,10 @@ def _width(table: Table, place: int) -> int:
     """Characters that a column needs with its margin: its headings may break between words, its cells not."""
     texts = [*table.columns[place].heading.split(), *(table.text(row, place) for row in table.rows)]
     return max(map(len, texts)) + 3
+
+
+#: What a cell's tone looks like where there is colour.
+_STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow"}
 
 
 def _show(table: Table, console: Console) -> None:
@@ -78,7 +85,7 @@ def _show(table: Table, console: Console) -> None:
             column.heading, justify="left" if text else "right", overflow="fold", width=needed if tight else None
         )
     for row in table.rows:
-        drawn.add_row(*(Text(table.text(row, place)) for place in range(len(row))))
+        drawn.add_row(*(Text(table.text(row, place), _STYLES.get(cell.tone, "")) for place, cell in enumerate(row)))
     console.print(drawn)
     for note in table.notes:
         console.print(Text(note), soft_wrap=True)

@@ -5,7 +5,7 @@ the versions of archprof and torch and a digest of archprof's own sources; under
 it were not there, so that a formula or a layer that changes can never leave an old figure behind. A cache
 that cannot be read or written is passed over.
 
-Nothing here imports torch, and where every count wanted is already known nothing loads the zoo.
+Nothing here imports torch, and where every count that is asked for is known nothing loads the zoo.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ import fnmatch
 import hashlib
 import importlib.metadata
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..base.errors import ArchprofError, UnknownModel, did_you_mean
+from ..base import files
+from ..base.errors import ArchprofError, BadOutput, UnknownModel, did_you_mean
 from ..base.version import __version__
 from ..models import zoo
 from ..results.comparison import Accuracy
@@ -62,10 +61,10 @@ def entries(patterns: Sequence[str], profile: Callable[[str], StaticProfile], ca
             Entry(a.name, a.family, a.year, a.paper, a.input_shape, a.aliases) for a in zoo.architectures().values()
         ]
     chosen = {entry.name for entry in choose(known, patterns)}
-    wanted = [e.name for e in known if e.name in chosen and e.parameters is None]
-    counted = {entry.name: _counted(entry, profile) for entry in known if entry.name in wanted}
+    missing = [e.name for e in known if e.name in chosen and e.parameters is None]
+    counted = {entry.name: _counted(entry, profile) for entry in known if entry.name in missing}
     known = [counted.get(entry.name, entry) for entry in known]
-    if cache and wanted:
+    if cache and missing:
         _save(cache, key, known)
     return [entry for entry in known if entry.name in chosen]
 
@@ -86,11 +85,10 @@ def choose(known: Sequence[Entry], patterns: Sequence[str]) -> list[Entry]:
 
 
 def cache_file() -> Path:
-    """Where counts are kept: archprof/zoo.json under $XDG_CACHE_HOME, else under ~/.cache."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    # the specification has relative paths ignored
-    root = Path(home) if os.path.isabs(home) else Path(os.path.expanduser("~")) / ".cache"
-    return root / "archprof" / "zoo.json"
+    """Where counts are kept: archprof/zoo.json in the user's cache directory, as the platform has it."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("archprof", appauthor=False) / "zoo.json"
 
 
 def cache_key(sources: Path = Path(__file__).parents[1]) -> str:
@@ -147,13 +145,6 @@ def _entry(row: dict[str, Any]) -> Entry:
 
 def _save(cache: Path, key: str, known: Sequence[Entry]) -> None:
     text = json.dumps({"key": key, "networks": [{name: getattr(e, name) for name in _KEPT} for e in known]})
-    with suppress(OSError):
+    with suppress(OSError, BadOutput):
         cache.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=cache.parent, prefix=cache.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(name, cache)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(name)
+        files.write(str(cache), text)

@@ -15,17 +15,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ..results.shares import Share, Shares, kind_of, shares
 from .formula import Convolution, Cost, convolution, output_extent
 from .records import (
     LayerComparison,
     LeftAlone,
     Machine,
     NetworkComparison,
-    Share,
-    Shares,
     Timing,
-    kind_of,
-    shares,
     to_json,
 )
 from .styles import DIRECTIONS, STYLES, Style

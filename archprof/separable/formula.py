@@ -124,11 +124,6 @@ def output_extent(size: int, kernel: int, stride: int = 1, padding: int = 0, dil
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def saves(positions: int, out_channels: int) -> bool:
-    """Whether 1/N + 1/K < 1 for K kernel positions: with a single output channel, for one, it is not."""
-    return positions + out_channels < positions * out_channels
-
-
 def convolution(
     in_channels: int,
     out_channels: int,

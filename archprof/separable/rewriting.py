@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from ..base.errors import BadOption
-from .formula import by, saves
+from ..results.shares import saves
+from .formula import by
 from .records import LeftAlone
 from .styles import Style, style_of
 

@@ -1,6 +1,8 @@
 """Writing results: refused beforehand where it cannot work, never half-written."""
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +62,12 @@ def test_what_can_work_passes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files.check(["a", None, "b", "-"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_one_module_writes_a_temporary_file_and_renames_it():
+    package = Path(files.__file__).parents[1]
+    elsewhere = re.compile(r"\bos\.(replace|rename)\b|\b(mkstemp|NamedTemporaryFile)\b")
+    found = [
+        path.relative_to(package).as_posix() for path in package.rglob("*.py") if elsewhere.search(path.read_text())
+    ]
+    assert found == ["base/files.py"]

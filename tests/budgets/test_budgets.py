@@ -220,7 +220,7 @@ def test_sentences_name_the_number_the_limit_and_the_heaviest_layer():
     (equal,) = judged(parameters="< 618")
     assert "where fewer than 618 are allowed" in sentence(equal)
     (under,) = judged(parameters="> 1 k")
-    assert "382 fewer than the 1 k wanted" in sentence(under)
+    assert "382 fewer than the 1 k required" in sentence(under)
     (relative,) = judged(macs="0.25 x wide")
     assert "13,904 more than the 0.25 x wide (13,904) allowed" in sentence(relative)
     (peak,) = judged(peak_activation_bytes="1 kB")

@@ -115,13 +115,14 @@ def test_the_command_shows_a_table_and_how_to_compare(run):
     code, out, _ = run("mobilenetv1", "--parameters", "< 400", "--input-shape", "3,32,32", "--top", "2")
     assert code == 0
     assert (
-        out
+        "".join(f"{line.rstrip()}\n" for line in out.splitlines())
         == """\
 Members of mobilenetv1
 
-Changed      Params  Mult-Adds  Activations      Peak
-width=0.625     390     17.4 k          650  5.00 KiB
-width=0.5       314     13.9 k          522  4.00 KiB
+ Changed       Params   Mult-Adds   Activations       Peak
+ ─────────────────────────────────────────────────────────
+ width=0.625      390      17.4 k           650   5.00 KiB
+ width=0.5        314      13.9 k           522   4.00 KiB
 
 5 fit of 10 members tried; fewest options changed first, then most mult-adds, then fewest parameters.
 compare: archprof compare 'mobilenetv1(width=0.625)' 'mobilenetv1(width=0.5)' 'mobilenetv1(width=0.375)' \
@@ -143,6 +144,6 @@ def test_nothing_fits_is_1_and_no_limit_is_2(run):
     code, out, _ = run("mobilenetv1", "--parameters", "< 5")
     assert (code, out) == (1, "40 members tried; none of them fits.\n")
     code, _, err = run("mobilenetv1")
-    assert code == 2 and "fit needs a limit; wanted: one or more of --parameters" in err
+    assert code == 2 and "fit needs a limit; expected one or more of --parameters" in err
     code, _, err = run("mobilenetv1", "--peak-activations", "8")
     assert code == 2 and "--peak-activations '8': the unit is missing" in err

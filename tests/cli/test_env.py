@@ -19,26 +19,32 @@ FACTS = {
     "fingerprint": "abc",
 }
 
-UNDISTURBED_PAGE = """\
-torch          2.6.0
-device         cpu
-cpus           2
-channels last  no
-compile        —
-variables      OMP_NUM_THREADS=2
-fingerprint    abc
-free memory    2.00 GiB
-
+UNDISTURBED = """\
 disturbance: none is seen now
 seen: others 1.0 %, steal 0.0 %, pressure 0.5 %"""
 
 
-def test_the_page_of_an_undisturbed_machine():
+def test_the_facts_are_a_table():
+    table = env.table(FACTS | {"no_energy_meter": "no RAPL"}, 2 * 2**30)
+    assert [[table.text(row, place) for place in range(2)] for row in table.rows] == [
+        ["torch", "2.6.0"],
+        ["device", "cpu"],
+        ["cpus", "2"],
+        ["channels last", "no"],
+        ["compile", "—"],
+        ["variables", "OMP_NUM_THREADS=2"],
+        ["fingerprint", "abc"],
+        ["free memory", "2.00 GiB"],
+        ["energy meter", "none: no RAPL"],
+    ]
+
+
+def test_an_undisturbed_machine():
     evidence = {"waiting": 0.0, "others": 0.01, "steal": 0.0, "pressure": 0.005}
-    assert env.page(FACTS, 2 * 2**30, None, evidence) == UNDISTURBED_PAGE
+    assert env.observed(None, evidence) == UNDISTURBED
 
 
-def test_the_page_tells_the_times_of_the_reference_work():
+def test_the_times_of_the_reference_work_are_told():
     evidence = {
         "waiting": 0.0,
         "others": 0.01,
@@ -48,16 +54,16 @@ def test_the_page_tells_the_times_of_the_reference_work():
         "sum_us": 4.86,
         "copy_ms": 1.72,
     }
-    assert env.page(FACTS, 2 * 2**30, None, evidence) == UNDISTURBED_PAGE + (
+    assert env.observed(None, evidence) == UNDISTURBED + (
         "\nreference work: a product of two 256x256 matrices takes 187 us, a sum that two threads share 4.9 us, "
         "copying 32 MiB 1.7 ms"
     )
 
 
 def test_a_busy_machine_says_what_to_expect():
-    page = env.page(FACTS, None, "other work (59 % of the CPUs)", {"others": 0.59, "waiting": 0.0})
-    assert "disturbance: other work (59 % of the CPUs); a measurement now leaves out" in page
-    assert page.endswith("seen: others 59.0 %\nunknown on this system: pressure")
+    said = env.observed("other work (59 % of the CPUs)", {"others": 0.59, "waiting": 0.0})
+    assert "disturbance: other work (59 % of the CPUs); a measurement now leaves out" in said
+    assert said.endswith("seen: others 59.0 %\nunknown on this system: pressure")
 
 
 def test_the_command_watches_and_reports(monkeypatch, capsys, tmp_path):

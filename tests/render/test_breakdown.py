@@ -11,9 +11,10 @@ from helpers.figure_data import comparison, result
 
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.render import figures, report, report_tables
+from archprof.render import figures, report
 from archprof.render.claims import answers
 from archprof.render.figures.breakdown import REST
+from archprof.render.tables import report as report_tables
 from archprof.results.comparison import Comparison, Division
 from archprof.results.latency import Block, Latency
 from archprof.results.per_layer import BETWEEN, PerLayerTimes, time_shares, with_times
@@ -103,7 +104,7 @@ def test_what_was_not_timed_says_so_in_place_of_a_bar():
     figure = figures.draw("breakdown", study(*rows))
     assert words(figure).count("not measured") == 2
     assert "Time not measured by layer type (out of memory: 9 GiB): vgg16." in small_print(figure)
-    assert "Time not measured by layer type (nobody asked for it): alexnet." in small_print(figure)
+    assert "Time not measured by layer type (not asked for): alexnet." in small_print(figure)
     assert sum(segments(figure)[2][1].values()) == 0
 
 
@@ -111,8 +112,8 @@ def test_times_that_cannot_be_relied_on_say_why():
     rows = [timed("resnet50", why="4 of 5 blocks were disturbed"), timed("vgg16", why="3 of 7 blocks were disturbed"),
             timed("alexnet", overhead=1.5)]  # fmt: skip
     said = small_print(figures.draw("breakdown", study(*rows)))
-    assert "Time not to be relied on (such as: 4 of 5 blocks were disturbed): resnet50, vgg16." in said
-    assert "Time not to be relied on (profiled passes took more than 2 times as long): alexnet." in said
+    assert "Time not reliable (such as: 4 of 5 blocks were disturbed): resnet50, vgg16." in said
+    assert "Time not reliable (profiled passes took more than 2 times as long): alexnet." in said
 
 
 def test_without_times_there_are_two_panels():
@@ -136,7 +137,7 @@ def test_the_table_of_kinds_has_time_where_it_is_known():
     assert shown["resnet50"][dense].endswith(" / 20.00 %") and shown["resnet50"][rest] == "0.00 % / 0.00 % / 16.00 %"
     assert shown["vgg16"][dense].endswith(" / 20.00 %~")
     assert shown["alexnet"][dense].endswith(" / —") and shown["alexnet"][rest] == "—"
-    assert "~ vgg16: the time cannot be relied on (disturbed)." in table.notes
+    assert "~ vgg16: the time is not reliable (disturbed)." in table.notes
     assert report_tables.kinds(comparison("resnet50")).title == "Mult-adds / weights by kind of layer"
 
 

@@ -17,7 +17,7 @@ from helpers.figure_data import NETWORKS, SIZES, comparison, result
 from archprof.base.errors import BadOption, BadOutput
 from archprof.base.units import significant
 from archprof.render import figures
-from archprof.render.figures import FigureOptions, front_of
+from archprof.render.figures import FigureOptions
 from archprof.render.figures.labels import spread
 from archprof.render.figures.page import Page
 from archprof.render.figures.rows import short_labels
@@ -205,11 +205,7 @@ def test_layers_follow_the_order_of_execution():
     assert [bar.get_height() for bar in below.patches] == pytest.approx([layer.activations / 1e6 for layer in layers])
 
 
-def test_the_front_holds_what_no_other_beats_on_both():
-    #      0       1       2       3 beaten by 1   4 ties 0 and is as good
-    xs, ys = [1, 2, 4, 3, 1], [10, 20, 40, 15, 10]
-    assert sorted(front_of(xs, ys, "low", "high")) == [0, 1, 2, 4]
-    assert front_of(xs, ys, "high", "high") == [2]
+def test_the_front_is_drawn_as_steps():
     figure = figures.draw("pareto", WHOLE, FigureOptions(x="parameters", y="top1"))
     (steps,) = by_gid(figure, "envelope")
     corners = set(zip(steps.get_xdata(), steps.get_ydata(), strict=True))
@@ -319,7 +315,7 @@ def test_sizes_out_of_range_are_refused(more):
 
 def test_other_formats_and_folders_are_refused(tmp_path):
     figure = figures.draw("accuracy", WHOLE, FigureOptions(width=3.3))
-    with pytest.raises(BadOption, match=r"'.sgv' is no format of figures. Did you mean 'svg'"):
+    with pytest.raises(BadOption, match=r"'.sgv' is not a figure format. Did you mean 'svg'"):
         figures.save(figure, tmp_path / "a.sgv")
     with pytest.raises(BadOutput):
         figures.save(figure, tmp_path / "missing" / "a.svg")

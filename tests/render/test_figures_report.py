@@ -97,8 +97,8 @@ def test_every_number_of_the_summary_is_of_the_record():
 def test_doubtful_times_are_named_and_give_no_winner():
     made = Comparison({}, (timed("vgg19", 2.0), timed("resnet152", 1.0, why="other work held 90 % of the CPU")))
     told = " ".join(summary(made))
-    assert "fastest is vgg19" in told and "Not to be relied on at batch size 16" in told
-    assert "not answered, for the readings at batch size 16 cannot be relied on (other work" in answer(
+    assert "fastest is vgg19" in told and "Not reliable at batch size 16" in told
+    assert "not answered, because the measurements at batch size 16 are not reliable (other work" in answer(
         made, "ResNet-152"
     )
 
@@ -266,7 +266,7 @@ def test_a_failed_network_keeps_its_place():
         (["report", "--from", "missing.json", "-o", "x"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "missing.json", "-o", "x.png"], "'missing.json' cannot be read"),
         (["plot", "ball", "--from", "newer.json", "-o", "x.png"], "'newer.json': schema_version is 99"),
-        (["plot", "ball", "--from", "c.json", "-o", "x.gif"], "'.gif' is no format of figures"),
+        (["plot", "ball", "--from", "c.json", "-o", "x.gif"], "'.gif' is not a figure format"),
         (["plot", "ball", "--from", "c.json", "-o", "no/x.png"], "does not exist"),
         (["plot", "bell", "--from", "c.json", "-o", "x.png"], "Did you mean 'ball'"),
         (["plot", "ball", "--from", "c.json", "--label", "resnet50", "-o", "x.png"], "is not NAME=TEXT"),

@@ -121,7 +121,7 @@ def test_lines_of_power_are_the_records():
     assert hollow.get_ydata()[SIZES.index(8)] == pytest.approx(watts("densenet121", 8))
     said = small_print(figure)
     assert f"Meter: {METER}." in said and "No value at a batch size (no energy reading): resnet50 at 4." in said
-    assert "Hollow, not to be relied on (other work held 31 % of the CPU): densenet121 at 8." in said
+    assert "Hollow, not reliable (other work held 31 % of the CPU): densenet121 at 8." in said
 
 
 def test_points_of_power_against_operations_are_the_records():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import replace
 
@@ -13,11 +14,13 @@ import archprof
 from archprof import cli, separable
 from archprof.base.errors import BadOption
 from archprof.render import figures
+from archprof.render.csv import csv_of
 from archprof.render.figures import separable as picture
 from archprof.render.markdown import markdown
-from archprof.render.separable import tables
+from archprof.render.tables.separable import tables
 from archprof.results.latency import Block, Latency
 from archprof.separable import measuring
+from archprof.separable.flat import flat_rows
 from archprof.separable.records import Machine, Timing
 
 
@@ -196,7 +199,7 @@ def test_why_the_promise_is_not_kept():
     _, counted = tables(layer)
     said = "\n".join(counted.notes)
     assert layer.timing.ratio == pytest.approx(0.3)
-    assert "promises 0.127 of the time, measured is 0.300 [0.300, 0.300]: 2.4 times the promise" in said
+    assert "predicts 0.127 of the time, measured is 0.300 [0.300, 0.300]: 2.4 times the prediction" in said
     assert "12.3 % of the separable mult-adds and takes 66.7 % of the halves' time" in said
     assert "10.0 FLOP while one byte moves" in said
     assert "depthwise half 2.2" in said and "memory, not arithmetic, is what bounds it" in said
@@ -211,8 +214,8 @@ def test_nothing_is_concluded_from_a_time_that_cannot_be_relied_on():
         timing=timing(0.3, why="the machine was busy"),
     )
     said = "\n".join(tables(layer)[1].notes)
-    assert "the time of separable cannot be relied on: the machine was busy" in said
-    assert "promises" not in said
+    assert "the time of separable is not reliable: the machine was busy" in said
+    assert "predicts" not in said
 
 
 # --- what people see ----------------------------------------------------------------------------------------
@@ -236,18 +239,23 @@ WORKED_EXAMPLE = """\
 """
 
 
+def shown(table):
+    """What a reader sees, row by row."""
+    return [[table.text(row, place) for place in range(len(row))] for row in table.rows]
+
+
 def test_the_worked_example_as_it_is_shown():
     record = separable.compare_layer(separable.convolution(3, 16, 3, 32))
     assert markdown(tables(record)[:1]) == WORKED_EXAMPLE
     counted = tables(record)[1]
-    assert [cell.text for cell in counted.rows[-1]][:3] == ["separable / standard", "0.1736", "0.1736"]
+    assert shown(counted)[-1][:3] == ["separable / standard", "0.1736", "0.1736"]
     assert counted.notes[0] == "formula and count agree to the last unit"
 
 
 def test_extra_terms_of_bias_multiplier_and_batch():
     conv_ = separable.convolution(4, 8, (1, 7), (5, 21), padding=0, bias=True, multiplier=2, batch_size=3)
     formula, counted = tables(separable.compare_layer(conv_))
-    cells = [[cell.text for cell in row] for row in formula.rows]
+    cells = shown(formula)
     assert cells[0][2:] == ["Kh·Kw·M·N + N", "1·7·4·8 + 8", str(7 * 32 + 8)]
     assert cells[1][2:] == ["Kh·Kw·M·N·Fh·Fw·B", "1·7·4·8·5·15·3", f"{7 * 32 * 75 * 3:,}"]
     assert cells[2][2:] == ["Kh·Kw·M·m", "1·7·4·2", "56"]
@@ -264,7 +272,7 @@ def test_a_disagreement_would_be_shouted():
 
 def test_a_network_as_it_is_shown():
     shares_of, layers, whole, left = tables(separable.compare_network("resnet50"))
-    assert [cell.text for cell in layers.rows[0]] == [
+    assert shown(layers)[0] == [
         "conv1",
         "7x7 3-64, 112x112",
         "9.41 k → 345",
@@ -275,7 +283,7 @@ def test_a_network_as_it_is_shown():
     ]
     assert layers.notes[1].endswith("in 17 of 17 rows")
     assert whole.notes[0] == "17 layers rewritten, 36 left alone"
-    assert [cell.text for cell in left.rows[0]] == ["conv 1x1", "nothing to separate", "36", "layer1.0.conv1"]
+    assert shown(left)[0] == ["conv 1x1", "nothing to separate", "36", "layer1.0.conv1"]
     assert shares_of.title == "resnet50: where its mult-adds are"
 
 
@@ -338,6 +346,32 @@ def test_one_layer(capsys, tmp_path):
     assert (tmp_path / "l.png").stat().st_size > 10_000
 
 
+def test_the_csv_of_a_layer_has_a_row_a_part(capsys):
+    assert cli.main([*LAYER.split(), "--csv", "-"]) == 0
+    head, *rows = csv.reader(capsys.readouterr().out.splitlines())
+    assert head[:4] == ["part", "parameters", "macs", "activations"]
+    assert [row[:3] for row in rows] == [
+        ["standard", "432", "442368"],
+        ["depthwise", "27", "27648"],
+        ["pointwise", "48", "49152"],
+        ["separable", "75", "76800"],
+    ]
+    assert all(row[head.index("p50_s")] == "" for row in rows)
+
+
+def test_the_csv_of_a_network_has_the_whole_and_each_layer(tmp_path):
+    record = separable.compare_network("resnet18")
+    timed_layer = replace(record.layers[0], timing=timing(0.4))
+    record = replace(record, layers=(timed_layer, *record.layers[1:]))
+    rows = list(csv.DictReader(csv_of(flat_rows(record)).splitlines()))
+    assert len(rows) == 1 + 17 and rows[0]["module"] == "" and rows[1]["module"] == "conv1"
+    assert rows[0]["standard_macs"] == "1814073344" and rows[0]["formula_macs"] == str(record.promised_macs)
+    assert (rows[1]["kernel"], rows[1]["output_size"]) == ("7x7", "112x112")
+    assert int(rows[1]["standard_parameters"]) == 7 * 7 * 3 * 64
+    assert float(rows[1]["time_ratio"]) == pytest.approx(0.4) and rows[1]["reliable"] == "True"
+    assert rows[2]["time_ratio"] == rows[2]["reliable"] == ""
+
+
 def test_a_network_to_stdout_is_json_alone(capsys):
     assert cli.main(["separable", "mobilenetv1@64", "--to", "standard", "--json", "-"]) == 0
     saved = json.loads(capsys.readouterr().out)
@@ -361,7 +395,7 @@ def test_a_network_to_stdout_is_json_alone(capsys):
         ("separable vgg16 --style mobilnet", "Did you mean 'mobilenet'"),
         ("separable vgg16 --to dense", "Wanted: separable or standard"),
         ("separable vgg61", "Did you mean 'vgg19', 'vgg16'"),
-        ("separable vgg16 --plot ratios.jpeg", "Wanted: .png, .svg, .pdf"),
+        ("separable vgg16 --plot ratios.jpeg", "Expected one of: .png, .svg, .pdf"),
         ("separable vgg16 --to standard", "no depthwise convolution followed"),
     ],
 )

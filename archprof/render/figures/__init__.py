@@ -6,21 +6,18 @@ figures.save(figure, "ball.svg")
 
 from __future__ import annotations
 
-from .measures import TIMED, front_of, predicted_peak_bytes, usual_batch_size
+from .measures import TIMED
 from .options import FigureOptions
-from .registry import KINDS, Kind, draw
+from .registry import KINDS, FigureKind, draw
 from .save import FORMATS, check_format, save
 
 __all__ = [
     "FORMATS",
     "KINDS",
     "TIMED",
+    "FigureKind",
     "FigureOptions",
-    "Kind",
     "check_format",
     "draw",
-    "front_of",
-    "predicted_peak_bytes",
     "save",
-    "usual_batch_size",
 ]

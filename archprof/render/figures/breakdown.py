@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from ...base.errors import BadOption
 from ...results import per_layer
 from ...results.per_layer import BETWEEN
-from ...separable.records import kind_of
+from ...results.shares import kind_of
 from . import axes, style
 from .page import Page
 from .registry import draws
@@ -129,11 +129,11 @@ def _tell_of_time(page: Page, plot: Axes, rows: Sequence[Row]) -> None:
             plot.text(1, place, "not measured", va="center", size=page.tiny, color=page.theme.muted, gid="label")
     untimed = [(row.label, row.result.division) for row in rows if row not in timed]
     page.left_out(
-        [(label, (how and how.error) or "nobody asked for it") for label, how in untimed],
+        [(label, (how and how.error) or "not asked for") for label, how in untimed],
         "Time not measured by layer type",
     )
     doubted = [(row.label, row.result.division.why) for row in timed if row.result.division]
-    page.left_out([(label, why) for label, why in doubted if why], "Time not to be relied on")
+    page.left_out([(label, why) for label, why in doubted if why], "Time not reliable")
 
 
 def shares(row: Row, field: str) -> dict[str, float]:

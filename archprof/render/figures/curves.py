@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from ...base.errors import BadOption
+from ...results.findings import predicted_peak_bytes, usual_batch_size
 from ...results.latency import Latency
 from . import axes, points
 from .labels import at_line_ends, line_end_margin
-from .measures import MEASURES, MIB, complete, predicted_peak_bytes, usual_batch_size
+from .measures import MEASURES, MIB, complete
 from .page import Page
 from .registry import draws
 from .rows import Row
@@ -28,7 +29,7 @@ STUDY_SIZES = (1, 2, 4, 8, 16, 32, 64)
     "latency",
     "Median time of a forward pass (in training mode of the whole step) divided by its batch size; the band is the "
     "95 % interval of the median. Falling lines gain from batching. A line ends or breaks where memory ran out or the "
-    "reading could not be relied on (hollow marks). Loading and pre-processing images is not included.",
+    "time is not reliable (hollow marks). Loading and pre-processing images is not included.",
 )
 def latency(page: Page) -> None:
     sizes = _sizes(page)
@@ -215,7 +216,7 @@ def draw_curve(
     always: bool = False,
     lacking: str = "not measured",
 ) -> list[float]:
-    """One network's line; a value that cannot be relied on breaks it and is drawn hollow. Returns all drawn
+    """One network's line; a value that is not reliable breaks it and is drawn hollow. Returns all drawn
     values.
 
     `value` is 0 where a measurement lacks it, and `lacking` says so. What disturbs a time does not disturb memory:
@@ -233,7 +234,7 @@ def draw_curve(
         low.append(ends[0])
         high.append(ends[1])
         if here and not trusted and cell is not None:
-            page.missing("Hollow, not to be relied on", cell.why or cell.error or "", row.label, size)
+            page.missing("Hollow, not reliable", cell.why or cell.error or "", row.label, size)
         elif not here:
             page.missing(
                 "No value at a batch size",

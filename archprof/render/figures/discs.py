@@ -11,10 +11,11 @@ from dataclasses import replace
 from matplotlib.axes import Axes
 
 from ...base.errors import BadOption
+from ...results.findings import front_of, usual_batch_size
 from . import axes, points
 from .conditions import sources
 from .labels import beside_points
-from .measures import MEASURES, Measure, accuracy_title, claims, complete, front_of, measure, reliable, usual_batch_size
+from .measures import MEASURES, Measure, accuracy_title, claims, complete, measure, reliable
 from .options import FigureOptions
 from .page import Page
 from .registry import draws
@@ -161,7 +162,7 @@ def _discs(
     areas: Sequence[float],
     trusted: Sequence[bool] | None = None,
 ) -> None:
-    """Large discs first, so that small ones lie on top; hollow where the value cannot be relied on."""
+    """Large discs first, so that small ones lie on top; hollow where the value is not reliable."""
     order = sorted(range(len(rows)), key=lambda i: (-areas[i], rows[i].label))
     colours = [page.colour(rows[i]) for i in order]
     full = trusted or [True] * len(rows)
@@ -254,8 +255,7 @@ def _doubts(page: Page, rows: Sequence[Row], trusted: Sequence[bool], hollow: bo
     doubtful = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
     if doubtful:
         page.note(
-            f"{'Hollow, n' if hollow else 'N'}ot to be relied on (disturbed, or known too vaguely): "
-            f"{', '.join(doubtful)}."
+            f"{'Hollow, n' if hollow else 'N'}ot reliable (disturbed, or of a wide interval): {', '.join(doubtful)}."
         )
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from ...base import units
 from ...results import regression
+from ...results.findings import usual_batch_size
 from . import axes, points
-from .measures import MEASURES, complete, reliable, usual_batch_size
+from .measures import MEASURES, complete, reliable
 from .page import Page
 from .registry import draws
 from .rows import Row
@@ -19,7 +20,7 @@ from .rows import Row
     "Time per image against operations at one batch size, with a least-squares line through each family "
     "of at least two networks (Canziani, Paszke and Culurciello, arXiv 1605.07678, figure 7). Slope and "
     "R^2 stand in the key; with two networks R^2 would be 1 by construction and is left out. Hollow "
-    "marks cannot be relied on and are in no fit.",
+    "marks are not reliable and are in no fit.",
 )
 def ops_latency(page: Page) -> None:
     size = usual_batch_size(page.comparison, page.options.batch_size)
@@ -67,7 +68,7 @@ def ops_latency(page: Page) -> None:
     plot.set_ylabel(time.label(page.options))
     unsure = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
     if unsure:
-        page.note(f"Hollow, not to be relied on and in no fit: {', '.join(unsure)}.")
+        page.note(f"Hollow, not reliable and in no fit: {', '.join(unsure)}.")
     page.left_out(dropped)
     page.finish(
         page.options.width * (0.95 if page.narrow else 0.66),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...base.errors import BadOption, did_you_mean
 from ...results.comparison import Accuracy, ArchitectureResult, Comparison
@@ -242,61 +241,7 @@ def claims(rows: Sequence[Row], options: FigureOptions) -> list[Accuracy]:
     return [claim for claim in found if claim is not None]
 
 
-def usual_batch_size(
-    comparison: Comparison,
-    asked: int | None = None,
-    known: Callable[[Latency], bool] = lambda cell: cell.measured,
-) -> int | None:
-    """The batch size to show where one is shown: the one asked for, else 16, else the fullest, largest one.
-
-    Full is a batch size at which many cells are `known`.
-    16 is what Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 7) fit time against operations at.
-    """
-    if asked:
-        return asked
-    measured = {
-        size: sum(1 for row in comparison.architectures if (cell := row.latency_at(size)) is not None and known(cell))
-        for size in comparison.batch_sizes
-    }
-    if not measured:
-        return None
-    fullest = max(measured.values())
-    return 16 if measured.get(16) == fullest else max(s for s, count in measured.items() if count == fullest)
-
-
 def reliable(row: Row, batch_size: int | None) -> bool:
-    """Whether the latency of `row` at that batch size can be relied on."""
+    """Whether the latency of `row` at that batch size is reliable."""
     cell = row.result.latency_at(batch_size) if batch_size else None
     return cell is not None and cell.reliable
-
-
-def predicted_peak_bytes(row: ArchitectureResult, batch_size: int, environment: Mapping[str, Any]) -> float:
-    """Bytes held at the highest point of a forward pass (in training mode of a step), as counted.
-
-    At a batch size that was not counted: parameters, buffers, and activations in proportion. 0 for a network that
-    could not be counted.
-    """
-    if row.profile is None:
-        return 0.0
-    training, entry = environment.get("mode") == "train", row.memory_at(batch_size)
-    if entry is not None:
-        optimizer = str(environment.get("optimizer") or "sgd")
-        whole = row.training_bytes(entry, optimizer) if training else row.inference_bytes(entry)
-        if whole is not None:
-            return float(whole)
-    share = batch_size / row.profile.batch_size
-    held, kept = row.profile.parameter_bytes + row.profile.buffer_bytes, row.profile.training_activation_bytes
-    if training and kept is not None:
-        return held + row.profile.parameter_bytes + kept * share
-    return held + row.profile.peak_activation_bytes * share
-
-
-def front_of(xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str) -> list[int]:
-    """Indices of the points that no other point matches on both measures and beats on one, by rising x."""
-    a = [x if x_better == "high" else -x for x in xs]
-    b = [y if y_better == "high" else -y for y in ys]
-
-    def beaten(i: int) -> bool:
-        return any(a[j] >= a[i] and b[j] >= b[i] and (a[j] > a[i] or b[j] > b[i]) for j in range(len(a)))
-
-    return sorted((i for i in range(len(a)) if not beaten(i)), key=lambda i: (xs[i], ys[i]))

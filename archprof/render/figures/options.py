@@ -35,8 +35,8 @@ class FigureOptions:
     def __post_init__(self) -> None:
         for name, value, low, high in (("width", self.width, 2.0, 40.0), ("height", self.height, 1.5, 40.0)):
             if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise BadOption(f"{name} {value!r} inches is out of range;", f"wanted: {low:g} to {high:g}.")
+                raise BadOption(f"{name} {value!r} inches is out of range;", f"expected {low:g} to {high:g}.")
         if not 30 <= self.dpi <= 1200:
-            raise BadOption(f"dpi {self.dpi!r} is out of range;", "wanted: 30 to 1200.")
+            raise BadOption(f"dpi {self.dpi!r} is out of range;", "expected 30 to 1200.")
         if self.ops not in ("macs", "flops"):
-            raise BadOption(f"ops {self.ops!r} is unknown;", "wanted: macs, or flops (2 per MAC).")
+            raise BadOption(f"ops {self.ops!r} is unknown;", "expected macs, or flops (2 per MAC).")

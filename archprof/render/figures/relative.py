@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...base import units
 from ...base.errors import BadOption
+from ...results.findings import usual_batch_size
 from . import axes
-from .measures import usual_batch_size
 from .page import Page
 from .registry import draws
 
@@ -14,7 +14,7 @@ from .registry import draws
     "relative",
     "Time of a pass over that of the reference at the same batch size, with its 95 % interval, taken within rounds in "
     "which both ran. An interval that reaches over the line at 1 means that they cannot be told apart. Hollow marks "
-    "cannot be relied on.",
+    "are not reliable.",
 )
 def relative(page: Page) -> None:
     reference = page.comparison.reference

@@ -24,10 +24,10 @@ def check_format(path: str | Path) -> str:
     """The format that the extension of `path` names. Raises BadOption for any other."""
     extension = Path(path).suffix.lower().lstrip(".")
     if extension not in FORMATS:
-        seen = f"'.{extension}' is no format of figures." if extension else f"'{path}' has no extension."
+        seen = f"'.{extension}' is not a figure format." if extension else f"'{path}' has no extension."
         raise BadOption(
             f"{seen}{did_you_mean(extension, FORMATS)}",
-            f"Wanted: {', '.join('.' + name for name in FORMATS)}.",
+            f"Expected one of: {', '.join('.' + name for name in FORMATS)}.",
         )
     return extension
 

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from ...base import units
 from ...base.errors import BadOption
-from ...separable.records import Shares, shares
+from ...results.shares import Shares, shares
 from . import axes
 from .page import Page
 from .registry import draws

@@ -78,7 +78,7 @@ def _fill(page: Page, layers: Sequence[LayerComparison]) -> None:
         _clock(page, plots[1], timed, looks)
         page.note(
             "Measured: the two bare convolutions after one another, over the standard one; bars are "
-            "95 % intervals, hollow marks could not be relied on."
+            "95 % intervals, hollow marks are not reliable."
         )
     else:
         page.note("Time was not measured (it is, with --measure).")

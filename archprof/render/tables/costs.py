@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...base import units
 from ...results.comparison import ArchitectureResult, Comparison
-from ...separable.records import KINDS, Shares
-from ...separable.records import shares as shares_of
+from ...results.shares import KINDS, Shares
+from ...results.shares import shares as shares_of
 from .table import UNCOUNTED, Cell, Column, Table
 
 

@@ -22,9 +22,11 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "watts": units.watts,
     "joules": units.joules,
     "percent": lambda value: f"{value:.1f}",
+    "accuracy": lambda value: f"{value:.2f}",
     "share": units.percent,
     "ratio": units.significant,
     "fraction": lambda value: f"{value:.3f}",
+    "intensity": lambda value: f"{value:.2f}",
     "number": str,
     "exact": lambda value: f"{value:,}",
     "signed": lambda value: f"{value:+,}" if value else "0",
@@ -47,11 +49,15 @@ class Column:
 
 
 class Cell(NamedTuple):
-    """A value in base units (None: unknown), a footnote mark, and text where the value alone would mislead."""
+    """A value in base units (None: unknown), a footnote mark, and text where the value alone would mislead.
+
+    `tone` is 'good', 'bad' or 'doubtful' where a terminal may colour the cell.
+    """
 
     value: Any = None
     mark: str = ""
     text: str = ""
+    tone: str = ""
 
 
 @dataclass(frozen=True)

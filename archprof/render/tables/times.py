@@ -77,7 +77,7 @@ def _latency_columns(comparison: Comparison) -> tuple[Column, ...]:
 
 
 def _latency_cells(comparison: Comparison, row: ArchitectureResult, cell: Latency) -> dict[str, Cell]:
-    """By column key; what was not measured is unknown, what cannot be relied on is marked."""
+    """By column key; what was not measured is unknown, what is not reliable is marked."""
     predicted, measured = _peak_cells(comparison, row, cell)
     known = {
         "batch_size": Cell(cell.batch_size),

@@ -1,8 +1,7 @@
-"""The faces of a check: a table for people, sentences, JSON, JUnit XML, GitHub's annotations and summary."""
+"""A check as a table and sentences for people, as JSON and as JUnit XML."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -13,15 +12,23 @@ from ...base.version import __version__
 from ...budgets.judging import Checked, Share, Verdict, broken, exit_code
 from ...budgets.limits import MEASURES
 from ...budgets.lock import LayerChange
+from .table import Cell, Column, Table
 
 SCHEMA_VERSION = 1
 #: Changed layers that are named to people; JSON has all of them.
 NAMED_CHANGES = 6
 
-NUMBERS = ("Value", "Headroom", "Change")
-COLUMNS = ("Budget", "Measure", "Value", "Limit", "Headroom", "Change", "Verdict")
+COLUMNS = (
+    Column("budget", "Budget"),
+    Column("measure", "Measure"),
+    Column("value", "Value", "number"),
+    Column("limit", "Limit"),
+    Column("headroom", "Headroom", "number"),
+    Column("change", "Change", "number"),
+    Column("status", "Verdict"),
+)
 _FACES = {"within": "within", "over": "OVER", "under": "UNDER", "cannot tell": "can't tell", "error": "ERROR"}
-_COLORS = {"within": "green", "cannot tell": "yellow"}
+_TONES = {"within": "good", "cannot tell": "doubtful"}
 
 
 def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
@@ -29,16 +36,20 @@ def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
     return [verdict for one in checked for verdict in one.verdicts]
 
 
-def row(verdict: Verdict) -> tuple[str, ...]:
-    """The cells of one verdict, as COLUMNS names them."""
+def table(checked: Sequence[Checked]) -> Table:
+    """One verdict a row; headroom and change are fractions."""
+    return Table("Budgets", COLUMNS, tuple(map(_row, verdicts_of(checked))))
+
+
+def _row(verdict: Verdict) -> tuple[Cell, ...]:
     return (
-        verdict.budget,
-        _label(verdict),
-        _value(verdict),
-        verdict.limit,
-        _headroom(verdict.headroom),
-        _signed(verdict.change),
-        _FACES[verdict.status],
+        Cell(verdict.budget),
+        Cell(_label(verdict)),
+        Cell(verdict.value, text=_value(verdict)),
+        Cell(verdict.limit),
+        Cell(verdict.headroom, text=_headroom(verdict.headroom)),
+        Cell(verdict.change, text=_signed(verdict.change)),
+        Cell(verdict.status, text=_FACES[verdict.status], tone=_TONES.get(verdict.status, "bad")),
     )
 
 
@@ -85,10 +96,9 @@ def reasons(verdict: Verdict) -> list[str]:
     return found
 
 
-def table(checked: Sequence[Checked], *, why: bool = False, strict: bool = False, color: bool = False) -> str:
-    """The table for people, sentences for what is not within below it; with `why`, the layers behind it."""
-    lines = (_colored if color else _plain)(verdicts_of(checked))
-    return "\n".join([*lines, *_below(checked, why), "", conclusion(checked, strict), ""])
+def below(checked: Sequence[Checked], *, why: bool = False, strict: bool = False) -> str:
+    """What stands below the table: a sentence for what is not within, with `why` the layers behind it, the count."""
+    return "\n".join([*_explained(checked, why), conclusion(checked, strict), ""])
 
 
 def conclusion(checked: Sequence[Checked], strict: bool = False) -> str:
@@ -151,74 +161,15 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = False) -> list[str]:
-    """A workflow command for each verdict that is not within: shown at the budget's line of `file`.
-
-    The format: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
-    """
-    return [
-        f"::{'error' if broken(verdict.status, strict) else 'warning'} "
-        f"file={_escaped(file, ',:')},line={one.budget.line or 1},"
-        f"title={_escaped(f'archprof: {verdict.budget}', ',:')}::{_escaped(sentence(verdict))}"
-        for one in checked
-        for verdict in one.verdicts
-        if verdict.status != "within"
-    ]
-
-
-def summary(checked: Sequence[Checked], strict: bool = False) -> str:
-    """The job summary in Markdown: the table, then the layers behind every limit that is not held."""
-    rows = [row(verdict) for verdict in verdicts_of(checked)]
-    lines = [
-        "### archprof: budgets",
-        "",
-        conclusion(checked, strict),
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        "|---|---|--:|---|--:|--:|---|",
-    ]
-    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in rows]
-    for verdict in verdicts_of(checked):
-        if verdict.status != "within":
-            lines += ["", f"- {sentence(verdict)}"]
-            if found := reasons(verdict):
-                lines += ["", "  ```text", *(f"  {line}" for line in found), "  ```"]
-    return "\n".join([*lines, ""])
-
-
-def _plain(found: Sequence[Verdict]) -> list[str]:
-    lines = [COLUMNS, *map(row, found)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    places = [str.rjust if name in NUMBERS else str.ljust for name in COLUMNS]
-    padded = [[place(cell, width) for place, cell, width in zip(places, line, widths, strict=True)] for line in lines]
-    return ["  ".join(line).rstrip() for line in padded]
-
-
-def _colored(found: Sequence[Verdict]) -> list[str]:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        drawn.add_column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
-    for verdict in found:
-        *cells, face = row(verdict)
-        drawn.add_row(*map(Text, cells), Text(face, style=_COLORS.get(verdict.status, "bold red")))
-    page = io.StringIO()
-    Console(file=page, force_terminal=True, highlight=False).print(drawn)
-    return page.getvalue().splitlines()
-
-
-def _below(checked: Sequence[Checked], why: bool) -> list[str]:
+def _explained(checked: Sequence[Checked], why: bool) -> list[str]:
     lines: list[str] = []
     for verdict in verdicts_of(checked):
         layers = reasons(verdict) if why else []
         if verdict.status != "within":
-            lines += ["", sentence(verdict), *(f"    {line}" for line in layers)]
+            lines += [sentence(verdict), *(f"    {line}" for line in layers), ""]
         elif layers:
-            lines += ["", f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip()]
-            lines += [f"    {line}" for line in layers]
+            lines.append(f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip())
+            lines += [*(f"    {line}" for line in layers), ""]
     return lines
 
 
@@ -253,9 +204,9 @@ def _against(verdict: Verdict) -> str:
         )
     if verdict.status == "under":
         return (
-            f"{more} fewer than the {allowed}{amount} wanted"
+            f"{more} fewer than the {allowed}{amount} required"
             if distance
-            else f"where more than {allowed}{amount} are wanted"
+            else f"where more than {allowed}{amount} are required"
         )
     return f"within {verdict.limit}{amount}"
 
@@ -269,7 +220,7 @@ def _latency_sentence(verdict: Verdict) -> str:
     side = "at most" if verdict.upper else "at least"
     end = {
         "over": f", where {side} {verdict.bound:g} times is allowed.",
-        "under": f", where {side} {verdict.bound:g} times is wanted.",
+        "under": f", where {side} {verdict.bound:g} times is required.",
         "cannot tell": f": can't tell whether that is {side} {verdict.bound:g} times; try again on a quieter machine.",
     }.get(verdict.status, f", within {side} {verdict.bound:g} times.")
     return " ".join([said + end, verdict.detail]).rstrip()
@@ -301,9 +252,3 @@ def _signed(fraction: float | None) -> str:
 
 def _headroom(fraction: float | None) -> str:
     return _signed(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)
-
-
-def _escaped(text: str, also: str = "") -> str:
-    for letter in f"%\r\n{also}":
-        text = text.replace(letter, f"%{ord(letter):02X}")
-    return text

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ..base import units
-from ..results.comparison import ArchitectureResult, Comparison
-from ..results.per_layer import time_shares
-from ..separable.records import Share, kind_of
-from . import figures
-from .tables.costs import counted_shares, kinds_of
-from .tables.table import UNRELIABLE, Cell, Column, Table
-from .tables.times import what_is_timed
+from ...base import units
+from ...results.comparison import Comparison
+from ...results.findings import predicted_peak_bytes
+from ...results.shares import Share, time_by_kind
+from .costs import counted_shares, kinds_of
+from .table import UNRELIABLE, Cell, Column, Table
+from .times import what_is_timed
 
 
 def memory(comparison: Comparison) -> Table:
@@ -24,7 +23,7 @@ def memory(comparison: Comparison) -> Table:
     for size in comparison.batch_sizes:
         for row in comparison.architectures:
             cell = row.latency_at(size)
-            predicted = figures.predicted_peak_bytes(row, size, comparison.environment)
+            predicted = predicted_peak_bytes(row, size, comparison.environment)
             rows.append(
                 (
                     Cell(size),
@@ -51,7 +50,7 @@ def kinds(comparison: Comparison) -> Table:
     """Share of mult-adds, of weights and, where layers were timed, of time in each kind of layer."""
     records = counted_shares(comparison)
     counted = {row.profile.name: row for row in comparison.architectures if row.profile}
-    times = {name: time_by_kind(row) for name, row in counted.items()}
+    times = {name: time_by_kind(row.profile) if row.profile else {} for name, row in counted.items()}
     timed = any(times.values())
     shown = kinds_of(records)
     if timed and "other" not in shown:
@@ -64,7 +63,7 @@ def kinds(comparison: Comparison) -> Table:
         parts, time = {share.kind: share for share in record.kinds}, times[record.name]
         why = (how := counted[record.name].division) and how.why
         if why:
-            notes.append(f"{UNRELIABLE} {record.name}: the time cannot be relied on ({why.rstrip('.')}).")
+            notes.append(f"{UNRELIABLE} {record.name}: the time is not reliable ({why.rstrip('.')}).")
         cells = (_kind(parts.get(kind), time.get(kind, 0.0 if time else None), timed) for kind in shown)
         marked = (cell._replace(mark=UNRELIABLE if why and cell.text else "") for cell in cells)
         rows.append((Cell(record.name), *marked))
@@ -85,14 +84,6 @@ def _kind(part: Share | None, time: float | None, timed: bool) -> Cell:
     if timed:
         words.append(units.DASH if time is None else units.percent(time))
     return Cell(text=" / ".join(words))
-
-
-def time_by_kind(row: ArchitectureResult) -> dict[str, float]:
-    """Share of each kind of layer in the time of a pass; empty where no layer was timed."""
-    out: dict[str, float] = {}
-    for type, part in time_shares(row.profile).items() if row.profile else ():
-        out[kind_of(type)] = out.get(kind_of(type), 0.0) + part
-    return out
 
 
 def savings(comparison: Comparison) -> Table:

@@ -1,0 +1,43 @@
+"""A check as GitHub Actions shows it: annotations at a budget's line, and the job summary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..budgets.judging import Checked, broken
+from .markdown import escape, markdown
+from .tables.verdicts import conclusion, reasons, sentence, table, verdicts_of
+
+
+def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = False) -> list[str]:
+    """A workflow command for each verdict that is not within: shown at the budget's line of `file`.
+
+    The format: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+    """
+    return [
+        f"::{'error' if broken(verdict.status, strict) else 'warning'} "
+        f"file={_escaped(file, ',:')},line={one.budget.line or 1},"
+        f"title={_escaped(f'archprof: {verdict.budget}', ',:')}::{_escaped(sentence(verdict))}"
+        for one in checked
+        for verdict in one.verdicts
+        if verdict.status != "within"
+    ]
+
+
+def summary(checked: Sequence[Checked], strict: bool = False) -> str:
+    """The job summary in Markdown: the table, then the layers behind every limit that is not held."""
+    shown = replace(table(checked), title="archprof: budgets", notes=(conclusion(checked, strict),))
+    lines = [markdown([shown], 3).rstrip("\n")]
+    for verdict in verdicts_of(checked):
+        if verdict.status != "within":
+            lines += ["", f"- {escape(sentence(verdict))}"]
+            if found := reasons(verdict):
+                lines += ["", "  ```text", *(f"  {line}" for line in found), "  ```"]
+    return "\n".join([*lines, ""])
+
+
+def _escaped(text: str, also: str = "") -> str:
+    for letter in f"%\r\n{also}":
+        text = text.replace(letter, f"%{ord(letter):02X}")
+    return text
