@@ -20,6 +20,12 @@ from ..base.errors import BadSpec
 
 GRAMMAR = "NAME, NAME(option=value, ...), NAME@RESOLUTION or SOURCE:NAME"
 
+#: Suffixes of files that hold networks or weights: `models.exported` reads the first, and says what the others are.
+FILES = (
+    *(".pt2", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".joblib"),
+    *(".onnx", ".safetensors", ".h5", ".hdf5", ".keras", ".tflite"),
+)
+
 _SPEC = re.compile(r"(?P<name>[^()@]+?)\s*(?:\((?P<options>.*)\))?\s*(?:@(?P<resolution>[^()@]*))?", re.DOTALL)
 _KEY = re.compile(r"[A-Za-z_]\w*")
 
@@ -72,7 +78,7 @@ def _source_of(name: str, text: str) -> tuple[str, str]:
         return "file", name
     if name.endswith(".py"):
         raise BadSpec(f"'{text}' names a file, not what to take from it;", f"wanted: {name}:callable.")
-    if name.endswith((".pt2", ".pt", ".pth")):
+    if name.casefold().endswith(FILES):
         return "exported", name
     if not colon:
         if not re.fullmatch(r"[\w][\w\s.*?\[\]\-]*", name):
