@@ -102,7 +102,7 @@ def did_you_mean(seen: str, known: Iterable[str], count: int = 3) -> str:
 
     Case and separators are ignored when nearness is judged.
     """
-    names = list(known)
+    names = list(known) if len(seen) < SAID else []  # nothing is near to a name of a thousand letters
     plain = {"".join(filter(str.isalnum, name)).lower(): name for name in names}
     wanted = "".join(filter(str.isalnum, seen)).lower()
     near = [plain[key] for key in difflib.get_close_matches(wanted, plain, n=count, cutoff=0.6)]

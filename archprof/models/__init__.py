@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from ..base.errors import BadSpec, MissingPackage, UnknownModel
+from ..base.errors import BadSpec, MissingPackage, UnknownModel, one_line
 from . import built_in, code, exported, libraries
 from .found import Arguments, Found
 from .spec import ModelSpec, parse
@@ -97,9 +97,8 @@ def _source(name: str) -> Source | None:
     try:
         _SOURCES[name] = entry.load()
     except Exception as error:
-        said = " ".join(str(error).split())
         raise MissingPackage(
-            f"source '{name}' ({entry.value}) is installed, but loading it fails: {type(error).__name__}: {said}.",
+            f"source '{name}' ({entry.value}) is installed, but loading it fails: {one_line(error)}.",
             "Update or remove the package that offers it.",
         ) from error
     return _SOURCES[name]

@@ -34,7 +34,7 @@ _OTHERS |= dict.fromkeys((".keras", ".hdf5"), _OTHERS[".h5"])
 
 def find(spec: ModelSpec) -> Found:
     """The network in an archive of torch.export, with inputs like those it was exported with; no code is run."""
-    path, shown = Path(spec.target).expanduser(), printable(spec.target, 120)
+    path, shown = Path(spec.target), printable(spec.target, 120)
     suffix = path.suffix.casefold()
     if suffix in _OTHERS:
         raise BadOption(
@@ -46,7 +46,7 @@ def find(spec: ModelSpec) -> Found:
             f"{printable(spec.text, 120)}: an exported network takes no options and no resolution.",
             "Export it again with them.",
         )
-    _check_file(path, shown)
+    path = _file(path, shown)
     program, module, shape = _load(path, shown)
 
     def inputs(batch_size: int) -> Arguments:
@@ -55,12 +55,13 @@ def find(spec: ModelSpec) -> Found:
     return Found(spec, lambda: module, shape, instance=module, inputs=inputs)
 
 
-def _check_file(path: Path, shown: str) -> None:
+def _file(path: Path, shown: str) -> Path:
     try:
+        path = path.expanduser()
         if path.is_file():
-            return
+            return path
         kind = "a folder" if path.is_dir() else "not a regular file" if path.exists() else ""
-    except (OSError, ValueError) as error:  # too long a name, a NUL in it
+    except (OSError, ValueError, RuntimeError) as error:  # too long a name, a NUL in it, ~nobody
         raise BadOption(f"'{shown}' cannot be a file: {one_line(error, kind=False)}.") from None
     if kind:
         raise BadFile(f"'{shown}' is {kind}.", archive.WAY_OUT)

@@ -172,7 +172,8 @@ def _resolution(text: str, where: str) -> int | None:
         return None
     if not (text.isascii() and text.isdigit() and int(text)):
         raise BadFile(
-            f"{where}: resolution '{text}' is no whole number of pixels;", "write 224 for 224 x 224, or leave it empty."
+            f"{where}: resolution '{text}' is not a whole number of pixels;",
+            "write 224 for 224 x 224, or leave it empty.",
         )
     return int(text)
 
