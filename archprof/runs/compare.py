@@ -22,6 +22,7 @@ from ..measure.device import check_available
 from ..measure.memory import described
 from ..measure.sampling import check_sampling
 from ..models import published
+from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult, Comparison, Division
 from ..results.latency import TIME_BUDGET_S, Latency
 from ..results.memory import BatchMemory
@@ -138,7 +139,8 @@ def compare(
                 error = f"{subject.result.name}: interrupted before it was counted"
                 subject.result = replace(subject.result, error=error)
         raise Interrupted(run.comparison(subjects, reference, "interrupted: what was not reached is missing")) from None
-    return run.comparison(subjects, reference)
+    found = run.comparison(subjects, reference)
+    return replace(found, warnings=(*found.warnings, *own.unused(found, accuracies, dataset)))
 
 
 def counted(
@@ -268,15 +270,18 @@ class _Run:
             )
 
     def accuracy(self, subject: _Subject, profile: StaticProfile) -> tuple[Accuracy, ...]:
-        """Published claims for the network as it was named: options change it, so only bare names have them."""
+        """A user's own claims by the name shown, then published ones: options change a network, so only bare names
+        have these."""
         found = subject.found
-        if found is None or not found.published or found.spec.options:
-            return ()
-        claims = published.claims(found.published, dataset=self.dataset, extra=self.accuracies)
         side = profile.input_shape[-1] if profile.input_shape else None
+        mine = own.claims(subject.result.name, side, self.accuracies)
+        mine = tuple(claim for claim in mine if published.key(claim.dataset) == published.key(self.dataset))
+        if found is None or not found.published or found.spec.options:
+            return mine
+        claims = published.claims(found.published, dataset=self.dataset, extra=self.accuracies)
         if side != found.input_shape[-1] or found.spec.resolution is not None:
             claims = tuple(claim for claim in claims if claim.resolution == side)
-        return claims
+        return own.merged(mine, claims)
 
     # --- measuring --------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ def run(arguments):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_refused_in_a_line_or_two(name, capsys, tmp_path, monkeypatch):
+def test_a_name_is_refused_in_a_line_or_two(name, torchvision, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     checked(run(["compare", NAMES[name], "--no-latency"]), capsys.readouterr())
     with pytest.raises(ArchprofError) as raised:
