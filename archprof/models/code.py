@@ -206,8 +206,6 @@ def _short(path: str) -> str:
 def _found(
     spec: ModelSpec, module: ModuleType, name: str, surroundings: Callable[[], contextlib.AbstractContextManager[None]]
 ) -> Found:
-    from torch import nn
-
     thing: Any = module
     with surroundings(), _running(spec.text):  # a module's own __getattr__ may run, and raise
         for part in name.split("."):
@@ -218,6 +216,16 @@ def _found(
                     f"It offers {', '.join(offered[:12])}." if offered else "It offers nothing callable.",
                 )
             thing = getattr(thing, part)
+    return found_as(spec, thing, name, surroundings)
+
+
+def found_as(
+    spec: ModelSpec, thing: Any, name: str, surroundings: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Found:
+    """The network that `thing` is, or builds: a network, a class or a function. `name` is what messages call it."""
+    from torch import nn
+
+    with surroundings(), _running(spec.text):
         shape = _declared_shape(spec, thing)
     if isinstance(thing, nn.Module):
         if spec.options:

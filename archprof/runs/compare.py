@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,8 +21,9 @@ from ..measure.conditions import Conditions
 from ..measure.device import check_available
 from ..measure.memory import described
 from ..measure.sampling import check_sampling
-from ..models import published
+from ..models import given, published
 from ..models.published import own
+from ..models.spec import ModelSpec
 from ..results.comparison import Accuracy, ArchitectureResult, Comparison, Division
 from ..results.latency import TIME_BUDGET_S, Latency
 from ..results.memory import BatchMemory
@@ -30,9 +31,6 @@ from ..results.per_layer import with_times
 from ..results.profile import Shape, StaticProfile
 from ..results.ratios import Stopping
 from .prediction import Predictor
-
-if TYPE_CHECKING:
-    from ..models.spec import ModelSpec
 
 #: Batch sizes measured when none are asked for: one request, a small and a large batch.
 BATCH_SIZES = (1, 8, 32)
@@ -58,7 +56,7 @@ class _Subject:
 
 
 def compare(
-    models: Sequence[str | ModelSpec | nn.Module],
+    models: Sequence[Any] | Mapping[str, Any],
     *,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     device: str = "cpu",
@@ -84,7 +82,8 @@ def compare(
 ) -> Comparison:
     """Count, and unless `latency` is False measure, several networks under the same conditions.
 
-    `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
+    `models` are names, modules (which come back untouched), or classes and functions that build one without
+    arguments; a dict gives each the name to show. Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
     default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. Unless `keep_memory`
     is False, memory that a pass on the CPU frees is kept for the next. `time_budget` (seconds) bounds all measuring
@@ -114,11 +113,13 @@ def compare(
     if divide:
         operator_times.check_divisible(conditions)
     sizes = checked_batch_sizes(batch_sizes)
-    subjects = [_subject(model) for model in models]
+    subjects = [_subject(model, name) for name, model in given.named(models)]
     names = [subject.result.name for subject in subjects]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadOption(f"'{twice}' is named twice.", "Name each network once.")
+        raise BadOption(
+            f"'{twice}' is named twice.", "Name each network once; a dict gives names: {'a': net, 'b': other}."
+        )
     if memory is not None and memory < 1:
         raise BadOption(f"a memory of {memory} bytes is none;", "wanted: such as 8 GiB.")
     run = _Run(conditions, sizes, input_shape, inputs, accuracies, dataset, progress, memory)
@@ -183,11 +184,19 @@ def _reference(reference: str | None, names: list[str]) -> str | None:
     return reference
 
 
-def _subject(model: str | ModelSpec | nn.Module) -> _Subject:
+def _subject(model: Any, name: str | None = None) -> _Subject:
+    """`name` is the one to show, where it is not the model's own."""
     if isinstance(model, nn.Module):
-        return _Subject(model, None, ArchitectureResult(type(model).__name__, "instance", type(model).__name__))
+        kind = type(model).__name__
+        return _Subject(model, None, ArchitectureResult(name or kind, "instance", kind))
     found = models.find(model)
-    return _Subject(found.spec, found, ArchitectureResult(found.name, found.source, found.family, found.year))
+    if name is not None:
+        found = replace(found, spec=replace(found.spec, text=name))
+    return _Subject(
+        found.spec if isinstance(model, str | ModelSpec) else model,
+        found,
+        ArchitectureResult(found.name, found.source, found.family, found.year),
+    )
 
 
 class _Run:
