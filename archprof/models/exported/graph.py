@@ -52,7 +52,11 @@ _ARITHMETIC: dict[str, Callable[..., Any]] = {
         for name in "add sub mul floordiv truediv mod neg pos abs eq ne lt le gt ge and_ or_ not_ getitem".split()
     },
     **{f"math.{name}": getattr(math, name) for name in "ceil floor trunc sqrt".split()},
-    **{f"torch.sym_{name}": getattr(torch, f"sym_{name}") for name in "float int max min not ite sum".split()},
+    **{  # older torch lacks some
+        f"torch.sym_{name}": getattr(torch, f"sym_{name}")
+        for name in "float int max min not ite sum".split()
+        if hasattr(torch, f"sym_{name}")
+    },
     "torch._sym_sqrt": math.sqrt,
     "_operator.pow": lambda base, power: _power(base, power),
 }
@@ -63,7 +67,7 @@ _OUTSIDE = {"from_file", "_print", "save", "warn"}
 _OPERATOR = re.compile(r"torch\.ops\.(aten|prims|torchvision)\.(\w+)\.(\w+)")
 
 
-def _power(base: float, power: float) -> float:
+def _power(base: Any, power: Any) -> Any:
     if abs(power) > 64:
         raise ValueError(f"a power of {power} in the formula of a size")
     return base**power
@@ -172,7 +176,7 @@ def _with_last_uses(steps: list[_Step], outputs: list[Any]) -> list[_Step]:
 # --- operators ------------------------------------------------------------------------------------------------------
 
 
-def _operator(target: str) -> Callable[..., Any]:
+def _operator(target: str) -> Any:
     if target in _ARITHMETIC:
         return _ARITHMETIC[target]
     if match := _OPERATOR.fullmatch(target):

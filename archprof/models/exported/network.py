@@ -214,7 +214,7 @@ class _Tree:
         elif self.kind in ("builtins.tuple", "builtins.list", "collections.namedtuple"):
             parts = list(value)
         else:
-            return pytree.tree_leaves(value)
+            return list(pytree.tree_leaves(value))
         return [leaf for child, part in zip(self.children, parts, strict=True) for leaf in child.leaves(part)]
 
 
@@ -226,7 +226,10 @@ def _calling(program: Mapping[str, Any]) -> tuple[_Tree | None, tuple[str, ...]]
     for entry in program.get("module_call_graph", ()):
         if entry["fqn"] == "" and (signature := entry["signature"]):
             _, tree = json.loads(signature["in_spec"])
-            return _tree(tree), tuple(map(str, signature.get("forward_arg_names") or ()))
+            found = _tree(tree)
+            if len(found.children) != 2:
+                raise ValueError("arguments that are not (args, kwargs)")
+            return found, tuple(map(str, signature.get("forward_arg_names") or ()))
     return None, ()
 
 
@@ -241,7 +244,7 @@ def _tree(found: Mapping[str, Any]) -> _Tree:
 
 def _leaves_of(tree: _Tree | None, names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     if tree is None:
-        return pytree.tree_leaves((args, kwargs))
+        return list(pytree.tree_leaves((args, kwargs)))
     positional, named = tree.children
     kwargs = dict(kwargs)
     args = (*args, *(kwargs.pop(name) for name in names[len(args) : len(positional.children)] if name in kwargs))
