@@ -28,6 +28,8 @@ FILES = (
 )
 
 _SPEC = re.compile(r"(?P<name>[^()@]+?)\s*(?:\((?P<options>.*)\))?\s*(?:@(?P<resolution>[^()@]*))?", re.DOTALL)
+#: A name in a source, which may end like a file: mymodels:nets.bin
+_IN_SOURCE = re.compile(r"[A-Za-z_][\w.]+:[\w.]+")
 _KEY = re.compile(r"[A-Za-z_]\w*")
 _WORD = re.compile(r"[\w.+\-/:][\w.+\-/: ]*")
 
@@ -113,7 +115,7 @@ def _source_of(name: str, text: str) -> tuple[str, str]:
     if name.endswith(".py"):
         shown = printable(name, SHOWN)
         raise BadSpec(f"'{shown}' names a file, but not what to take from it;", f"expected {shown}:callable.")
-    if name.casefold().endswith(FILES):
+    if name.casefold().endswith(FILES) and not _IN_SOURCE.fullmatch(name):
         return "exported", name
     if not colon:
         if not re.fullmatch(r"[\w][\w\s.*?\[\]\-]*", name):

@@ -34,6 +34,9 @@ from archprof.models import spec
         ("package.module:Net(depth=3)", "package.module", "Net", {"depth": 3}, None),
         ("path/to/file.py:make", "file", "path/to/file.py:make", {}, None),
         ("exported.pt2", "exported", "exported.pt2", {}, None),
+        ("Exported.PT2", "exported", "Exported.PT2", {}, None),
+        ("folder/model.onnx", "exported", "folder/model.onnx", {}, None),
+        ("mymodels:nets.bin", "mymodels", "nets.bin", {}, None),
         ("x()", "zoo", "x", {}, None),
     ],
 )
