@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from ..base.errors import ArchprofError, did_you_mean
+from ..base.errors import ArchprofError, did_you_mean, printable
 from ..base.version import __version__
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
             known = [flag for action in self._actions for flag in action.option_strings]
             message = f"unknown option '{seen}'.{did_you_mean(seen, known)}"
         stop = "" if message.endswith((".", "?")) else "."
-        self.exit(2, f"{self.prog}: {message}{stop} See '{self.prog} --help'.\n")
+        self.exit(2, f"{self.prog}: {printable(message)}{stop} See '{self.prog} --help'.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

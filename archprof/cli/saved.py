@@ -12,7 +12,7 @@ from ..results.conditions import Conditions, Sampling
 from . import options
 
 if TYPE_CHECKING:
-    from ..results.comparison import Comparison
+    from ..results.comparison import Accuracy, Comparison
 
 #: The exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -40,7 +40,7 @@ def check_subjects(args: argparse.Namespace) -> None:
     if not args.saved and not args.models:
         raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
     if args.saved:
-        unused = ("batch_sizes", "no_latency", "accuracy")
+        unused = ("batch_sizes", "no_latency")
         options.refuse_without_effect(args, "with --from", Conditions, Sampling, also=unused)
     refuse_unused_sampling(args)
 
@@ -58,6 +58,12 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
     """
     if args.saved:
         found = read(args.saved)
+        if args.accuracy:
+            from ..models.published import own
+
+            known = len(found.warnings)
+            found = own.attached(found, accuracies(args), args.dataset or found.dataset)
+            tell(found.warnings[known:])
         return found, exit_code(found)
     from ..models import spec
 
@@ -65,14 +71,28 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
         spec.parse(model)
     models = options.expanded(args.models, yes=True)
     found, code = compared(models, args, latency=measure, divide=divide)
-    for warning in found.warnings:
-        print(f"archprof: {warning}", file=sys.stderr)
+    tell(found.warnings)
     return found, code
+
+
+def tell(warnings: Sequence[str]) -> None:
+    """Warnings of a comparison, on stderr."""
+    for warning in warnings:
+        print(f"archprof: {warning}", file=sys.stderr)
+
+
+def accuracies(args: argparse.Namespace) -> tuple[Accuracy, ...]:
+    """The rows of --accuracy, those that are called by a --label under the name of its network."""
+    if not args.accuracy:
+        return ()
+    from ..models import published
+    from ..models.published import own
+
+    return own.renamed(published.read(args.accuracy), pairs(getattr(args, "label", ())))
 
 
 def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
     """The models compared, progress shown, and the exit code. After Ctrl-C it is what was reached until then."""
-    from ..models import published
     from ..runs import compare
     from .progress import progress
 
@@ -83,7 +103,7 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
                 dataset=args.dataset or "imagenet-1k",
                 reference=getattr(args, "reference", None),
                 progress=tell,
-                accuracies=published.read(args.accuracy) if args.accuracy else (),
+                accuracies=accuracies(args),
                 batch_sizes=options.batch_sizes_of(args),
                 conditions=options.conditions(args),
                 sampling=options.sampling(args),

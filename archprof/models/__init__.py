@@ -9,11 +9,11 @@ from __future__ import annotations
 import fnmatch
 import importlib.metadata
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..base.errors import BadSpec, MissingPackage, UnknownModel
-from . import built_in, code, exported, libraries
+from ..base.errors import BadSpec, MissingPackage, UnknownModel, one_line
+from . import built_in, code, exported, given, libraries
 from .found import Arguments, Found
 from .spec import ModelSpec, parse
 
@@ -40,12 +40,16 @@ _SOURCES: dict[str, Source] = {
 }
 
 
-def find(model: str | ModelSpec) -> Found:
-    """The network that a name means, not built yet.
+def find(model: str | ModelSpec | Callable[..., Any]) -> Found:
+    """The network that a name means, or that a class or function builds; not built yet.
 
     Raises BadSpec (grammar), UnknownModel (no such source or name), BadOption (its keyword arguments), MissingPackage
     (its library is not installed, or broken) or BuildFailed (your own code raised while it was imported).
     """
+    if not isinstance(model, str | ModelSpec):
+        if not callable(model):
+            raise given.unknown(model)
+        return given.found_callable(model)
     spec = parse(model) if isinstance(model, str) else model
     source = _source(spec.source)
     if source is not None:
@@ -55,8 +59,8 @@ def find(model: str | ModelSpec) -> Found:
     return code.find_in_module(spec, [*_SOURCES, *_entry_points()])
 
 
-def load(model: str | ModelSpec) -> nn.Module:
-    """Build the network that a name means, with initialised weights, on the CPU."""
+def load(model: str | ModelSpec | Callable[..., Any]) -> nn.Module:
+    """Build the network that a name means, or a class, with initialised weights, on the CPU."""
     return find(model).build()
 
 
@@ -97,9 +101,8 @@ def _source(name: str) -> Source | None:
     try:
         _SOURCES[name] = entry.load()
     except Exception as error:
-        said = " ".join(str(error).split())
         raise MissingPackage(
-            f"source '{name}' ({entry.value}) is installed, but loading it fails: {type(error).__name__}: {said}.",
+            f"source '{name}' ({entry.value}) is installed, but loading it fails: {one_line(error)}.",
             "Update or remove the package that offers it.",
         ) from error
     return _SOURCES[name]

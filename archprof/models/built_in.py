@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from ..base.errors import BadOption, UnknownModel, did_you_mean
+from ..base.errors import BadOption, UnknownModel, did_you_mean, printable
 from .found import Found, check_options
-from .spec import ModelSpec
+from .spec import SHOWN, ModelSpec
 
 
 def find(spec: ModelSpec) -> Found:
@@ -18,7 +18,7 @@ def find(spec: ModelSpec) -> Found:
         known = zoo.architectures()
         spellings = [*known, *(alias for entry in known.values() for alias in entry.aliases)]
         raise UnknownModel(
-            f"unknown model '{spec.target}'.{did_you_mean(spec.target, spellings)}",
+            f"unknown model '{printable(spec.target, SHOWN)}'.{did_you_mean(spec.target, spellings)}",
             "'archprof list' shows the zoo; also torchvision:NAME, timm:NAME, package.module:callable.",
         )
     options = check_options(architecture.name, architecture.build, spec.keywords)

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import ArchprofError, BadOption, BuildFailed, UnknownModel, did_you_mean
+from ..base.errors import ArchprofError, BadOption, BuildFailed, UnknownModel, did_you_mean, one_line, printable
 from .found import Found, check_options
-from .spec import ModelSpec
+from .spec import SHOWN, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ def find_in_module(spec: ModelSpec, sources: list[str]) -> Found:
             if error.name is None or not f"{spec.source}.".startswith(f"{error.name}."):
                 raise
             raise UnknownModel(
-                f"no source or module is called '{error.name}' in '{spec.text}'."
+                f"no source or module is called '{printable(error.name, SHOWN)}' in '{printable(spec.text, SHOWN)}'."
                 f"{did_you_mean(error.name, [*sources, *_modules_in(folder)])}",
                 f"Modules are looked for in {folder} and among the installed packages.",
             ) from None
@@ -54,11 +54,20 @@ def _modules_in(folder: str) -> list[str]:
 def find_in_file(spec: ModelSpec) -> Found:
     """What `path/to/file.py:callable` names. A file inside a package is imported as part of it."""
     path_text, _, name = spec.target.rpartition(":")
-    path = Path(path_text).expanduser()
-    if not path.is_file():
-        near = did_you_mean(path.name, [entry.name for entry in path.parent.glob("*.py")])
-        raise UnknownModel(f"there is no file '{path_text}'.{near}", "Paths are relative to the working directory.")
-    path = path.resolve()
+    try:
+        path = Path(path_text).expanduser()
+        if not path.is_file():
+            near = did_you_mean(path.name, [entry.name for entry in path.parent.glob("*.py")])
+            raise UnknownModel(
+                f"there is no file '{printable(path_text, SHOWN)}'.{near}",
+                "Paths are relative to the working directory.",
+            )
+        path = path.resolve()
+    except (OSError, RuntimeError) as error:  # too long a name, a folder that may not be read, ~nobody
+        raise BadOption(
+            f"'{printable(path_text, SHOWN)}' cannot be read: {one_line(error, kind=False)};",
+            "expected path/to/file.py:callable.",
+        ) from None
     dotted, root = [path.stem], path.parent
     while (root / "__init__.py").is_file():
         dotted.insert(0, root.name)
@@ -154,15 +163,15 @@ def _running(what: str) -> Iterator[None]:
         raise
     except SystemExit as error:
         raise BuildFailed(
-            f"{what}: calls sys.exit({error.code!r}) while it is imported or built{_place(error)}.",
+            f"{what}: calls sys.exit({_code(error)}) while it is imported or built{_place(error)}.",
             "Put what a script does under: if __name__ == '__main__'",
         ) from None
     except Exception as error:
-        raise BuildFailed(f"{what}: {type(error).__name__}: {_said(error)}{_place(error)}") from error
+        raise BuildFailed(f"{what}: {one_line(error)}{_place(error)}") from error
 
 
-def _said(error: Exception) -> str:
-    return (error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())) or type(error).__name__
+def _code(error: SystemExit) -> str:
+    return printable(repr(error.code), 80) if isinstance(error.code, int | str | None) else "..."
 
 
 def _place(error: BaseException) -> str:
@@ -197,18 +206,27 @@ def _short(path: str) -> str:
 def _found(
     spec: ModelSpec, module: ModuleType, name: str, surroundings: Callable[[], contextlib.AbstractContextManager[None]]
 ) -> Found:
+    thing: Any = module
+    with surroundings(), _running(spec.text):  # a module's own __getattr__ may run, and raise
+        for part in name.split("."):
+            if not hasattr(thing, part):
+                offered = [key for key, value in _content(thing).items() if callable(value) and key[:1] != "_"]
+                raise UnknownModel(
+                    f"{spec.text.rpartition(':')[0]} has no '{part}'.{did_you_mean(part, offered)}",
+                    f"It offers {', '.join(offered[:12])}." if offered else "It offers nothing callable.",
+                )
+            thing = getattr(thing, part)
+    return found_as(spec, thing, name, surroundings)
+
+
+def found_as(
+    spec: ModelSpec, thing: Any, name: str, surroundings: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Found:
+    """The network that `thing` is, or builds: a network, a class or a function. `name` is what messages call it."""
     from torch import nn
 
-    thing: Any = module
-    for part in name.split("."):
-        if not hasattr(thing, part):
-            offered = [key for key, value in vars(thing).items() if callable(value) and not key.startswith("_")]
-            raise UnknownModel(
-                f"{spec.text.rpartition(':')[0]} has no '{part}'.{did_you_mean(part, offered)}",
-                f"It offers {', '.join(offered[:12])}." if offered else "It offers nothing callable.",
-            )
-        thing = getattr(thing, part)
-    shape = _declared_shape(spec, thing)
+    with surroundings(), _running(spec.text):
+        shape = _declared_shape(spec, thing)
     if isinstance(thing, nn.Module):
         if spec.options:
             raise BadOption(
@@ -218,8 +236,8 @@ def _found(
         return Found(spec, lambda: thing, shape, instance=thing)
     if not callable(thing):
         raise BadOption(
-            f"{spec.text}: '{name}' is a {type(thing).__name__}.",
-            "Wanted: a class, a function that builds a network, or a network.",
+            f"{spec.text}: '{name}' is a {type(thing).__name__};",
+            "expected a class, a function that builds a network, or a network.",
         )
     keywords = _keywords(spec, name, thing)
 
@@ -231,6 +249,10 @@ def _found(
         return built
 
     return Found(spec, make, shape)
+
+
+def _content(thing: Any) -> dict[str, Any]:
+    return dict(getattr(thing, "__dict__", {}))
 
 
 def _keywords(spec: ModelSpec, name: str, call: Callable[..., Any]) -> dict[str, Any]:

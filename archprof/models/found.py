@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import ArchprofError, BadOption, BuildFailed
-from .spec import ModelSpec
+from ..base.errors import ArchprofError, BadOption, BuildFailed, one_line, printable
+from .spec import SHOWN, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,13 +55,9 @@ class Found:
         except ArchprofError:
             raise
         except Exception as error:
-            raise BuildFailed(f"{self.name}: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    # a ValueError speaks of the user's value; anything else is a fault whose kind helps to find it
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+            # a ValueError speaks of the user's value; anything else is a fault whose kind helps to find it
+            said = one_line(error, kind=not isinstance(error, ValueError))
+            raise BuildFailed(f"{self.name}: {said}") from error
 
 
 def check_options(name: str, call: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +76,9 @@ def check_options(name: str, call: Callable[..., Any], options: Mapping[str, Any
         if key not in parameters and not takes_any:
             near = difflib.get_close_matches(key, parameters, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise BadOption(f"{name} has no option '{key}'.{hint}", f"It takes {', '.join(parameters)}.")
+            raise BadOption(
+                f"{name} has no option '{printable(key, SHOWN)}'.{hint}", f"It takes {', '.join(parameters)}."
+            )
         checked[key] = _fit(name, key, value, hints.get(key))
     return checked
 
@@ -100,4 +98,4 @@ def _fit(name: str, key: str, value: Any, hint: Any) -> Any:
         else {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}[kind]
         for kind in plain
     )
-    raise BadOption(f"{name}: {key}={value!r} is not {wanted}.")
+    raise BadOption(f"{name}: {printable(f'{key}={value!r}', SHOWN)} is not {wanted};", "expected such a value.")

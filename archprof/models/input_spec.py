@@ -8,15 +8,23 @@ mask=bool[128]
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..base.errors import BadOption, did_you_mean
+from ..base.errors import BadOption, did_you_mean, printable
+from .spec import SHOWN, whole_number
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "complex64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
-_WANTED = "wanted: such as x=float32[3,224,224] or 'ids=int64[128]<30522'."
+#: Elements of one sample at most: beyond it the sizes of tensors overflow.
+LARGEST_SIZE = 2**48
+
+#: Characters of an input at most.
+_LONGEST = 1000
+
+_EXPECTED = "expected an input such as x=float32[3,224,224] or 'ids=int64[128]<30522'."
 _INPUT = re.compile(
     r"\s*(?:(?P<name>[^=\[\]<]*?)\s*=)?\s*(?P<dtype>\w+)\s*"
     r"\[(?P<shape>[^\]]*)\]\s*(?:<\s*(?P<below>.*?))?\s*"
@@ -43,32 +51,44 @@ class InputSpec:
 
 def parse(text: str) -> InputSpec:
     """The input that `text` writes. Raises BadOption, saying what is wrong with it."""
-    match = _INPUT.fullmatch(text)
+    shown = printable(text, SHOWN)
+    match = _INPUT.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
-        raise BadOption(f"malformed input '{text}';", _WANTED)
+        raise BadOption(f"malformed input '{shown}';", _EXPECTED)
     name, dtype = match["name"] or "", match["dtype"]
-    if match["name"] is not None and not name.isidentifier():
-        raise BadOption(f"input '{text}': '{name}' is no name of an argument;", _WANTED)
+    if match["name"] is not None and not (name.isidentifier() and name.isprintable()):
+        raise BadOption(f"input '{shown}': '{printable(name, SHOWN)}' is not the name of an argument;", _EXPECTED)
     if dtype not in DTYPES:
         raise BadOption(
-            f"input '{text}': unknown type '{dtype}'.{did_you_mean(dtype, DTYPES)}", f"Accepted: {', '.join(DTYPES)}."
+            f"input '{shown}': unknown type '{printable(dtype, SHOWN)}'.{did_you_mean(dtype, DTYPES)}",
+            f"Accepted: {', '.join(DTYPES)}.",
         )
     parts = [part.strip() for part in match["shape"].split(",")] if match["shape"].strip() else []
-    if not all(re.fullmatch(r"[0-9]+", part) and int(part) > 0 for part in parts):
-        raise BadOption(f"input '{text}': [{match['shape']}] is no list of positive whole numbers;", _WANTED)
-    return InputSpec(name, dtype, tuple(map(int, parts)), _below(match["below"], dtype, text))
+    sizes = [whole_number(part, LARGEST_SIZE) for part in parts]
+    if None in sizes or math.prod(filter(None, sizes)) > LARGEST_SIZE:
+        raise BadOption(
+            f"input '{shown}': [{printable(match['shape'], SHOWN)}] is not a list of positive whole numbers whose "
+            f"product is at most 2^48;",
+            _EXPECTED,
+        )
+    return InputSpec(name, dtype, tuple(filter(None, sizes)), _below(match["below"], dtype, shown))
 
 
-def _below(bound: str | None, dtype: str, text: str) -> int | None:
+def _below(bound: str | None, dtype: str, shown: str) -> int | None:
     if bound is None:
         return None
     if "int" not in dtype:
-        raise BadOption(f"input '{text}': only whole numbers have a bound, not {dtype};", _WANTED)
-    if not re.fullmatch(r"[0-9]+", bound) or int(bound) == 0:
-        raise BadOption(f"input '{text}': the bound '{bound}' is not a positive whole number;", _WANTED)
+        raise BadOption(f"input '{shown}': only whole numbers have a bound, not {dtype};", _EXPECTED)
+    if not re.fullmatch(r"[0-9]{1,25}", bound) or int(bound) == 0:
+        raise BadOption(
+            f"input '{shown}': the bound '{printable(bound, SHOWN)}' is not a positive whole number;", _EXPECTED
+        )
     bits = int(re.sub(r"\D", "", dtype)) - (0 if dtype.startswith("u") else 1)
     if int(bound) > 2**bits:
-        raise BadOption(f"input '{text}': {dtype} holds nothing as large as {int(bound) - 1}.")
+        raise BadOption(
+            f"input '{shown}': {dtype} does not hold a number as large as {int(bound) - 1};",
+            f"expected a bound of at most {2**bits}.",
+        )
     return int(bound)
 
 

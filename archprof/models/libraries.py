@@ -10,9 +10,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import BadOption, MissingPackage, UnknownModel, did_you_mean
+from ..base.errors import BadOption, MissingPackage, UnknownModel, did_you_mean, one_line, printable
 from .found import Found
-from .spec import ModelSpec
+from .spec import SHOWN, ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +49,7 @@ def imported(package: str) -> ModuleType:
 
 def _broken(package: str, error: Exception) -> MissingPackage:
     return MissingPackage(
-        f"{package} is installed, but importing it fails: {type(error).__name__}: {' '.join(str(error).split())}.",
+        f"{package} is installed, but importing it fails: {one_line(error)}.",
         f"Is it the version that goes with this torch? Try: python -c 'import {package}'",
     )
 
@@ -121,13 +121,16 @@ class Timm:
         options = spec.keywords
         channels, height, width = facts.input_size if facts is not None else (3, 224, 224)
         channels = options.get("in_chans", channels)
+        if type(channels) is not int or channels < 1:
+            raise BadOption(
+                f"{spec.text}: in_chans={channels!r} is not a number of channels;", "expected one such as 3."
+            )
         if spec.resolution is not None:
             height = width = spec.resolution
             if facts is not None and facts.fixed_input_size:
                 options.setdefault("img_size", spec.resolution)
         elif "img_size" in options:
-            size = options["img_size"]
-            height, width = (size, size) if isinstance(size, int) else size
+            height, width = _side_lengths(spec, options["img_size"])
         family = _last(timm.model_entrypoint(name).__module__)
         make = functools.partial(timm.create_model, spec.target, pretrained=False, **options)
         return Found(spec, _quiet(make), (channels, height, width), family=family)
@@ -138,7 +141,7 @@ def _check(spec: ModelSpec, name: str, names: Callable[[], list[str]]) -> None:
     known = names()
     if name not in known:
         raise UnknownModel(
-            f"{spec.source} has no model '{name}'.{did_you_mean(name, known)}",
+            f"{spec.source} has no model '{printable(name, SHOWN)}'.{did_you_mean(name, known)}",
             f"It has {len(known)}; '{spec.source}:*' names all of them.",
         )
     for option in spec.keywords:
@@ -146,6 +149,13 @@ def _check(spec: ModelSpec, name: str, names: Callable[[], list[str]]) -> None:
             raise BadOption(
                 f"{spec.text}: '{option}' concerns weights; networks are built without them here.", "Leave it out."
             )
+
+
+def _side_lengths(spec: ModelSpec, size: Any) -> tuple[int, int]:
+    pair = [size, size] if isinstance(size, int) else list(size) if isinstance(size, list | tuple) else []
+    if len(pair) != 2 or not all(type(length) is int and length > 0 for length in pair):
+        raise BadOption(f"{spec.text}: img_size={size!r} is not a size in pixels;", "expected 224 or (224, 160).")
+    return pair[0], pair[1]
 
 
 def _last(module: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import nn
 
@@ -13,6 +13,9 @@ from ..base.errors import ArchprofError, BadOption
 from ..base.options import from_keywords, options_of
 from ..base.version import __version__
 from ..measure import device, operator_times
+from ..models import given
+from ..models.published import own
+from ..models.spec import ModelSpec
 from ..results import conditions as asked
 from ..results.comparison import Accuracy, ArchitectureResult, Comparison
 from ..results.conditions import BATCH_SIZES, Conditions, Sampling
@@ -20,9 +23,6 @@ from ..results.profile import Shape
 from ..results.ratios import Stopping
 from . import counted_rows, measured_rows
 from .rows import Inputs, Request, RowInProgress, Tell, row_of
-
-if TYPE_CHECKING:
-    from ..models.spec import ModelSpec
 
 
 class ComparisonInterrupted(KeyboardInterrupt):
@@ -34,7 +34,7 @@ class ComparisonInterrupted(KeyboardInterrupt):
 
 
 def compare(
-    models: Sequence[str | ModelSpec | nn.Module],
+    models: Sequence[Any] | Mapping[str, Any],
     *,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     conditions: Conditions | None = None,
@@ -52,7 +52,8 @@ def compare(
 ) -> Comparison:
     """Count, and unless `latency` is False measure, several networks under the same conditions.
 
-    `models` are names or modules (a module comes back untouched). Static figures are for batch size 1. Ratios are
+    `models` are names, modules (which come back untouched), or classes and functions that build one without
+    arguments; a dict gives each the name to show. Static figures are for batch size 1. Ratios are
     taken to `reference`, the last model by default. Every network is given one tensor of `input_shape` (its own by
     default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `divide` then measures
     which part of a pass each of a profile's layers takes (their `seconds`), in a few seconds more for each network:
@@ -89,11 +90,13 @@ def compare(
         memory,
         progress,
     )
-    rows = [row_of(model) for model in models]
+    rows = [row_of(model, name) for name, model in given.named(models)]
     names = [row.result.name for row in rows]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BadOption(f"'{twice}' is named twice.", "Name each network once.")
+        raise BadOption(
+            f"'{twice}' is named twice.", "Name each network once; a dict gives names: {'a': net, 'b': other}."
+        )
     reference = _reference(reference, names)
     stopping = None
     try:
@@ -113,7 +116,8 @@ def compare(
                 row.result = replace(row.result, error=f"{row.result.name}: interrupted before it was counted")
         warning = "interrupted: what was not reached is missing"
         raise ComparisonInterrupted(_comparison(rows, request, reference, stopping, warning)) from None
-    return _comparison(rows, request, reference, stopping)
+    found = _comparison(rows, request, reference, stopping)
+    return replace(found, warnings=(*found.warnings, *own.unused(found, accuracies, dataset)))
 
 
 def _signature() -> inspect.Signature:

@@ -11,6 +11,7 @@ from ..base import units
 from ..base.errors import ArchprofError, BadOption
 from ..counting import counts, scratch
 from ..models import published
+from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions
 from ..results.memory import BatchMemory
@@ -79,12 +80,15 @@ def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditio
 
 
 def _accuracy(row: RowInProgress, profile: StaticProfile, request: Request) -> tuple[Accuracy, ...]:
-    """Published claims for the network as it was named: options change it, so only bare names have them."""
+    """A user's own claims by the name shown, then published ones: options change a network, so only bare names have
+    these."""
     found = row.found
-    if found is None or not found.published or found.spec.options:
-        return ()
-    claims = published.claims(found.published, dataset=request.dataset, extra=request.accuracies)
     side = profile.input_shape[-1] if profile.input_shape else None
+    mine = own.claims(row.result.name, side, request.accuracies)
+    mine = tuple(claim for claim in mine if published.key(claim.dataset) == published.key(request.dataset))
+    if found is None or not found.published or found.spec.options:
+        return mine
+    claims = published.claims(found.published, dataset=request.dataset, extra=request.accuracies)
     if side != found.input_shape[-1] or found.spec.resolution is not None:
         claims = tuple(claim for claim in claims if claim.resolution == side)
-    return claims
+    return own.merged(mine, claims)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import nn
 
 from .. import models
 from ..measure import real
+from ..models.spec import ModelSpec
 from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions, Sampling
 from ..results.profile import Shape
-
-if TYPE_CHECKING:
-    from ..models.spec import ModelSpec
 
 #: Called with what is being done and the seconds that are left at most.
 Tell = Callable[[str, float], None]
@@ -70,10 +68,16 @@ class RowInProgress:
         return real.inputs(given, self.result.profile.input_shape, batch_size, request.conditions)
 
 
-def row_of(model: str | ModelSpec | nn.Module) -> RowInProgress:
-    """The row of a network that was named or handed over. Raises what looking for a name raises."""
+def row_of(model: Any, name: str | None = None) -> RowInProgress:
+    """The row of a network that was named or handed over, shown under `name` where it is not the model's own.
+
+    Raises what looking for a name raises.
+    """
     if isinstance(model, nn.Module):
-        name = type(model).__name__
-        return RowInProgress(model, None, ArchitectureResult(name, "instance", name))
+        kind = type(model).__name__
+        return RowInProgress(model, None, ArchitectureResult(name or kind, "instance", kind))
     found = models.find(model)
-    return RowInProgress(found.spec, found, ArchitectureResult(found.name, found.source, found.family, found.year))
+    if name is not None:
+        found = replace(found, spec=replace(found.spec, text=name))
+    result = ArchitectureResult(found.name, found.source, found.family, found.year)
+    return RowInProgress(found.spec if isinstance(model, str | ModelSpec) else model, found, result)

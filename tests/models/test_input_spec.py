@@ -31,13 +31,13 @@ def test_parts(text, means):
         ("", "malformed input ''"),
         ("3,224,224", "malformed input"),
         ("x=float33[3]", "unknown type 'float33'. Did you mean 'float32'"),
-        ("x=float32[3,-1]", "[3,-1] is no list of positive whole numbers"),
-        ("x=float32[3,0]", "no list of positive whole numbers"),
+        ("x=float32[3,-1]", "[3,-1] is not a list of positive whole numbers"),
+        ("x=float32[3,0]", "not a list of positive whole numbers"),
         ("x=float32[3]<5", "only whole numbers have a bound, not float32"),
         ("ids=int64[3]<many", "the bound 'many' is not a positive whole number"),
         ("ids=int64[3]<0", "the bound '0'"),
-        ("ids=int8[3]<129", "int8 holds nothing as large as 128"),
-        ("2x=float32[3]", "'2x' is no name of an argument"),
+        ("ids=int8[3]<129", "int8 does not hold a number as large as 128"),
+        ("2x=float32[3]", "'2x' is not the name of an argument"),
     ],
 )
 def test_what_is_wrong_is_said(text, says):

@@ -283,7 +283,7 @@ HEAD = "architecture,dataset,metric,percent,source,resolution\n"
         (HEAD + "a,d,top1,-1,s,\n", "line 2: percent '-1'"),
         (HEAD + "a,d,top1,nan,s,\n", "line 2: percent 'nan'"),
         (HEAD + "a,d,top1,76.13 %,s,\n", "write 76.13 for 76.13 %"),
-        (HEAD + "a,d,top1,50,s,224x224\n", "line 2: resolution '224x224' is no whole number"),
+        (HEAD + "a,d,top1,50,s,224x224\n", "line 2: resolution '224x224' is not a whole number"),
         (HEAD + "a,d,top1,50,s,0\n", "line 2: resolution '0'"),
         (HEAD + "a,,top1,50,s,\n", "line 2: 'dataset' is empty"),
         (HEAD + "a,d,top1,50,Doe, 2026,\n", "line 2: 7 cells under 6 columns; put cells that hold a comma"),

@@ -1,15 +1,16 @@
-"""Exported archives are loaded without unpickling; pickles are refused."""
+"""Exported archives count, and compute, like the networks that they were made from."""
 
-import json
-import pickle
-import zipfile
+from collections import namedtuple
 
 import pytest
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 import archprof
+from archprof import models
 from archprof.base.errors import BadFile, BadOption, UnknownModel
+from archprof.models.exported import sizes
 
 
 def net():
@@ -53,14 +54,6 @@ def test_a_fixed_batch_is_said(tmp_path):
         archprof.profile(fixed, batch_size=8)
 
 
-@pytest.mark.parametrize("name", ["weights.pt", "checkpoint.pth"])
-def test_pickles_are_refused_unopened(tmp_path, name):
-    (tmp_path / name).write_bytes(pickle.dumps(Bomb(tmp_path / "went off")))
-    with pytest.raises(BadOption, match=r"is a pickle, and opening one runs whatever code it holds; .*torch\.export"):
-        archprof.profile(str(tmp_path / name))
-    assert not (tmp_path / "went off").exists()
-
-
 def test_options_and_missing_files(free):
     with pytest.raises(BadOption, match="no options"):
         archprof.profile(f"{free}(depth=3)")
@@ -68,87 +61,175 @@ def test_options_and_missing_files(free):
         archprof.profile("nowhere.pt2")
 
 
-class Bomb:
-    """Unpickling one makes a file."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return open, (self.path, "w")
+# --- what an archive may hold: each counts, and computes, like the network that it was made from -------------------
 
 
-def rewritten(source, target, change):
-    """A copy of an archive, each part as `change(name, content)` makes it; None drops the part."""
-    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
-        root = old.namelist()[0].split("/")[0]
-        for name in old.namelist():
-            content = change(name, old.read(name))
-            if content is not None:
-                new.writestr(name.replace(root, target.stem, 1), content)
-    return str(target)
+class Structured(nn.Module):
+    """Nested arguments, a keyword, a constant, buffers of both kinds, a tied weight, a graph in the graph."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.graph, self.forward_ = nn.Linear(8, 4), nn.Linear(8, 4)  # names that a reader might use itself
+        self.forward_.weight = self.graph.weight
+        self.register_buffer("scale", torch.full((8,), 2.0), persistent=False)
+
+    def forward(self, x, more, *, mask):
+        y = self.norm(self.convolution(x)).mean((2, 3)) * self.scale + torch.tensor([1.0, 2, 3, 4, 5, 6, 7, 8])
+        with torch.no_grad():
+            y = y + 1
+        _, second = y.chunk(2, 1)
+        y = torch.cat([y, torch.zeros(y.shape[0], 8)], 1)[:, :8]
+        return {
+            "a": self.graph(y) + more["k"][0],
+            "b": (self.forward_(y) * mask, y.reshape(y.shape[0] * 2, -1), second),
+        }
 
 
-def test_pickled_inputs_and_weights_are_not_unpickled(free, tmp_path):
-    import io
+def structured(batch):
+    torch.manual_seed(0)
+    return (torch.randn(batch, 3, 16, 16), {"k": [torch.randn(batch, 4)]}), {"mask": torch.randn(4)}
 
-    bomb = io.BytesIO()
-    torch.save(Bomb(tmp_path / "went off"), bomb)
-    harmful = rewritten(
-        free, tmp_path / "harmful.pt2", lambda name, content: bomb.getvalue() if "sample_inputs" in name else content
+
+def saved(path, module, args, kwargs=None, **options):
+    torch.export.save(torch.export.export(module, args, kwargs, **options), path)
+    return str(path)
+
+
+def same(found, expected):
+    """Whether the flat results of an archive are those of a network."""
+    found, expected = pytree.tree_leaves(found), pytree.tree_leaves(expected)
+    return len(found) == len(expected) and all(map(torch.equal, found, expected))
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory):
+    """A network and its archive."""
+    module, (args, kwargs) = Structured().eval(), structured(2)
+    batch = torch.export.Dim("batch")
+    dims = {"x": {0: batch}, "more": {"k": [{0: batch}]}, "mask": None}
+    path = saved(tmp_path_factory.mktemp("nested") / "nested.pt2", module, args, kwargs, dynamic_shapes=dims)
+    return module, path
+
+
+def test_arguments_in_a_structure(nested):
+    module, path = nested
+    loaded, (args, kwargs) = models.load(path), structured(5)
+    with torch.no_grad():
+        expected = module(*args, **kwargs)
+        assert same(loaded(*args, **kwargs), expected)
+        assert same(loaded(args[0], args[1]["k"][0], kwargs["mask"]), expected)
+        assert same(loaded(args[0], more=args[1], mask=kwargs["mask"]), expected)
+    for wrong in ((args[0],), (args[0], {"l": [1]}), (args[0], 1, 2, 3)):
+        with pytest.raises(BadOption, match=r"the exported network takes \(x, more, mask\)"):
+            loaded(*wrong)
+
+
+def test_it_counts_like_the_network(nested):
+    module, path = nested
+    args, kwargs = structured(5)
+    found, made = archprof.profile(path, batch_size=5), archprof.profile(module, args, kwargs)
+    assert (found.parameters, found.buffers, found.macs, found.activations) == (
+        made.parameters,
+        made.buffers,
+        made.macs,
+        made.activations,
     )
-    with pytest.raises(BadFile, match="cannot be loaded"):
-        archprof.profile(harmful)
-    assert not (tmp_path / "went off").exists()
+    # 3 x 3 convolution of 3 into 8 channels, and the linear layer whose weight two layers share
+    assert found.parameters == (3 * 8 * 9 + 8) + 2 * 8 + (8 * 4 + 4 + 4)
+    assert found.macs == 5 * (14 * 14 * 3 * 8 * 9 + 2 * 8 * 4)
 
 
-def test_other_pickles_and_code_in_an_archive_are_refused(free, tmp_path):
-    for place, what in (
-        ("opaque_obj_0", "pickled object"),
-        ("opaque_obj_config.json", "pickled object"),
-        ("custom_obj_0", "pickled object"),
-        ("aotinductor/model/m.so", "compiled code"),
-    ):
-        target = tmp_path / "more.pt2"
-        rewritten(free, target, lambda name, content: content)
-        with zipfile.ZipFile(target, "a") as archive:
-            archive.writestr(f"more/data/{place}" if "/" in place else f"more/data/constants/{place}", b"")
-        with pytest.raises(BadFile, match=f"holds a?n? ?{what}"):
-            archprof.profile(str(target))
+def test_weights_and_buffers_have_their_names(nested):
+    module, path = nested
+    loaded = models.load(path)
+    assert dict(loaded.state_dict()).keys() == module.state_dict().keys()
+    assert [name for name, _ in loaded.named_parameters()] == [name for name, _ in module.named_parameters()]
+    assert {name for name, _ in loaded.named_buffers()} == {name for name, _ in module.named_buffers()}
+    assert loaded.graph.weight is loaded.forward_.weight
+    assert all(torch.equal(value, module.state_dict()[name]) for name, value in loaded.state_dict().items())
+
+
+def test_it_is_measured_too(nested):
+    (row,) = archprof.compare([nested[1]], batch_sizes=(2,), time_budget=0.05).architectures
+    assert row.latency[0].error is None
+
+
+Pair = namedtuple("Pair", "left right")
+
+
+class Sizes(nn.Module):
+    """Dimensions that are formulas of another, a result of a type of its own, a branch."""
+
+    def forward(self, x, y, z):
+        longer = torch.cond(x.sum() > 0, lambda a: a + 1, lambda a: a - 1, (x,))
+        return Pair(longer, torch.cat([x, y, z]).view((x.shape[0] + y.shape[0] + z.shape[0]) * 2, -1))
+
+
+def test_dependent_sizes_branches_and_named_results(tmp_path):
+    pytree._register_namedtuple(Pair, serialized_type_name="tests.Pair")
+    batch = torch.export.Dim("batch", max=64)
+    example = (torch.ones(3, 4), torch.ones(6, 4), torch.ones(4, 4))
+    path = saved(tmp_path / "s.pt2", Sizes(), example, dynamic_shapes=({0: batch}, {0: 2 * batch}, {0: batch + 1}))
+    args, _ = models.find(path).inputs(5)
+    assert [tuple(tensor.shape) for tensor in args] == [(5, 4), (10, 4), (6, 4)]
+    for sign in (1, -1):
+        given = [sign * torch.ones(size, 4) for size in (5, 10, 6)]
+        assert same(models.load(path)(*given), Sizes()(*given))
+    assert archprof.profile(path, batch_size=5).macs == 0
+
+
+class Counting(nn.Module):
+    """Changes its own buffer, and an argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x, ids, times: int, only):
+        self.seen.add_(1)
+        return x * self.seen * times + ids.sum(), only
+
+
+@pytest.mark.parametrize("functional", [False, True])
+def test_buffers_change_and_plain_numbers_are_given(tmp_path, functional):
+    args = (torch.ones(2, 3), torch.zeros(2, 5, dtype=torch.int64), 3, torch.ones(2, dtype=torch.bool))
+    program = torch.export.export(Counting(), args)
+    torch.export.save(program.run_decompositions() if functional else program, tmp_path / "c.pt2")
+    loaded, made = models.load(str(tmp_path / "c.pt2")), Counting()
+    for _ in range(2):
+        assert same(loaded(*args), made(*args))
+    assert loaded.seen == 2
+    (x, ids, times, only), _ = models.find(str(tmp_path / "c.pt2")).inputs(2)
+    assert x.is_meta and ids.dtype is torch.int64 and not ids.any() and times == 3 and only.all()
 
 
 @pytest.mark.parametrize(
-    ("key", "harm", "says"),
+    ("formula", "symbols", "size"),
     [
-        ("target", "torch.serialization.os.system", "calls 'torch.serialization.os.system', which is no operator"),
-        ("expr_str", "__import__('os').system('true')", "which is no formula"),
-        ("expr_str", "exec(chr(49))", "which is no formula"),
-        ("expr_str", "().__class__", "which is no formula"),
+        ("Symbol('s77', positive=True, integer=True)", {"s77": 4}, 4),
+        ("Mul(Integer(2), Symbol('s77', integer=True))", {"s77": 4}, 8),
+        ("Add(Mul(Integer(3), Symbol('s1')), Integer(1))", {"s1": 4}, 13),
+        ("2*s0 + s1", {"s0": 3, "s1": 1}, 7),
+        ("7", {}, 7),
     ],
 )
-def test_a_graph_that_would_run_something_is_refused(free, tmp_path, key, harm, says):
-    def poison(value):
-        if isinstance(value, dict):
-            return {
-                name: harm if name == key and isinstance(item, str) else poison(item) for name, item in value.items()
-            }
-        return [poison(item) for item in value] if isinstance(value, list) else value
-
-    harmful = rewritten(
-        free,
-        tmp_path / "harmful.pt2",
-        lambda name, content: json.dumps(poison(json.loads(content))).encode() if "/models/" in name else content,
-    )
-    with pytest.raises(BadFile) as raised:
-        archprof.profile(harmful)
-    assert says in str(raised.value)
+def test_formulas_of_sizes(formula, symbols, size):
+    assert sizes.value(formula, symbols) == size
+    if len(symbols) == 1:
+        assert sizes.solved(formula, size) == next(iter(symbols.items()))
+        assert sizes.solved(formula, 0) is None or "Add" not in formula
 
 
-def test_something_else_is_no_archive(tmp_path):
+@pytest.mark.parametrize(
+    "formula", ["", "s0 ** 2", "Pow(s0)", "s0.x", "s0[0]", "(" * 900, "1" * 2000, "True", "Mul(*s0)"]
+)
+def test_other_formulas_are_refused(formula):
+    with pytest.raises((ValueError, KeyError)):
+        sizes.value(formula, {"s0": 1})
+
+
+def test_something_else_is_not_an_archive(tmp_path):
     (tmp_path / "text.pt2").write_text("hello")
-    with pytest.raises(BadFile, match=r"is no archive of torch\.export"):
+    with pytest.raises(BadFile, match=r"is not an archive of torch\.export: File is not a zip file\. Save it with"):
         archprof.profile(str(tmp_path / "text.pt2"))
-    with zipfile.ZipFile(tmp_path / "empty.pt2", "w") as archive:
-        archive.writestr("readme", "nothing here")
-    with pytest.raises(BadFile, match="holds no exported graph"):
-        archprof.profile(str(tmp_path / "empty.pt2"))

@@ -34,6 +34,9 @@ from archprof.models import spec
         ("package.module:Net(depth=3)", "package.module", "Net", {"depth": 3}, None),
         ("path/to/file.py:make", "file", "path/to/file.py:make", {}, None),
         ("exported.pt2", "exported", "exported.pt2", {}, None),
+        ("Exported.PT2", "exported", "Exported.PT2", {}, None),
+        ("folder/model.onnx", "exported", "folder/model.onnx", {}, None),
+        ("mymodels:nets.bin", "mymodels", "nets.bin", {}, None),
         ("x()", "zoo", "x", {}, None),
     ],
 )
@@ -45,18 +48,18 @@ def test_parts(text, source, target, options, resolution):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "empty model name"),
+        ("", "the model name is empty"),
         ("resnet50(", "malformed model name 'resnet50('"),
         ("resnet50)", "malformed"),
-        ("resnet50@big", "'@big' is no resolution"),
-        ("resnet50@0", "'@0' is no resolution"),
-        ("timm:", "a source before and a name after"),
-        (":resnet50", "a source before and a name after"),
-        ("resnet50(3)", "'3' is no option"),
-        ("resnet50(width=)", "is no option"),
+        ("resnet50@big", "'@big' is not a resolution"),
+        ("resnet50@0", "'@0' is not a resolution"),
+        ("timm:", "a source before it and a name after it"),
+        (":resnet50", "a source before it and a name after it"),
+        ("resnet50(3)", "'3' is not an option"),
+        ("resnet50(width=)", "is not an option"),
         ("resnet50(a=1,a=2)", "'a' is given twice"),
-        ("models.py", "wanted: models.py:callable"),
-        ("models.py:3x", "no name in a file"),
+        ("models.py", "expected models.py:callable"),
+        ("models.py:3x", "'3x' is not a name in a file"),
     ],
 )
 def test_what_leaves_the_grammar_is_said(text, says):

@@ -50,8 +50,8 @@ def claims(
     exactly that input size. `extra`, a user's own rows, come before the published ones. Nothing known: an
     empty tuple. Raises BadOption for a dataset on which nobody claims anything.
     """
-    wanted = _key(architecture)
-    found = [claim for claim in extra if _key(claim.architecture) == wanted]
+    wanted = key(architecture)
+    found = [claim for claim in extra if key(claim.architecture) == wanted]
     found += _by_architecture().get(wanted, ())
     if dataset is not None:
         known = datasets(extra)
@@ -172,7 +172,8 @@ def _resolution(text: str, where: str) -> int | None:
         return None
     if not (text.isascii() and text.isdigit() and int(text)):
         raise BadFile(
-            f"{where}: resolution '{text}' is no whole number of pixels;", "write 224 for 224 x 224, or leave it empty."
+            f"{where}: resolution '{text}' is not a whole number of pixels;",
+            "write 224 for 224 x 224, or leave it empty.",
         )
     return int(text)
 
@@ -182,7 +183,8 @@ def _usual(seen: str, *spellings: str) -> str:
     return next((usual for usual in spellings if plain(usual) == plain(seen)), seen)
 
 
-def _key(architecture: str) -> str:
+def key(architecture: str) -> str:
+    """The spelling by which names are matched, here and in a user's own file."""
     name = re.sub(r"\s", "", architecture)
     if thinner := re.fullmatch(r"(.+)\(width=(\d*\.?\d+)\)", name):
         percent = round(100 * float(thinner[2]))
@@ -196,5 +198,5 @@ def _key(architecture: str) -> str:
 def _by_architecture() -> dict[str, tuple[Accuracy, ...]]:
     rows: dict[str, tuple[Accuracy, ...]] = {}
     for claim in read(_OURS):
-        rows[_key(claim.architecture)] = (*rows.get(_key(claim.architecture), ()), claim)
+        rows[key(claim.architecture)] = (*rows.get(key(claim.architecture), ()), claim)
     return rows

@@ -37,7 +37,7 @@ def activation_layer(name: str, inplace: bool = True) -> nn.Module:
     if known is None:
         near = difflib.get_close_matches(plain(name), spellings, n=1, cutoff=0.5)
         hint = f"; did you mean '{spellings[near[0]]}'?" if near else ""
-        raise ValueError(f"unknown activation '{name}', wanted one of {', '.join(ACTIVATIONS)}{hint}")
+        raise ValueError(f"unknown activation '{name}', expected one of {', '.join(ACTIVATIONS)}{hint}")
     layer, can_be_inplace = ACTIVATIONS[known]
     return layer(inplace=inplace) if can_be_inplace else layer()
 

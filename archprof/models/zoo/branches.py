@@ -35,7 +35,7 @@ class Conv(NamedTuple):
     padding: int | None = None
 
 
-Step = Conv | tuple[Conv, ...] | partial
+Step = Conv | tuple[Conv, ...] | partial[nn.Module]
 Table = dict[str, list[Step]]
 Path = list[list[str]]  # of one branch: for each step, the names of the modules that read its input
 
@@ -115,7 +115,7 @@ class Branches(nn.Module):
         return x
 
 
-def _named(branch: str, steps: list[Step]) -> Iterator[tuple[list[str], tuple[Conv, ...] | partial]]:
+def _named(branch: str, steps: list[Step]) -> Iterator[tuple[list[str], tuple[Conv, ...] | partial[nn.Module]]]:
     """Each step with the names of its modules; a lone convolution is a fork of one."""
     number, several = 0, sum(not isinstance(step, partial) for step in steps) > 1
     for step in steps:
@@ -147,7 +147,7 @@ class ScaledResidual(nn.Module):
         return self.activation(x + self.scale * self.project(self.branches(x)))
 
 
-Layer = Conv | partial | Table | Residual
+Layer = Conv | partial[nn.Module] | Table | Residual
 
 
 class BranchedNetwork(nn.Module):

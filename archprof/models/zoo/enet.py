@@ -139,5 +139,5 @@ def enet(num_classes: int = 1000, in_channels: int = 3, form: str = "v2") -> nn.
     `form` is v2 (the paper's encoder), v3 (wider) or v7 (regular bottlenecks only).
     """
     if form not in FORMS:
-        raise ValueError(f"unknown form '{form}' of enet, wanted one of {', '.join(FORMS)}")
+        raise ValueError(f"unknown form '{form}' of enet, expected one of {', '.join(FORMS)}")
     return ENet(FORMS[form], num_classes, in_channels)

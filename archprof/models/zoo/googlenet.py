@@ -30,7 +30,7 @@ MAX_3 = partial(nn.MaxPool2d, 3, stride=2, ceil_mode=True)
 MAX_2 = partial(nn.MaxPool2d, 2, stride=2, ceil_mode=True)
 
 # 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection; or the pool that stands there
-ROWS: dict[str, tuple[int, ...] | partial] = {
+ROWS: dict[str, tuple[int, ...] | partial[nn.Module]] = {
     "inception3a": (64, 96, 128, 16, 32, 32),
     "inception3b": (128, 128, 192, 32, 96, 64),
     "maxpool3": MAX_3,

@@ -46,7 +46,9 @@ ROWS_V2 = {
 }
 
 
-def _row_v2(c1: int, c3_reduce: int, c3: int, double_reduce: int, double: int, pool: partial, projection: int) -> Table:
+def _row_v2(
+    c1: int, c3_reduce: int, c3: int, double_reduce: int, double: int, pool: partial[nn.Module], projection: int
+) -> Table:
     stride = 1 if c1 else 2
     return {
         **({"branch1x1": [Conv(c1)]} if c1 else {}),

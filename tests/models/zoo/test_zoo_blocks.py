@@ -49,7 +49,7 @@ def test_an_unknown_activation_names_the_accepted_and_the_nearest():
     with pytest.raises(ValueError) as error:
         activation_layer("rellu")
     assert str(error.value) == (
-        "unknown activation 'rellu', wanted one of relu, sigmoid, leaky_relu, relu6, gelu; did you mean 'relu'?"
+        "unknown activation 'rellu', expected one of relu, sigmoid, leaky_relu, relu6, gelu; did you mean 'relu'?"
     )
     with pytest.raises(TypeError, match="activation must be a name"):
         activation_layer(6)

@@ -169,7 +169,7 @@ def test_enet_forms(form, count, channels):
 
 
 def test_enet_refuses_what_it_cannot_build():
-    with pytest.raises(ValueError, match="unknown form 'v9' of enet, wanted one of v2, v3, v7"):
+    with pytest.raises(ValueError, match="unknown form 'v9' of enet, expected one of v2, v3, v7"):
         build("enet", form="v9")
     with pytest.raises(ValueError, match="in_channels must be at most 51"):
         build("enet", in_channels=52)
