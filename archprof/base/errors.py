@@ -5,20 +5,61 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+#: Characters of somebody else's text in a message: enough for a sentence or two, less than three lines of a terminal.
+SAID = 240
+
+#: Characters of a message, and of a remedy, at most: what is longer quotes something that nobody meant to be read.
+LONGEST = 2000
+
+
+def printable(text: str, longest: int = SAID) -> str:
+    """`text` as it can be shown on one line: its middle left out beyond `longest`, control characters escaped.
+
+    Line breaks, escape sequences, marks that change the direction of writing and halves of surrogate pairs would
+    disturb a terminal, or end the line; they are shown as in a Python string (`\\x1b`).
+    """
+    text = _shortened(text, longest)
+    if text.isprintable():
+        return text
+    escaped = [letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text]
+    return _shortened("".join(escaped), longest)
+
+
+def _shortened(text: str, longest: int) -> str:
+    half = (longest - 5) // 2
+    return text if len(text) <= longest else f"{text[:half]} ... {text[-half:]}"
+
+
+def one_line(error: BaseException, *, kind: bool = True, longest: int = SAID) -> str:
+    """Any exception as one safe line: 'ValueError: what it says', without `kind` what it says alone.
+
+    The exception may be a user's own: its text may be megabytes long, hold escape sequences, or raise when asked for.
+    """
+    name = type(error).__name__
+    try:
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        text = "".join((said,)) if isinstance(said, str) else ""  # a plain str, whatever subclass __str__ returned
+    except KeyboardInterrupt:
+        raise
+    except BaseException as second:
+        text = f"its text cannot be read, for reading it raises {type(second).__name__}"
+    text = " ".join(_shortened(text, 8 * longest).split())
+    return printable(": ".join(filter(None, (name if kind or not text else "", text))), longest)
+
 
 class ArchprofError(Exception):
     """What was seen, and what to do about it.
 
     `message` is one line; `remedy` is the next step. The command line prints both and exits with
-    `exit_code` (2: misuse).
+    `exit_code` (2: misuse). Both are made printable here, once for all, for they quote what was given.
     """
 
     exit_code = 2
 
     def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message, remedy)
-        self.message = message
-        self.remedy = remedy
+        self.message = printable(message, LONGEST)
+        self.remedy = printable(remedy, LONGEST)
+        super().__init__(self.message, self.remedy)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".rstrip()
