@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..base import json_lines
 from ..base.errors import BadFile, BadOutput
 from ..base.version import __version__
 from ..models.input_spec import InputSpec
-from ..results.comparison import BULKY, row_json
+from ..results.comparison import BULKY, Comparison, row_json
 from ..results.environment import disagreements
 from ..results.profile import Shape
 from ..results.saved import SCHEMA_VERSION
@@ -239,11 +240,15 @@ def _resumed(target: Path, conditions: Conditions) -> dict[str, Any]:
         content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         try:
-            header, *lines = [json.loads(line) for line in whole.splitlines() if line.strip()]
+            header = json_lines.loads(whole.decode())
             made = header["sweep"]
-            entries = {entry["name"]: entry for entry in lines}
+            entries = {entry["name"]: entry for entry in header["architectures"]}
         except (ValueError, KeyError, TypeError):
             raise BadFile(f"'{target}' exists and is no sweep.", "Name another file.") from None
+        try:
+            Comparison.checked(header)
+        except BadFile as reason:
+            raise BadFile(f"'{target}': {reason.message}", reason.remedy) from None
         if header.get("archprof") != __version__ or made != conditions.header():
             raise BadFile(
                 f"'{target}' was made by archprof {header.get('archprof')} with {_told(made)}; "
