@@ -16,6 +16,8 @@ from ..results.per_layer import time_shares
 from . import figures, report_tables
 from .claims import answers
 from .csv import csv_text
+from .escapes import fenced
+from .escapes import markdown as plain
 from .findings import summary
 from .latex import latex
 from .markdown import markdown
@@ -137,10 +139,19 @@ def _check_worth(kind: str, comparison: Comparison) -> None:
 def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dict[str, str], with_latex: bool) -> str:
     """The report's Markdown."""
     pictures = _Pictures(drawn)
-    parts = [f"# {name}", _opening(comparison), "## Summary", _bullets(summary(comparison)), *pictures.of("ball")]
+    parts = [
+        f"# {plain(name)}",
+        _opening(comparison),
+        "## Summary",
+        _bullets(summary(comparison)),
+        *pictures.of("ball"),
+    ]
     found = answers(comparison)
     if found:
-        parts += ["## Claims, checked", "\n\n".join(f"**{plain(a.claim)}.** {plain(a.answer)}" for a in found)]
+        parts += [
+            "## Claims, checked",
+            "\n\n".join(f"**{plain(a.claim)}.** {plain(a.answer)}" for a in found),
+        ]
     parts += [_table(static(comparison)), *pictures.of("accuracy", "density")]
     where = report_tables.kinds(comparison)
     if where.rows:
@@ -201,9 +212,9 @@ def _opening(comparison: Comparison) -> str:
     when = str(comparison.environment.get("date", ""))[:10]
     what = "1 network" if len(names) == 1 else f"{len(names)} networks side by side"
     told = f"{what}: {', '.join(map(plain, names))}."
-    by = f" Compared by archprof {comparison.archprof}" if comparison.archprof else ""
+    by = f" Compared by archprof {plain(comparison.archprof)}" if comparison.archprof else ""
     data = "The data: [comparison.json](comparison.json), [comparison.csv](comparison.csv)."
-    return f"{told}{by}{f' on {when}' if by and when else ''}{'.' if by else ''} {data}"
+    return f"{told}{by}{f' on {plain(when)}' if by and when else ''}{'.' if by else ''} {data}"
 
 
 def _separable(comparison: Comparison) -> list[str]:
@@ -259,13 +270,12 @@ def _value(value: object) -> str:
 
 def _repeat(comparison: Comparison, name: str, with_latex: bool) -> str:
     more = ["--latex"] if with_latex else []
-    out = shlex.quote(f"reports/{name}")
+    out_folder = f"reports/{name}"
     measured = shlex.join(command(comparison))
     again = shlex.join(["archprof", "report", "--from", "comparison.json", *more])
     return (
-        f"Count and measure again:\n\n```sh\n{measured} -o "
-        f"{out}{''.join(f' {flag}' for flag in more)}\n```\n\n"
-        f"Draw again from the data, in this folder:\n\n```sh\n{again} -o .\n```"
+        f"Count and measure again:\n\n{fenced(f'{measured} -o {shlex.join([out_folder, *more])}', 'sh')}\n\n"
+        f"Draw again from the data, in this folder:\n\n{fenced(f'{again} -o .', 'sh')}"
     )
 
 
@@ -305,11 +315,4 @@ def _title(summary: str) -> str:
 
 
 def _bullets(sentences: object) -> str:
-    return "\n".join(f"- {plain(str(sentence))}" for sentence in sentences)  # type: ignore[attr-defined]
-
-
-def plain(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    for letter in "\\`*_[]<>|~":
-        text = text.replace(letter, f"\\{letter}")
-    return text
+    return "\n".join(f"- {plain(str(sentence), starts=True)}" for sentence in sentences)  # type: ignore[attr-defined]

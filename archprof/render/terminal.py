@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from . import escapes
 from .tables.table import Table
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _show(table: Table, console: Console) -> None:
     from rich.text import Text
 
     drawn = RichTable(
-        title=Text(table.title),
+        title=Text(escapes.terminal(table.title)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -75,10 +76,13 @@ def _show(table: Table, console: Console) -> None:
         text = column.kind == "text" and column.key != "ci95_s"
         needed = min(_width(table, place) - 3, console.width // 3)
         drawn.add_column(
-            column.heading, justify="left" if text else "right", overflow="fold", width=needed if tight else None
+            Text(escapes.terminal(column.heading)),
+            justify="left" if text else "right",
+            overflow="fold",
+            width=needed if tight else None,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(table.text(row, place)) for place in range(len(row))))
+        drawn.add_row(*(Text(escapes.terminal(table.text(row, place))) for place in range(len(row))))
     console.print(drawn)
     for note in table.notes:
-        console.print(Text(note), soft_wrap=True)
+        console.print(Text(escapes.terminal(note)), soft_wrap=True)

@@ -13,6 +13,7 @@ from ...base.version import __version__
 from ...budgets.judging import Checked, Share, Verdict, broken, exit_code
 from ...budgets.limits import MEASURES
 from ...budgets.lock import LayerChange
+from .. import escapes
 
 SCHEMA_VERSION = 1
 #: Changed layers that are named to people; JSON has all of them.
@@ -126,7 +127,7 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=one.budget.name,
+            name=escapes.xml(one.budget.name),
             tests=str(len(one.verdicts)),
             errors=str(errors),
             failures=str(len(bad) - errors),
@@ -136,8 +137,8 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
-                classname=f"archprof.{one.budget.name}",
-                name=f"{_label(verdict) or 'model'} {verdict.limit}".strip(),
+                classname=escapes.xml(f"archprof.{one.budget.name}"),
+                name=escapes.xml(f"{_label(verdict) or 'model'} {verdict.limit}".strip()),
             )
             if verdict.status != "within":
                 kind = (
@@ -145,8 +146,8 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
                     if verdict.status == "error"
                     else ("failure" if broken(verdict.status, strict) else "skipped")
                 )
-                report = ElementTree.SubElement(case, kind, message=sentence(verdict))
-                report.text = "\n".join(reasons(verdict))
+                report = ElementTree.SubElement(case, kind, message=escapes.xml(sentence(verdict)))
+                report.text = "\n".join(map(escapes.xml, reasons(verdict)))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -158,8 +159,8 @@ def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = Fals
     """
     return [
         f"::{'error' if broken(verdict.status, strict) else 'warning'} "
-        f"file={_escaped(file, ',:')},line={one.budget.line or 1},"
-        f"title={_escaped(f'archprof: {verdict.budget}', ',:')}::{_escaped(sentence(verdict))}"
+        f"file={escapes.workflow(file, ',:')},line={one.budget.line or 1},"
+        f"title={escapes.workflow(f'archprof: {verdict.budget}', ',:')}::{escapes.workflow(sentence(verdict))}"
         for one in checked
         for verdict in one.verdicts
         if verdict.status != "within"
@@ -177,17 +178,18 @@ def summary(checked: Sequence[Checked], strict: bool = False) -> str:
         f"| {' | '.join(COLUMNS)} |",
         "|---|---|--:|---|--:|--:|---|",
     ]
-    lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in rows]
+    lines += [f"| {' | '.join(map(escapes.markdown, cells))} |" for cells in rows]
     for verdict in verdicts_of(checked):
         if verdict.status != "within":
-            lines += ["", f"- {sentence(verdict)}"]
+            lines += ["", f"- {escapes.markdown(sentence(verdict), starts=True)}"]
             if found := reasons(verdict):
-                lines += ["", "  ```text", *(f"  {line}" for line in found), "  ```"]
+                block = escapes.fenced("\n".join(map(escapes.line, found)), "text")
+                lines += ["", *(f"  {line}" for line in block.split("\n"))]
     return "\n".join([*lines, ""])
 
 
 def _plain(found: Sequence[Verdict]) -> list[str]:
-    lines = [COLUMNS, *map(row, found)]
+    lines = [COLUMNS, *(tuple(map(escapes.terminal, row(verdict))) for verdict in found)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     places = [str.rjust if name in NUMBERS else str.ljust for name in COLUMNS]
     padded = [[place(cell, width) for place, cell, width in zip(places, line, widths, strict=True)] for line in lines]
@@ -204,7 +206,9 @@ def _colored(found: Sequence[Verdict]) -> list[str]:
         drawn.add_column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
     for verdict in found:
         *cells, face = row(verdict)
-        drawn.add_row(*map(Text, cells), Text(face, style=_COLORS.get(verdict.status, "bold red")))
+        drawn.add_row(
+            *(Text(escapes.terminal(cell)) for cell in cells), Text(face, style=_COLORS.get(verdict.status, "bold red"))
+        )
     page = io.StringIO()
     Console(file=page, force_terminal=True, highlight=False).print(drawn)
     return page.getvalue().splitlines()
@@ -215,10 +219,10 @@ def _below(checked: Sequence[Checked], why: bool) -> list[str]:
     for verdict in verdicts_of(checked):
         layers = reasons(verdict) if why else []
         if verdict.status != "within":
-            lines += ["", sentence(verdict), *(f"    {line}" for line in layers)]
+            lines += ["", escapes.terminal(sentence(verdict)), *(f"    {escapes.line(line)}" for line in layers)]
         elif layers:
-            lines += ["", f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip()]
-            lines += [f"    {line}" for line in layers]
+            said = f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}"
+            lines += ["", escapes.terminal(said.rstrip()), *(f"    {escapes.line(line)}" for line in layers)]
     return lines
 
 
@@ -301,9 +305,3 @@ def _signed(fraction: float | None) -> str:
 
 def _headroom(fraction: float | None) -> str:
     return _signed(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)
-
-
-def _escaped(text: str, also: str = "") -> str:
-    for letter in f"%\r\n{also}":
-        text = text.replace(letter, f"%{ord(letter):02X}")
-    return text
