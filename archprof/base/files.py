@@ -64,6 +64,31 @@ def write(path: str, content: str | bytes) -> None:
             _replace(Path(os.path.realpath(path)), data)
 
 
+@contextlib.contextmanager
+def alone(path: str) -> Iterator[None]:
+    """Raise BadOutput where another process is in here for the same path; a process that was killed is not."""
+    if _written_through(path):
+        yield
+        return
+    from filelock import FileLock, Timeout  # 40 ms, and most commands need none
+
+    target = Path(os.path.realpath(path))
+    beside = target.with_name(f".{target.name[:200]}.lock")
+    with _told(path):
+        lock = FileLock(beside)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise BadOutput(
+                f"another archprof is writing to '{path}'.", "Wait until it has ended, or name another file."
+            ) from None
+    try:
+        yield
+    finally:
+        beside.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that the file is gone
+        lock.release()
+
+
 def _replace(target: Path, data: bytes) -> None:
     # not tempfile's: its files can be read by their owner alone, and to learn the usual permissions is not thread-safe
     beside = target.with_name(f".archprof-{secrets.token_hex(6)}")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import models
+from ..base import streams
 from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from ..results.profile import Shape, StaticProfile
 from . import memory
@@ -190,7 +191,7 @@ def run(
     What the network prints meanwhile goes to stderr: stdout is for results.
     """
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(streams.Printable(sys.stderr)):
             return _run(subject, args, kwargs, training, shape_memory)
     except SystemExit as error:
         raise ForwardFailed(f"{subject.name}: its own forward calls sys.exit({error.code!r}).") from None

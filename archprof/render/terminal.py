@@ -20,7 +20,12 @@ def show(tables: Iterable[Table], console: Console | None = None) -> None:
 
     if console is None:
         piped = not sys.stdout.isatty()
-        console = Console(width=160 if piped else None, highlight=False, soft_wrap=False)
+
+        class Ours(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the process itself, with another exit code
+
+        console = Ours(width=160 if piped else None, highlight=False, soft_wrap=False)
     for place, table in enumerate(tables):
         if place:
             console.print()

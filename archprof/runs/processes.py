@@ -11,9 +11,10 @@ import itertools
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -21,6 +22,9 @@ from typing import Any, Protocol
 
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
 STARTING_S = 120.0
+
+#: Signals that ask a process to stop; Windows lacks some.
+_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,12 @@ class _Worker:
         self.executor = executor
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, executor.work, executor.start), daemon=True)
-        self.process.start()
+        # Ctrl-C goes to the whole group of processes: a worker that is only being started would print a traceback
+        before = _blocked(signal.SIG_BLOCK)
+        try:
+            self.process.start()
+        finally:
+            _blocked(signal.SIG_SETMASK, before)
         theirs.close()
         self.task: str | None = None
         self.began = time.monotonic()
@@ -165,16 +174,38 @@ def _how_it_ended(code: int | None) -> str:
 
 
 def _serve(pipe: Connection, work: Callable[[str], Any], start: Callable[[], None] | None) -> None:
-    """A worker's life: answer tasks until the pipe closes."""
+    """A worker's life: answer tasks until the pipe closes, or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    _blocked(signal.SIG_UNBLOCK)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     if start is not None:
         start()
+    with contextlib.suppress(ConnectionError):  # the parent is gone: nobody is left to be told
+        _answer(pipe, work)
+
+
+def _end_with_the_parent() -> None:
+    """End this process when its parent ends, however that was: a task that hangs would hang for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _blocked(how: int, signals: Iterable[int] = _STOPPING) -> Iterable[int]:
+    """Change which signals wait until they are let through; returns those that waited before."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return ()
+    return signal.pthread_sigmask(how, signals)
+
+
+def _answer(pipe: Connection, work: Callable[[str], Any]) -> None:
     pipe.send(None)
     failed: str | None
     while True:
         try:
             task = pipe.recv()
-        except (EOFError, ConnectionError):
+        except EOFError:
             return
         try:
             value, failed = work(task), None

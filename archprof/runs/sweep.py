@@ -15,9 +15,9 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from ..base import json_lines
+from ..base import files, json_lines, streams
 from ..base.errors import BadFile, BadOutput
 from ..base.version import __version__
 from ..models.input_spec import InputSpec
@@ -81,18 +81,29 @@ def sweep(
     `executor` does the counting (by default local processes). Raises BadFile where the file is something else, or a
     sweep under other conditions or by another version.
     """
+    with files.alone(path):
+        return _sweep(models, path, conditions, jobs, timeout, executor, progress or (lambda doing: None))
+
+
+def _sweep(
+    models: Sequence[str],
+    path: str,
+    conditions: Conditions,
+    jobs: int,
+    timeout: float,
+    executor: Executor | None,
+    tell: Callable[[str], None],
+) -> Summary:
     began = time.monotonic()
     entries, out = _opened(path, conditions)
     earlier = sum(name in entries for name in models)
-    tell = progress or (lambda doing: None)
 
     def note(outcome: Outcome) -> None:
         entry = _entry(outcome, entries.get(outcome.task))
         entries[outcome.task] = entry
-        out.write(json.dumps(entry, allow_nan=False) + "\n")
-        out.flush()
+        out.add(entry)
 
-    with out:
+    with contextlib.closing(out):
         todo = [name for name in models if name not in entries]
         count = functools.partial(count_one, conditions=conditions)
         engine = executor or Processes(count, jobs, timeout, functools.partial(warm_up, tuple(_libraries(todo))))
@@ -137,7 +148,7 @@ def _so_far(done: str, place: int, total: int, began: float, last: str) -> str:
 
 def warm_up(libraries: Sequence[str]) -> None:
     """Import what every task needs, so that no task is charged for it. What fails here fails again where it is said."""
-    sys.stdout = sys.stderr
+    sys.stdout = streams.Printable(sys.stderr)
     warnings.simplefilter("ignore")
     import torch
 
@@ -164,7 +175,7 @@ def measure_one(model: str, conditions: Conditions) -> dict[str, Any]:
     """The entry of one network, counted and measured, in a process that has the machine to itself."""
     from . import compare
 
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(streams.Printable(sys.stderr)):
         result = compare.compare(
             [model], input_shape=conditions.input_shape, inputs=_inputs(conditions), **(conditions.measuring or {})
         )
@@ -199,29 +210,46 @@ def _entry(outcome: Outcome, before: Mapping[str, Any] | None) -> dict[str, Any]
     return {**failed, **(before or {}), **why}
 
 
-def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], TextIO]:
+class _Lines:
+    """The file, a line an entry. Unbuffered: a disk that is full is met at the entry, not again when it is closed."""
+
+    def __init__(self, path: str, mode: str) -> None:
+        self.path = path
+        try:
+            self.file = open(path, mode, buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        line = (json.dumps(entry, allow_nan=False) + "\n").encode()
+        try:
+            while line:
+                line = line[self.file.write(line) :]
+        except OSError as error:
+            raise BadOutput(
+                f"'{self.path}' cannot be written: {error.strerror}.", "The same command goes on from what it holds."
+            ) from None
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _opened(path: str, conditions: Conditions) -> tuple[dict[str, Any], _Lines]:
     """Entries that the file has, and the file ready for more; a new one gets its header."""
     target = Path(path)
     if target.exists() and target.stat().st_size:
         entries = _resumed(target, conditions)
-        return entries, target.open("a", encoding="utf-8")
+        return entries, _Lines(path, "ab")
     environment = _environment(conditions)  # before a file is made that it would refuse
-    try:
-        out = target.open("w", encoding="utf-8")
-    except OSError as error:
-        raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
-    out.write(
-        json.dumps(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "archprof": __version__,
-                "sweep": conditions.header(),
-                "environment": environment,
-            }
-        )
-        + "\n"
+    out = _Lines(path, "wb")
+    out.add(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "archprof": __version__,
+            "sweep": conditions.header(),
+            "environment": environment,
+        }
     )
-    out.flush()
     return {}, out
 
 
