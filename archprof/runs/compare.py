@@ -13,7 +13,7 @@ from torch import nn
 
 from .. import models
 from ..base import units
-from ..base.errors import ArchprofError, BadOption
+from ..base.errors import ArchprofError, BadOption, one_line
 from ..base.version import __version__
 from ..counting import counts, scratch
 from ..measure import device, operator_times, per_layer, real, sampling
@@ -235,6 +235,9 @@ class _Run:
                 result = replace(result, largest_batch=fits)
         except ArchprofError as error:
             subject.result = replace(subject.result, error=str(error))
+            return
+        except Exception as error:  # one network's failure, of whatever kind, is not the end of the others
+            subject.result = replace(subject.result, error=f"{subject.result.name}: {one_line(error)}")
             return
         subject.result = result
         subject.sizes = {entry.batch_size: self.needs(result, entry) for entry in memory}
