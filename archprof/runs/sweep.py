@@ -106,7 +106,8 @@ def _sweep(
     with contextlib.closing(out):
         todo = [name for name in models if name not in entries]
         count = functools.partial(count_one, conditions=conditions)
-        engine = executor or Processes(count, jobs, timeout, functools.partial(warm_up, tuple(_libraries(todo))))
+        start = functools.partial(warm_up, tuple(_libraries(todo)))
+        engine = executor or Processes(count, jobs, timeout, start, watch=watched)
         for place, outcome in enumerate(engine.run(todo) if todo else (), start=1):
             note(outcome)
             tell(_so_far("counted", place, len(todo), began, outcome.task))
@@ -121,7 +122,8 @@ def _sweep(
             measure = functools.partial(measure_one, conditions=conditions)
             measuring_began = time.monotonic()
             # never side by side: they would take the machine from each other
-            for place, outcome in enumerate(Processes(measure, 1, timeout).run(todo) if todo else (), start=1):
+            alone = Processes(measure, 1, timeout, watch=watched)
+            for place, outcome in enumerate(alone.run(todo) if todo else (), start=1):
                 note(outcome)
                 tell(_so_far("measured", place, len(todo), measuring_began, outcome.task))
     asked = [entries[name] for name in models]
@@ -162,6 +164,13 @@ def warm_up(libraries: Sequence[str]) -> None:
     # all the time
     gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+
+
+def watched() -> Callable[[], str | None]:
+    """What tells whether a network changed the process for those after it."""
+    from . import process_state
+
+    return process_state.watched()
 
 
 def count_one(model: str, conditions: Conditions) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import signal
 import stat
@@ -12,11 +14,14 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers.sweep_work import pid_after
 
 import archprof
 from archprof.base import files
 from archprof.base.errors import BadOutput
 from archprof.cli import main
+from archprof.runs import sweep
+from archprof.runs.processes import Processes
 
 ROOT = str(Path(archprof.__file__).parents[1])
 NETS = """
@@ -243,3 +248,139 @@ def test_what_a_network_prints_cannot_act_on_the_terminal(here, capsys):
     assert main(["compare", "loud.py:Loud", "--no-latency"]) == 0
     said = capsys.readouterr().err
     assert "\\x1b[2J\\x07 hello" in said and "\x1b" not in said
+
+
+# --- networks that change the process for those after them ------------------------------------------------------------
+
+POISON = {
+    "default_dtype": "torch.set_default_dtype(torch.float64)",
+    "conv_forward": "nn.Conv2d.forward = lambda self, x: x",
+    "layer_forward": "nn.BatchNorm2d.forward = lambda self, x: torch.cat([x, x], 1)",
+    "functional": "nn.functional.relu = lambda *_, **__: 1 / 0",
+    "global_hook": "nn.modules.module.register_module_forward_pre_hook(lambda *_: 1 / 0)",
+    "chdir": "os.chdir('/')",
+    "rmdir": "os.makedirs('gone', exist_ok=True); os.chdir('gone'); os.rmdir(os.getcwd())",
+    "environment": "os.environ['FINE_WIDTH'] = '99'",
+    "threads": "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
+    "no_grad": "torch.set_grad_enabled(False)",
+    "recursion": "sys.setrecursionlimit(120)",
+    "stdout": "sys.stdout = sys.stderr = None",
+    "exit": "builtins.print = sys.exit",
+}
+HOSTILE = """
+    import builtins, os, sys, threading, time
+    import torch
+    from torch import nn
+
+    class Fine(nn.Sequential):
+        input_shape = (3, 8, 8)
+
+        def __init__(self):
+            width = int(os.environ.get("FINE_WIDTH", "4"))
+            super().__init__(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width), nn.ReLU())
+
+        def forward(self, x):
+            return nn.functional.relu(super().forward(x))
+
+    class Poison(Fine):
+        def __init__(self, how):
+            super().__init__()
+            exec(HOW[how])
+"""
+
+
+def entries_of(path: Path) -> dict[str, dict]:
+    return {entry["name"]: entry for entry in map(json.loads, path.read_text().splitlines()[1:])}
+
+
+def test_no_network_of_a_sweep_meets_what_another_left_behind(here):
+    (here / "hostile_nets.py").write_text(textwrap.dedent(HOSTILE) + f"\nHOW = {POISON!r}\n")
+    names = []
+    for place, how in enumerate(POISON):
+        names += [f"hostile_nets.py:Poison(how={how})", f"hostile_nets.py:Fine@{16 + place}"]
+    finished("sweep", "hostile_nets.py:Fine", *names, "-o", "swept.jsonl", "--no-latency")
+    found = entries_of(here / "swept.jsonl")
+    for place, how in enumerate(POISON):
+        fine = found[f"hostile_nets.py:Fine@{16 + place}"]
+        assert not fine.get("error"), (how, fine["error"])
+        assert (fine["parameters"], fine["parameter_bytes"]) == (120, 480), how
+        assert fine["macs"] == 4 * 27 * (14 + place) ** 2, how
+
+
+@pytest.mark.parametrize("statement", POISON.values(), ids=POISON)
+def test_each_change_is_seen(statement, here):
+    script = (
+        "import builtins, os, sys, threading, time, torch\nfrom torch import nn\n"
+        "from archprof.runs import process_state\nreal = os.write\n"
+        f"changed = process_state.watched()\nassert changed() is None\n{statement}\n"
+        "real(1, repr(changed()).encode())\nos._exit(0)"
+    )
+    environment = {**os.environ, "PYTHONPATH": ROOT}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout not in ("", "None"), done.stderr
+
+
+def test_a_process_serves_networks_that_change_nothing(here):
+    """Otherwise every network would pay for importing torch."""
+    conditions = sweep.Conditions()
+    engine = Processes(
+        functools.partial(pid_after, conditions=conditions), 1, 60, functools.partial(sweep.warm_up, ()),
+        watch=sweep.watched,
+    )  # fmt: skip
+    outcomes = list(engine.run(["resnet_tiny", "plain_tiny", "squeezenet1_1", "mobilenetv1", "nosuch"]))
+    assert [outcome.error for outcome in outcomes] == [None] * 5
+    assert len({outcome.value for outcome in outcomes}) == 1
+
+
+# --- errors of networks -----------------------------------------------------------------------------------------------
+
+ERRORS = """
+    from torch import nn
+
+    class Fine(nn.Linear):
+        input_shape = (4,)
+
+        def __init__(self):
+            super().__init__(4, 4)
+
+    class Unspeakable(Exception):
+        def __str__(self):
+            raise ZeroDivisionError("no text today")
+
+        __repr__ = __str__
+
+    class Raises(Fine):
+        def forward(self, x):
+            raise Unspeakable()
+
+    class Builds(Fine):
+        def __init__(self):
+            raise Unspeakable()
+
+    class Long(Fine):
+        def forward(self, x):
+            raise RuntimeError("x" * 5_000_000)
+
+    class Escapes(Fine):
+        def forward(self, x):
+            raise RuntimeError("\\x1b[2J\\n::error::x\\n" * 3)
+"""
+FAILING = [f"errors_of.py:{name}" for name in ("Raises", "Builds", "Long", "Escapes")]
+
+
+def test_no_error_of_a_network_takes_the_others_with_it(here, capsys):
+    (here / "errors_of.py").write_text(textwrap.dedent(ERRORS))
+    assert main(["compare", *FAILING, "errors_of.py:Fine", "--no-latency", "--json", "x.json"]) == 1
+    said = capsys.readouterr().err
+    rows = json.loads((here / "x.json").read_text())["architectures"]
+    assert [bool(row["error"]) for row in rows] == [True] * 4 + [False] and rows[-1]["macs"] == 16
+    assert all(row["error"].isprintable() and len(row["error"]) < 3000 for row in rows[:4])
+    assert said.replace("\n", "").isprintable() and not any(line.startswith("::") for line in said.splitlines())
+
+
+def test_no_error_of_a_network_ends_a_sweep(here):
+    (here / "errors_of.py").write_text(textwrap.dedent(ERRORS))
+    code, _ = finished("sweep", *FAILING, "errors_of.py:Fine", "-o", "swept.jsonl", "--no-latency")
+    found = entries_of(here / "swept.jsonl")
+    assert code == 0 and len(found) == 5 and found["errors_of.py:Fine"]["macs"] == 16
+    assert all(found[name]["error"].isprintable() and len(found[name]["error"]) < 3000 for name in FAILING)
