@@ -10,7 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ..base import json_lines
 from ..base.errors import BadFile
 from ..results.profile import Shape, StaticProfile
 from .limits import MEASURES
@@ -128,32 +130,31 @@ def to_json(baselines: Mapping[str, Baseline]) -> str:
 
 def from_json(text: str, where: str = FILE_NAME) -> dict[str, Baseline]:
     """Read back what `to_json` wrote. Raises BadFile for anything else, or for another schema."""
+    from ..results import reading  # it is slow to import, and few runs have a baseline
+
     anew = "Restore it from version control, or write it anew with 'archprof check --update'."
     try:
-        saved = json.loads(text)
+        saved = json_lines.loads(text)
     except ValueError as reason:
         raise BadFile(f"{where} is not JSON: {reason}.", anew) from None
-    if not isinstance(saved, dict) or "schema_version" not in saved:
-        raise BadFile(f"{where} is JSON, but no baseline: it has no 'schema_version'.", anew)
-    if saved["schema_version"] != SCHEMA_VERSION:
-        raise BadFile(
-            f"{where} has schema_version {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
-            "Use the archprof that wrote it, or write it anew with 'archprof check --update'.",
-        )
     try:
-        return {name: _entry(entry) for name, entry in saved["budgets"].items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as reason:
-        raise BadFile(f"{where} lacks or garbles a key: {reason!r}.", anew) from None
+        reading.check_version(saved, SCHEMA_VERSION, "Use the archprof that wrote it.")
+        budgets = reading.checked(dict[str, dict[str, Any]], saved.get("budgets"), "budgets")
+        return {name: _entry(entry, f"budgets['{name}']") for name, entry in budgets.items()}
+    except BadFile as reason:
+        raise BadFile(f"{where}: {reason.message}", anew) from None
 
 
 def read(path: Path) -> dict[str, Baseline]:
     """The baselines in the file; none where there is no file."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as reason:
-        raise BadFile(f"{path.name} cannot be read: {reason}.") from None
+    except OSError as reason:
+        raise BadFile(f"{path.name} cannot be read: {reason.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadFile(f"{path.name} is not text in UTF-8.") from None
     return from_json(text, path.name)
 
 
@@ -170,18 +171,16 @@ def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
         return {}
 
 
-def _entry(saved: Mapping) -> Baseline:
+def _entry(saved: Mapping[str, Any], where: str) -> Baseline:
+    from ..results import reading
+
     layers = {
-        path: LayerSummary(
-            str(layer["type"]),
-            *(int(layer[key]) for key in ("parameters", "trainable_parameters", "macs", "activations")),
-        )
-        for path, layer in saved["layers"].items()
+        path: reading.checked(LayerSummary, layer, f"{where}.layers['{path}']", whole=True)
+        for path, layer in reading.checked(dict[str, Any], saved.get("layers"), f"{where}.layers").items()
     }
-    counts = {name: int(saved[name]) for name in MEASURES if name in saved}
-    return Baseline(
-        str(saved["model"]), tuple(int(size) for size in saved["input_shape"]), int(saved["batch_size"]), counts, layers
-    )
+    counts = {name: reading.checked(int, saved[name], f"{where}.{name}") for name in MEASURES if name in saved}
+    baseline: Baseline = reading.checked(Baseline, saved, where, counts=counts, layers=layers)
+    return baseline
 
 
 def _joined(items: Iterable[str]) -> list[str]:

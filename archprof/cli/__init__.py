@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from ..base import streams
 from ..base.errors import ArchprofError, did_you_mean, printable
 from ..base.version import __version__
+from . import stopping
 
 #: One file each, in the order in which --help lists them. Each offers `add(commands)`.
 COMMANDS = (
@@ -71,14 +72,30 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (0 done, 1 over budget, 2 misuse, 130 interrupted)."""
+    """Run one command; returns its exit code.
+
+    0 done, 1 over budget or a network failed, 2 misuse or nothing can be written, 130 Ctrl-C, 141 the reader of stdout
+    went away, 128 + N after signal N.
+    """
     thresholds = gc.get_threshold()
     gc.set_threshold(*RARELY)
+    try:
+        with streams.usable(), stopping.signals() as received:
+            code = _run(argv)
+        return 128 + received[0] if received else code
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    """The command's exit code; what a user or the system can cause is one line here, for all commands."""
     try:
         args, unknown = build_parser().parse_known_args(argv)
         if unknown:
             args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return args.run(args)
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
     except ArchprofError as error:
         print(f"archprof: {error}", file=sys.stderr)
         return error.exit_code
@@ -86,8 +103,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("archprof: interrupted.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # the reader went away (head, less): no traceback, and none from the flush at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.give_up_stdout()  # the reader went away (head, less)
         return 141
-    finally:
-        gc.set_threshold(*thresholds)
+    except OSError as error:
+        if (why := streams.why_not(error)) is None:
+            raise
+        streams.give_up_stdout()
+        print(f"archprof: {why}", file=sys.stderr)
+        return 2

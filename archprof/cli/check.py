@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -53,14 +54,15 @@ def run(args: argparse.Namespace) -> int:
     stated = config.read(args.config or config.find(Path()))
     chosen = stated.select(args.names)
     files.check([args.junit])
-    if args.update:
-        accepted = lock.read_for_update(stated.lock_path, whole=not args.names)
-    else:
-        accepted = lock.read(stated.lock_path)
-    checked = budgets.check(chosen, accepted, growth=not args.update)
-    if args.update:
-        fresh = budgets.accept(checked, accepted, stated.names)
-        files.write(str(stated.lock_path), lock.to_json(fresh))
+    with files.alone(str(stated.lock_path)) if args.update else contextlib.nullcontext():
+        if args.update:
+            accepted = lock.read_for_update(stated.lock_path, whole=not args.names)
+        else:
+            accepted = lock.read(stated.lock_path)
+        checked = budgets.check(chosen, accepted, growth=not args.update)
+        if args.update:
+            fresh = budgets.accept(checked, accepted, stated.names)
+            files.write(str(stated.lock_path), lock.to_json(fresh))
     if args.junit:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.github:
@@ -86,7 +88,10 @@ def _tell_github(annotations: list[str], summary: str) -> None:
         print(line, file=sys.stderr)
     page = os.environ.get("GITHUB_STEP_SUMMARY")
     if page:
-        with open(page, "a", encoding="utf-8") as file:
-            file.write(summary)
+        try:
+            with open(page, "a", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(summary)
+        except OSError as error:  # the verdicts stand, and so does the exit code
+            print(f"archprof: the job summary cannot be written to '{page}': {error.strerror}.", file=sys.stderr)
     else:
         print("archprof: GITHUB_STEP_SUMMARY is not set, so no job summary was written.", file=sys.stderr)

@@ -30,11 +30,12 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """One line for each network and batch size, then how many of each verdict."""
+    from ..render.escapes import terminal
     from ..results import diff
 
     found = diff.diff(saved.read(args.before), saved.read(args.after), args.factor)
     for difference in found:
-        print(difference.sentence)
+        print(terminal(difference.sentence))
     verdicts = Counter(difference.verdict for difference in found)
     print(", ".join(f"{verdicts[verdict]} {verdict}" for verdict in (diff.SLOWER, diff.FASTER, diff.CANNOT_TELL)))
     return 1 if args.fail_on_slower and verdicts[diff.SLOWER] else 0

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Protocol
 
+from ..base import streams
+
 
 class Tell(Protocol):
     """Called with what is being done and the seconds that are left at most (0: unknown)."""
@@ -17,7 +19,7 @@ class Tell(Protocol):
 @contextmanager
 def progress() -> Iterator[Tell]:
     """Show what is told until the block ends. What a network prints meanwhile goes to stderr: stdout is for results."""
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(streams.Printable(sys.stderr)):
         if not sys.stderr.isatty():
             yield _plain_lines()
             return

@@ -124,14 +124,16 @@ def read(path: str) -> Comparison:
     from ..results.comparison import Comparison
 
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except OSError as reason:
         raise BadFile(
             f"'{path}' cannot be read: {reason.strerror}.", "Save one: archprof compare ... --json FILE"
         ) from None
     except UnicodeDecodeError:
-        raise BadFile(f"'{path}' is not text.", "Expected a file written by 'archprof compare --json'.") from None
+        raise BadFile(
+            f"'{path}' is not text in UTF-8.", "Expected a file written by 'archprof compare --json'."
+        ) from None
     try:
         return Comparison.from_json(text)
     except BadFile as reason:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import models
+from ..base import streams
 from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
 from ..results.profile import Shape, StaticProfile
 from . import memory
@@ -188,7 +189,7 @@ def run(
     stderr: stdout is for results.
     """
     try:
-        with ONE_AT_A_TIME, redirect_stdout(sys.stderr):
+        with ONE_AT_A_TIME, redirect_stdout(streams.Printable(sys.stderr)):
             return _run(subject, args, kwargs, backward)
     except SystemExit as error:
         raise ForwardFailed(f"{subject.name}: its own forward calls sys.exit({error.code!r}).") from None

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from ..base.errors import one_line
+
 #: How the error of a cell begins for which memory did not suffice.
 MEMORY = "out of memory"
 
@@ -78,7 +80,7 @@ def out_of_memory(reason: BaseException) -> bool:
     """Whether an exception says that memory ran out: on a GPU, in torch's CPU allocator or in Python."""
     if isinstance(reason, MemoryError) or type(reason).__name__ == "OutOfMemoryError":
         return True
-    text = str(reason).lower()
+    text = one_line(reason, longest=2000).lower()
     return isinstance(reason, RuntimeError) and any(
         phrase in text for phrase in (MEMORY, "not enough memory", "can't allocate memory")
     )
@@ -86,8 +88,7 @@ def out_of_memory(reason: BaseException) -> bool:
 
 def described(reason: BaseException) -> str:
     """An exception as an entry's error: one line, starting with 'out of memory' where that happened."""
-    lines = str(reason).strip().splitlines()
-    text = (lines[0] if lines else type(reason).__name__)[:300]
+    text = one_line(reason, kind=False)
     return f"{MEMORY}: {text}" if out_of_memory(reason) else text
 
 

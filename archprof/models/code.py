@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ..base import streams
 from ..base.errors import ArchprofError, BadOption, BuildFailed, UnknownModel, did_you_mean, one_line, printable
 from .found import Found, check_options
 from .spec import SHOWN, ModelSpec
@@ -112,7 +113,7 @@ def _on_path(folder: str) -> Iterator[None]:
     """`folder` first on the import path; what is printed goes to stderr."""
     sys.path.insert(0, folder)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(streams.Printable(sys.stderr)):
             yield
     finally:
         with contextlib.suppress(ValueError):

@@ -9,10 +9,12 @@ from typing import Any
 
 from ..results.comparison import Comparison
 from ..results.flat import flat_rows
+from . import escapes
 
 
 def csv_text(comparison: Comparison) -> str:
-    """Comma-separated, a heading line first; unknown values are empty."""
+    """Comma-separated, a heading line first; unknown values are empty, text that a spreadsheet would
+    compute has an apostrophe before it."""
     return csv_of(flat_rows(comparison))
 
 
@@ -23,6 +25,9 @@ def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
     writer.writeheader()
     for row in rows:
         writer.writerow(
-            {key: "x".join(map(str, value)) if isinstance(value, list) else value for key, value in row.items()}
+            {
+                key: escapes.csv_cell("x".join(map(str, value)) if isinstance(value, list) else value)
+                for key, value in row.items()
+            }
         )
     return out.getvalue()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..budgets.judging import Checked, broken
-from .markdown import escape, markdown
+from . import escapes
+from .markdown import markdown
 from .tables.verdicts import conclusion, reasons, sentence, table, verdicts_of
 
 
@@ -17,8 +18,8 @@ def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = Fals
     """
     return [
         f"::{'error' if broken(verdict.status, strict) else 'warning'} "
-        f"file={_escaped(file, ',:')},line={one.budget.line or 1},"
-        f"title={_escaped(f'archprof: {verdict.budget}', ',:')}::{_escaped(sentence(verdict))}"
+        f"file={escapes.workflow(file, ',:')},line={one.budget.line or 1},"
+        f"title={escapes.workflow(f'archprof: {verdict.budget}', ',:')}::{escapes.workflow(sentence(verdict))}"
         for one in checked
         for verdict in one.verdicts
         if verdict.status != "within"
@@ -31,13 +32,8 @@ def summary(checked: Sequence[Checked], strict: bool = False) -> str:
     lines = [markdown([shown], 3).rstrip("\n")]
     for verdict in verdicts_of(checked):
         if verdict.status != "within":
-            lines += ["", f"- {escape(sentence(verdict))}"]
+            lines += ["", f"- {escapes.markdown(sentence(verdict), starts=True)}"]
             if found := reasons(verdict):
-                lines += ["", "  ```text", *(f"  {line}" for line in found), "  ```"]
+                block = escapes.fenced("\n".join(map(escapes.line, found)), "text")
+                lines += ["", *(f"  {line}" for line in block.split("\n"))]
     return "\n".join([*lines, ""])
-
-
-def _escaped(text: str, also: str = "") -> str:
-    for letter in f"%\r\n{also}":
-        text = text.replace(letter, f"%{ord(letter):02X}")
-    return text

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 
+from .escapes import html as escape
 from .tables.table import Table
 
 

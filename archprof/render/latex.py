@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
+from .escapes import latex as escape
+from .escapes import latex_comment
 from .tables.table import Table
-
-_ESCAPED = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "—": "---",
-    "²": r"\textsuperscript{2}",
-}
 
 
 def latex(table: Table) -> str:
     """The table as a `tabular` (needs \\usepackage{booktabs}), its notes below it in small type."""
     places = "".join("l" if column.kind == "text" else "r" for column in table.columns)
     lines = [
-        f"% {table.title}",
+        f"% {latex_comment(table.title)}",
         r"% \usepackage{booktabs}",
         rf"\begin{{tabular}}{{{places}}}",
         r"\toprule",
@@ -40,8 +27,3 @@ def latex(table: Table) -> str:
             r"\par\smallskip{\footnotesize " + r"\\ ".join(escape(note) for note in table.notes) + "}",
         ]
     return "\n".join(lines) + "\n"
-
-
-def escape(text: str) -> str:
-    """Letters that LaTeX would act upon, written so that it prints them."""
-    return "".join(_ESCAPED.get(letter, letter) for letter in text)

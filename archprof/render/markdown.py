@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from . import escapes
 from .tables.table import Table
 
 
@@ -14,11 +15,11 @@ def markdown(tables: Iterable[Table], level: int = 2) -> str:
 
 
 def _one(table: Table, level: int) -> str:
-    lines = [f"{'#' * level} {escape(table.title)}", ""]
-    lines.append("| " + " | ".join(escape(column.heading) for column in table.columns) + " |")
+    lines = [f"{'#' * level} {escapes.markdown(table.title)}", ""]
+    lines.append("| " + " | ".join(escapes.markdown(column.heading) for column in table.columns) + " |")
     lines.append("|" + "|".join(" :--- " if column.kind == "text" else " ---: " for column in table.columns) + "|")
     for row in table.rows:
-        lines.append("| " + " | ".join(escape(table.text(row, place)) for place in range(len(row))) + " |")
+        lines.append("| " + " | ".join(escapes.markdown(table.text(row, place)) for place in range(len(row))) + " |")
     lines.append("")
     if table.notes:
         lines += [f"- {_linked(note)}" for note in table.notes] + [""]
@@ -28,11 +29,6 @@ def _one(table: Table, level: int) -> str:
 def _linked(text: str) -> str:
     """The text with its addresses as links; a comma or full stop after one is not part of it."""
     parts = re.split(r"(https?://[^\s<>]*[^\s<>.,;:])", text)
-    return "".join(f"<{part}>" if place % 2 else escape(part) for place, part in enumerate(parts))
-
-
-def escape(text: str) -> str:
-    """Keep what Markdown would read as markup from being read so."""
-    for letter in "\\|*_`[]<>~":
-        text = text.replace(letter, "\\" + letter)
-    return text
+    return "".join(
+        f"<{part}>" if place % 2 else escapes.markdown(part, starts=place == 0) for place, part in enumerate(parts)
+    )

@@ -5,6 +5,7 @@ torch.
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from ..results.per_layer import time_shares
 from . import figures
 from .claims import answers
 from .csv import csv_text
+from .escapes import fenced
+from .escapes import markdown as plain
 from .findings import summary
 from .latex import latex
-from .markdown import escape, markdown
+from .markdown import markdown
 from .tables import environment
 from .tables import report as report_tables
 from .tables.costs import counted_shares, static
@@ -27,6 +30,9 @@ from .tables.times import latency, operations
 
 #: Last line of every README that this module wrote: what says that a folder is ours.
 MARK = "<!-- written by archprof report -->"
+
+#: Where a report is written until it is whole.
+UNFINISHED = ".unfinished"
 
 #: Figures of a report, in the order in which they are told.
 KINDS = (
@@ -54,12 +60,17 @@ def check_folder(folder: str | Path, force: bool = False) -> None:
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise BadOutput(f"'{folder}' is a file.", "Name a folder that is new, empty, or a report's.")
-    if not folder.exists() or force or is_ours(folder) or not any(folder.iterdir()):
+    if not folder.exists() or force or is_ours(folder) or not _strangers(folder):
         return
     raise BadOutput(
         f"the folder '{folder}' is not empty and holds no report.",
         "Name another folder, or add --force to write into it (nothing else in it is removed).",
     )
+
+
+def _strangers(folder: Path) -> list[str]:
+    """What the folder holds, but for what a report that was killed has left there."""
+    return [path.name for path in folder.iterdir() if not path.name.lstrip(".").startswith(UNFINISHED.lstrip("."))]
 
 
 def is_ours(folder: Path) -> bool:
@@ -73,28 +84,49 @@ def is_ours(folder: Path) -> bool:
 def write(comparison: Comparison, folder: str | Path, with_latex: bool = False, force: bool = False) -> list[Path]:
     """Write the report into `folder` and return its files.
 
-    The same comparison in a folder of the same name gives the same bytes. Figures of an earlier report in
-    that
-    folder that this comparison cannot give are removed. Raises BadOutput where the folder is not ours.
+    The same comparison in a folder of the same name gives the same bytes. Figures of an earlier report in that
+    folder that this comparison cannot give are removed. A report that is stopped half-way leaves the folder as it was.
+    Raises BadOutput where the folder is not ours, or another process is writing a report there.
     """
     check_folder(folder, force)
     folder = Path(folder)
+    exists = folder.is_dir()
+    half = folder / UNFINISHED if exists else folder.resolve().with_name(f".{folder.resolve().name[:200]}{UNFINISHED}")
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        half.parent.mkdir(parents=True, exist_ok=True)
+        with files.alone(str(half)):
+            shutil.rmtree(half, ignore_errors=True)  # of a run that was killed
+            try:
+                (half / "figures").mkdir(parents=True)
+                names = _write(comparison, half, _name(folder.resolve()), with_latex)
+                _moved(half, folder, names) if exists else half.rename(folder)
+            finally:
+                shutil.rmtree(half, ignore_errors=True)
     except OSError as reason:
         raise BadOutput(f"the folder '{folder}' cannot be made: {reason.strerror}.", "Choose another place.") from None
+    return [folder / name for name in names]
+
+
+def _write(comparison: Comparison, folder: Path, title: str, with_latex: bool) -> list[str]:
+    """Everything, the README last; returns the files' names."""
     drawn, missing = _draw(comparison, folder / "figures")
     texts = {"comparison.json": comparison.to_json() + "\n", "comparison.csv": csv_text(comparison)}
     if with_latex:
         texts["table.tex"] = latex(static(comparison))
-    texts["README.md"] = readme(comparison, _name(folder.resolve()), drawn, missing, with_latex)
+    texts["README.md"] = readme(comparison, title, drawn, missing, with_latex)
     for name, text in texts.items():
         files.write(str(folder / name), text)
-    if not with_latex:
-        (folder / "table.tex").unlink(missing_ok=True)
-    return [folder / name for name in texts] + [
-        folder / "figures" / f"{kind}.{format}" for kind in drawn for format in _FORMATS
-    ]
+    return [*texts, *(f"figures/{kind}.{format}" for kind in drawn for format in _FORMATS)]
+
+
+def _moved(half: Path, folder: Path, names: Sequence[str]) -> None:
+    """Put the files where an earlier report's are, and remove those of its that are not made any more."""
+    (folder / "figures").mkdir(exist_ok=True)
+    for name in sorted(names, key=lambda name: name == "README.md"):
+        (half / name).replace(folder / name)
+    ours = [f"figures/{kind}.{format}" for kind in KINDS + METERED_KINDS for format in _FORMATS]
+    for name in {*ours, "table.tex"} - {*names}:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _name(folder: Path) -> str:
@@ -118,8 +150,6 @@ def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, st
         except BadOption as reason:
             if comparison.metered or kind not in METERED_KINDS:
                 missing[kind] = str(reason)
-            for path in paths:
-                path.unlink(missing_ok=True)
             continue
         for path in paths:
             figures.save(figure, path)
@@ -139,10 +169,19 @@ def _check_worth(kind: str, comparison: Comparison) -> None:
 def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dict[str, str], with_latex: bool) -> str:
     """The report's Markdown."""
     pictures = _Pictures(drawn)
-    parts = [f"# {name}", _opening(comparison), "## Summary", _bullets(summary(comparison)), *pictures.of("ball")]
+    parts = [
+        f"# {plain(name)}",
+        _opening(comparison),
+        "## Summary",
+        _bullets(summary(comparison)),
+        *pictures.of("ball"),
+    ]
     found = answers(comparison)
     if found:
-        parts += ["## Claims, checked", "\n\n".join(f"**{escape(a.claim)}.** {escape(a.answer)}" for a in found)]
+        parts += [
+            "## Claims, checked",
+            "\n\n".join(f"**{plain(a.claim)}.** {plain(a.answer)}" for a in found),
+        ]
     parts += [_table(static(comparison)), *pictures.of("accuracy", "density")]
     where = report_tables.kinds(comparison)
     if where.rows:
@@ -189,7 +228,7 @@ class _Pictures:
                 parts += [
                     f"### {title}",
                     f"![{title}](figures/{kind}.svg)",
-                    f"{escape(told.caption)} ([PNG](figures/{kind}.png))",
+                    f"{plain(told.caption)} ([PNG](figures/{kind}.png))",
                 ]
         return parts
 
@@ -202,10 +241,10 @@ def _opening(comparison: Comparison) -> str:
     names = [row.name for row in comparison.architectures]
     when = str(comparison.environment.get("date", ""))[:10]
     what = "1 network" if len(names) == 1 else f"{len(names)} networks side by side"
-    told = f"{what}: {', '.join(map(escape, names))}."
-    by = f" Compared by archprof {comparison.archprof}" if comparison.archprof else ""
+    told = f"{what}: {', '.join(map(plain, names))}."
+    by = f" Compared by archprof {plain(comparison.archprof)}" if comparison.archprof else ""
     data = "The data: [comparison.json](comparison.json), [comparison.csv](comparison.csv)."
-    return f"{told}{by}{f' on {when}' if by and when else ''}{'.' if by else ''} {data}"
+    return f"{told}{by}{f' on {plain(when)}' if by and when else ''}{'.' if by else ''} {data}"
 
 
 def _separable(comparison: Comparison) -> list[str]:
@@ -222,7 +261,7 @@ def _separable(comparison: Comparison) -> list[str]:
     if len(known) > 1:
         (least, gains), (most, keeps) = min(known), max(known)
         said = (
-            f"{escape(gains)} would keep the least of its mult-adds, {units.percent(least, 1)}; {escape(keeps)} the "
+            f"{plain(gains)} would keep the least of its mult-adds, {units.percent(least, 1)}; {plain(keeps)} the "
             f"most, {units.percent(most, 1)}."
         )
     return [formula, said, _table(report_tables.savings(comparison), 3)]
@@ -254,13 +293,12 @@ def _environment(comparison: Comparison) -> str:
 
 def _repeat(comparison: Comparison, name: str, with_latex: bool) -> str:
     more = ["--latex"] if with_latex else []
-    out = shlex.quote(f"reports/{name}")
+    out_folder = f"reports/{name}"
     measured = shlex.join(command(comparison))
     again = shlex.join(["archprof", "report", "--from", "comparison.json", *more])
     return (
-        f"Count and measure again:\n\n```sh\n{measured} -o "
-        f"{out}{''.join(f' {flag}' for flag in more)}\n```\n\n"
-        f"Draw again from the data, in this folder:\n\n```sh\n{again} -o .\n```"
+        f"Count and measure again:\n\n{fenced(f'{measured} -o {shlex.join([out_folder, *more])}', 'sh')}\n\n"
+        f"Draw again from the data, in this folder:\n\n{fenced(f'{again} -o .', 'sh')}"
     )
 
 
@@ -287,4 +325,4 @@ def _title(summary: str) -> str:
 
 
 def _bullets(sentences: object) -> str:
-    return "\n".join(f"- {escape(str(sentence))}" for sentence in sentences)  # type: ignore[attr-defined]
+    return "\n".join(f"- {plain(str(sentence), starts=True)}" for sentence in sentences)  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from . import escapes
 from .tables.table import Table
 
 if TYPE_CHECKING:
@@ -22,7 +23,12 @@ def show(tables: Iterable[Table], console: Console | None = None, export: str = 
 
     if console is None:
         piped = not sys.stdout.isatty()
-        console = Console(width=160 if piped else None, highlight=False, soft_wrap=False)
+
+        class Ours(Console):
+            def on_broken_pipe(self) -> None:
+                raise BrokenPipeError  # rich would end the process itself, with another exit code
+
+        console = Ours(width=160 if piped else None, highlight=False, soft_wrap=False)
     for place, table in enumerate(tables):
         if place:
             console.print()
@@ -68,7 +74,7 @@ def _show(table: Table, console: Console) -> None:
     from rich.text import Text
 
     drawn = RichTable(
-        title=Text(table.title),
+        title=Text(escapes.terminal(table.title)),
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -82,10 +88,18 @@ def _show(table: Table, console: Console) -> None:
         text = column.kind == "text" and column.key != "ci95_s"
         needed = min(_width(table, place) - 3, console.width // 3)
         drawn.add_column(
-            column.heading, justify="left" if text else "right", overflow="fold", width=needed if tight else None
+            Text(escapes.terminal(column.heading)),
+            justify="left" if text else "right",
+            overflow="fold",
+            width=needed if tight else None,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(table.text(row, place), _STYLES.get(cell.tone, "")) for place, cell in enumerate(row)))
+        drawn.add_row(
+            *(
+                Text(escapes.terminal(table.text(row, place)), _STYLES.get(cell.tone, ""))
+                for place, cell in enumerate(row)
+            )
+        )
     console.print(drawn)
     for note in table.notes:
-        console.print(Text(note), soft_wrap=True)
+        console.print(Text(escapes.terminal(note)), soft_wrap=True)

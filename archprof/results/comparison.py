@@ -6,7 +6,7 @@ Stored values are SI base units (seconds, bytes, counts). Standard library only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import json_lines
@@ -16,7 +16,7 @@ from .latency import WIDEST, Latency
 from .memory import BatchMemory, LargestBatch, OptimizerMemory
 from .profile import LayerCost, ModuleCost, StaticProfile, TypeCost, Uncounted
 from .ratios import Ratio, Stopping, ratios_to
-from .saved import SCHEMA_VERSION, as_json, field_names, from_json, plain
+from .saved import SCHEMA_VERSION, as_json, field_names, plain
 
 if TYPE_CHECKING:
     import pandas
@@ -173,24 +173,26 @@ class Comparison:
             saved = json_lines.loads(text)
         except ValueError as reason:
             raise BadFile(f"not JSON: {reason}.", "Expected a file written by 'archprof compare --json'.") from None
-        if not isinstance(saved, dict) or "schema_version" not in saved:
-            raise BadFile("JSON, but not archprof's: it has no 'schema_version'.")
-        if saved["schema_version"] != SCHEMA_VERSION:
-            raise BadFile(
-                f"schema_version is {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
-                "Read it with the archprof that wrote it, or measure again.",
-            )
-        try:
-            return cls(
-                environment=saved["environment"],
-                architectures=tuple(_row_from(row) for row in saved["architectures"]),
-                reference=saved.get("reference"),
-                warnings=tuple(saved.get("warnings", ())),
-                archprof=saved.get("archprof", ""),
-                stopping=from_json(Stopping, saved["stopping"]) if saved.get("stopping") else None,
-            )
-        except (KeyError, TypeError, AttributeError) as reason:
-            raise BadFile(f"the saved comparison has a missing or invalid key: {reason!r}.") from None
+        return cls.checked(saved)
+
+    @classmethod
+    def checked(cls, saved: Any) -> Comparison:
+        """The comparison that parsed JSON holds. Raises BadFile, which names the key, where it holds none."""
+        from . import reading  # it is slow to import, and most comparisons are made, not read
+
+        reading.check_version(saved, SCHEMA_VERSION, "Read it with the archprof that wrote it, or measure again.")
+        for key in ("environment", "architectures"):
+            if key not in saved:
+                raise BadFile(f"the file has no key '{key}'.")
+        stopping = saved.get("stopping")
+        return cls(
+            environment=reading.environment(saved["environment"]),
+            architectures=_rows_from(saved["architectures"]),
+            reference=reading.checked(str | None, saved.get("reference"), "reference"),
+            warnings=reading.checked(tuple[str, ...], saved.get("warnings", ()), "warnings"),
+            archprof=reading.checked(str, saved.get("archprof", ""), "archprof"),
+            stopping=None if stopping is None else reading.checked(Stopping, stopping, "stopping"),
+        )
 
     def to_frame(self) -> pandas.DataFrame:
         """One row per architecture, numbers in base units (the columns of the CSV)."""
@@ -235,24 +237,18 @@ def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str
     return out
 
 
-def _row_from(saved: Mapping[str, Any]) -> ArchitectureResult:
-    profile = None
-    if "macs" in saved:
-        lists = {name: tuple(from_json(kind, item) for item in saved.get(name, ())) for name, kind in _NESTED.items()}
-        profile = from_json(StaticProfile, saved, **lists)
-    return ArchitectureResult(
-        name=saved["name"],
-        source=saved["source"],
-        family=saved.get("family", ""),
-        year=saved.get("year"),
-        profile=profile,
-        accuracy=tuple(
-            from_json(Accuracy, {"architecture": saved["name"]} | item) for item in saved.get("accuracy", ())
-        ),
-        memory=tuple(from_json(BatchMemory, entry) for entry in saved.get("memory", ())),
-        latency=tuple(Latency.from_json(cell) for cell in saved.get("latency", ())),
-        error=saved.get("error"),
-        optimizers=tuple(from_json(OptimizerMemory, entry) for entry in saved.get("optimizers", ())),
-        largest_batch=from_json(LargestBatch, fits) if (fits := saved.get("largest_batch")) else None,
-        division=from_json(Division, divided) if (divided := saved.get("division")) else None,
-    )
+def _rows_from(saved: Any) -> tuple[ArchitectureResult, ...]:
+    from . import reading
+
+    rows = []
+    for place, row in enumerate(reading.checked(list[dict[str, Any]], saved, "architectures")):
+        where = f"architectures[{place}]"
+        profile = reading.checked(StaticProfile, row, where) if "macs" in row else None
+        row = reading.checked(ArchitectureResult, row, where, profile=profile)
+        claims = tuple(claim if claim.architecture else replace(claim, architecture=row.name) for claim in row.accuracy)
+        rows.append(replace(row, accuracy=claims))
+    names = [row.name for row in rows]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadFile(f"two architectures have the name '{twice}'.")
+    return tuple(rows)

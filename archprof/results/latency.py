@@ -162,20 +162,3 @@ class Latency:
             ],
         }
         return out
-
-    @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Latency:
-        """Read back what `to_json` wrote; derived keys are derived again."""
-        fields = Block.__dataclass_fields__
-        return cls(
-            batch_size=saved["batch_size"],
-            blocks=tuple(
-                Block(**{key: value for key, value in block.items() if key in fields})
-                for block in saved.get("blocks", ())
-            ),
-            measured_peak_bytes=saved.get("measured_peak_bytes"),
-            why=saved.get("why"),
-            error=saved.get("error"),
-            note=saved.get("note"),
-            optimizer_state_bytes=saved.get("optimizer_state_bytes"),
-        )

@@ -1,11 +1,11 @@
-"""Records as JSON and back: the documented keys of schema_version 1. Standard library only.
+"""Records as JSON: the documented keys of schema_version 1. Standard library only. `reading` is the way back.
 
 History of the schema: 1, the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -23,10 +23,3 @@ def field_names(kind: Any) -> Iterable[str]:
 
 def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def from_json(kind: Any, saved: Mapping[str, Any], **built: Any) -> Any:
-    """A record of that kind from its keys and `built`; lists become tuples, keys of later versions are passed over."""
-    names = field_names(kind)
-    read = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items() if name in names}
-    return kind(**read | built)

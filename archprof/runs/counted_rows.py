@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 
 from ..base import units
-from ..base.errors import ArchprofError, BadOption
+from ..base.errors import ArchprofError, BadOption, one_line
 from ..counting import counts, scratch
 from ..models import published
 from ..models.published import own
@@ -41,6 +41,9 @@ def count(row: RowInProgress, request: Request) -> None:
             result = replace(result, largest_batch=fits)
     except ArchprofError as error:
         row.result = replace(row.result, error=str(error))
+        return
+    except Exception as error:  # one network's failure, of whatever kind, is not the end of the others
+        row.result = replace(row.result, error=f"{row.result.name}: {one_line(error)}")
         return
     row.result = result
     row.needs = {entry.batch_size: _needed(result, entry, request.conditions) for entry in memory}

@@ -11,16 +11,22 @@ import itertools
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..base.errors import one_line, printable
+
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
 STARTING_S = 120.0
+
+#: Signals that ask a process to stop; Windows lacks some.
+_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Processes:
 
     `start` runs once in every process. A task that takes longer than `timeout` seconds has its process killed; one
     that takes its process down is told so; a process that has grown beyond `most_bytes` is replaced after its task.
+    `watch` is called once in every process and gives a function that says what a task has changed in it (None:
+    nothing); a process that was changed is replaced as well, so that no task meets what another left behind.
     """
 
     def __init__(
@@ -53,8 +61,10 @@ class Processes:
         timeout: float = 300.0,
         start: Callable[[], None] | None = None,
         most_bytes: int = 2 * 2**30,
+        watch: Callable[[], Callable[[], str | None]] | None = None,
     ) -> None:
         self.work, self.jobs, self.timeout, self.start, self.most_bytes = work, jobs, timeout, start, most_bytes
+        self.watch = watch
 
     def run(self, tasks: Sequence[str]) -> Iterator[Outcome]:
         """Neighbours among the tasks resemble each other, so each process has a stretch of them for itself first."""
@@ -105,8 +115,15 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.executor = executor
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, executor.work, executor.start), daemon=True)
-        self.process.start()
+        self.process = context.Process(
+            target=_serve, args=(theirs, executor.work, executor.start, executor.watch), daemon=True
+        )
+        # Ctrl-C goes to the whole group of processes: a worker that is only being started would print a traceback
+        before = _blocked(signal.SIG_BLOCK)
+        try:
+            self.process.start()
+        finally:
+            _blocked(signal.SIG_SETMASK, before)
         theirs.close()
         self.task: str | None = None
         self.began = time.monotonic()
@@ -136,8 +153,8 @@ class _Worker:
         if not self.started:
             self.started, self.began = True, time.monotonic()
             return None
-        value, error, size = answer
-        self.spent = size > self.executor.most_bytes
+        value, error, size, changed = answer
+        self.spent = size > self.executor.most_bytes or changed is not None
         return Outcome(self.task, value, error, seconds)
 
     def too_long(self) -> Outcome:
@@ -164,25 +181,57 @@ def _how_it_ended(code: int | None) -> str:
     return f"it ended its process with exit code {code}"
 
 
-def _serve(pipe: Connection, work: Callable[[str], Any], start: Callable[[], None] | None) -> None:
-    """A worker's life: answer tasks until the pipe closes."""
+def _serve(
+    pipe: Connection,
+    work: Callable[[str], Any],
+    start: Callable[[], None] | None,
+    watch: Callable[[], Callable[[], str | None]] | None,
+) -> None:
+    """A worker's life: answer tasks until the pipe closes, or the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    _blocked(signal.SIG_UNBLOCK)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     if start is not None:
         start()
+    changed = watch() if watch is not None else _unchanged
+    with contextlib.suppress(ConnectionError):  # the parent is gone: nobody is left to be told
+        _answer(pipe, work, changed)
+
+
+def _unchanged() -> None:
+    """Where nobody watches, nothing is seen to change."""
+
+
+def _end_with_the_parent() -> None:
+    """End this process when its parent ends, however that was: a task that hangs would hang for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+def _blocked(how: int, signals: Iterable[int] = _STOPPING) -> Iterable[int]:
+    """Change which signals wait until they are let through; returns those that waited before."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return ()
+    return signal.pthread_sigmask(how, signals)
+
+
+def _answer(pipe: Connection, work: Callable[[str], Any], changed: Callable[[], str | None]) -> None:
     pipe.send(None)
     failed: str | None
     while True:
         try:
             task = pipe.recv()
-        except (EOFError, ConnectionError):
+        except EOFError:
             return
         try:
             value, failed = work(task), None
         except (KeyboardInterrupt, Exception) as error:
-            value, failed = None, f"{type(error).__name__}: {' '.join(str(error).split())}"
+            value, failed = None, one_line(error)
         except SystemExit as error:
-            value, failed = None, f"it calls sys.exit({error.code!r})"
-        pipe.send((value, failed, _size()))
+            value, failed = None, f"it calls sys.exit({printable(repr(error.code))})"
+        pipe.send((value, failed, _size(), changed()))
 
 
 def _size() -> int:

@@ -15,12 +15,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+from ..base import files, json_lines, streams
 from ..base.errors import BadFile, BadOutput
 from ..base.version import __version__
 from ..models.input_spec import InputSpec
-from ..results.comparison import BULKY, row_json
+from ..results.comparison import BULKY, Comparison, row_json
 from ..results.conditions import Conditions, Sampling
 from ..results.environment import disagreements
 from ..results.profile import Shape
@@ -93,21 +94,33 @@ def sweep(
     `executor` does the counting (by default local processes). Raises BadFile where the file is something else, or a
     sweep of another request or by another version.
     """
+    with files.alone(path):
+        return _sweep(models, path, request, jobs, timeout, executor, progress or (lambda doing: None))
+
+
+def _sweep(
+    models: Sequence[str],
+    path: str,
+    request: SweepRequest,
+    jobs: int,
+    timeout: float,
+    executor: Executor | None,
+    tell: Callable[[str], None],
+) -> Summary:
     began = time.monotonic()
     entries, out = _opened(path, request)
     earlier = sum(name in entries for name in models)
-    tell = progress or (lambda doing: None)
 
     def note(outcome: Outcome) -> None:
         entry = _entry(outcome, entries.get(outcome.task))
         entries[outcome.task] = entry
-        out.write(json.dumps(entry, allow_nan=False) + "\n")
-        out.flush()
+        out.add(entry)
 
-    with out:
+    with contextlib.closing(out):
         todo = [name for name in models if name not in entries]
         count = functools.partial(count_one, request=request)
-        engine = executor or Processes(count, jobs, timeout, functools.partial(warm_up, tuple(_libraries(todo))))
+        start = functools.partial(warm_up, tuple(_libraries(todo)))
+        engine = executor or Processes(count, jobs, timeout, start, watch=watched)
         for place, outcome in enumerate(engine.run(todo) if todo else (), start=1):
             note(outcome)
             tell(_so_far("counted", place, len(todo), began, outcome.task))
@@ -122,7 +135,8 @@ def sweep(
             measure = functools.partial(measure_one, request=request)
             measuring_began = time.monotonic()
             # never side by side: they would take the machine from each other
-            for place, outcome in enumerate(Processes(measure, 1, timeout).run(todo) if todo else (), start=1):
+            alone = Processes(measure, 1, timeout, watch=watched)
+            for place, outcome in enumerate(alone.run(todo) if todo else (), start=1):
                 note(outcome)
                 tell(_so_far("measured", place, len(todo), measuring_began, outcome.task))
     asked = [entries[name] for name in models]
@@ -149,7 +163,7 @@ def _so_far(done: str, place: int, total: int, began: float, last: str) -> str:
 
 def warm_up(libraries: Sequence[str]) -> None:
     """Import what every task needs, so that no task is charged for it. What fails here fails again where it is said."""
-    sys.stdout = sys.stderr
+    sys.stdout = streams.Printable(sys.stderr)
     warnings.simplefilter("ignore")
     import torch
 
@@ -165,6 +179,13 @@ def warm_up(libraries: Sequence[str]) -> None:
     gc.set_threshold(100_000, 20, 100)
 
 
+def watched() -> Callable[[], str | None]:
+    """What tells whether a network changed the process for those after it."""
+    from . import process_state
+
+    return process_state.watched()
+
+
 def count_one(model: str, request: SweepRequest) -> dict[str, Any]:
     """The entry of one network, counted."""
     from . import compare
@@ -177,7 +198,7 @@ def measure_one(model: str, request: SweepRequest) -> dict[str, Any]:
     from . import compare
 
     measuring = request.measuring or Measuring()
-    with contextlib.redirect_stdout(sys.stderr):
+    with contextlib.redirect_stdout(streams.Printable(sys.stderr)):
         result = compare.compare(
             [model],
             batch_sizes=measuring.batch_sizes,
@@ -217,29 +238,46 @@ def _entry(outcome: Outcome, before: Mapping[str, Any] | None) -> dict[str, Any]
     return {**failed, **(before or {}), **why}
 
 
-def _opened(path: str, request: SweepRequest) -> tuple[dict[str, Any], TextIO]:
+class _Lines:
+    """The file, a line an entry. Unbuffered: a disk that is full is met at the entry, not again when it is closed."""
+
+    def __init__(self, path: str, mode: str) -> None:
+        self.path = path
+        try:
+            self.file = open(path, mode, buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
+
+    def add(self, entry: Mapping[str, Any]) -> None:
+        line = (json.dumps(entry, allow_nan=False) + "\n").encode()
+        try:
+            while line:
+                line = line[self.file.write(line) :]
+        except OSError as error:
+            raise BadOutput(
+                f"'{self.path}' cannot be written: {error.strerror}.", "The same command goes on from what it holds."
+            ) from None
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def _opened(path: str, request: SweepRequest) -> tuple[dict[str, Any], _Lines]:
     """Entries that the file has, and the file ready for more; a new one gets its header."""
     target = Path(path)
     if target.exists() and target.stat().st_size:
         entries = _resumed(target, request)
-        return entries, target.open("a", encoding="utf-8")
+        return entries, _Lines(path, "ab")
     environment = _environment(request)  # before a file is made that it would refuse
-    try:
-        out = target.open("w", encoding="utf-8")
-    except OSError as error:
-        raise BadOutput(f"'{path}' cannot be written: {error.strerror}.") from None
-    out.write(
-        json.dumps(
-            {
-                "schema_version": SCHEMA_VERSION,
-                "archprof": __version__,
-                "sweep": request.header(),
-                "environment": environment,
-            }
-        )
-        + "\n"
+    out = _Lines(path, "wb")
+    out.add(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "archprof": __version__,
+            "sweep": request.header(),
+            "environment": environment,
+        }
     )
-    out.flush()
     return {}, out
 
 
@@ -257,11 +295,15 @@ def _resumed(target: Path, request: SweepRequest) -> dict[str, Any]:
         content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         try:
-            header, *lines = [json.loads(line) for line in whole.splitlines() if line.strip()]
+            header = json_lines.loads(whole.decode())
             made = header["sweep"]
-            entries = {entry["name"]: entry for entry in lines}
+            entries = {entry["name"]: entry for entry in header["architectures"]}
         except (ValueError, KeyError, TypeError):
             raise BadFile(f"'{target}' exists and is not a sweep.", "Name another file.") from None
+        try:
+            Comparison.checked(header)
+        except BadFile as reason:
+            raise BadFile(f"'{target}': {reason.message}", reason.remedy) from None
         if header.get("archprof") != __version__ or made != request.header():
             raise BadFile(
                 f"'{target}' was made by archprof {header.get('archprof')} with {_told(made)}; "

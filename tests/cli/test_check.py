@@ -208,7 +208,7 @@ def test_update_keeps_what_it_did_not_count_and_drops_what_is_gone(check, tmp_pa
     "text, said",
     [
         ("<<<<<<< HEAD", "archprof.lock.json is not JSON"),
-        ('{"schema_version": 9, "budgets": {}}', "has schema_version 9; this archprof reads 1."),
+        ('{"schema_version": 9, "budgets": {}}', "schema_version is 9; this archprof reads 1."),
     ],
 )
 def test_a_lock_that_cannot_be_read_is_2_until_it_is_written_anew(check, tmp_path, text, said):

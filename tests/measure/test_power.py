@@ -10,6 +10,7 @@ import pytest
 from archprof.cli import env
 from archprof.measure import device, disturbance, gpu, power, sampling, schedule
 from archprof.measure.sampling import BLOCK_S
+from archprof.results import reading
 from archprof.results.conditions import Conditions, Sampling
 from archprof.results.environment import disagreements, fingerprint
 from archprof.results.latency import Block, Latency
@@ -169,12 +170,12 @@ def test_joules_outlive_json_and_files_without_them_are_read():
     saved = json.loads(json.dumps(seen.to_json()))
     assert (saved["power_w"], saved["joules_per_sample"]) == (80.0, 20.0)
     assert [block["joules"] for block in saved["blocks"]] == [80.0, None]
-    assert Latency.from_json(saved) == seen
+    assert reading.checked(Latency, saved) == seen
     for key in ("power_w", "joules_per_sample"):
         del saved[key]
     for block in saved["blocks"]:
         del block["joules"]
-    assert Latency.from_json(saved) == Latency(2, (Block(0.5, 2, 1, 1), Block(0.5, 2, 2, 2)))
+    assert reading.checked(Latency, saved) == Latency(2, (Block(0.5, 2, 1, 1), Block(0.5, 2, 2, 2)))
 
 
 class Machine:

@@ -218,7 +218,7 @@ def test_a_failure_keeps_its_place_and_the_others_go_on():
     machine = Machine()
     seen = machine.measure([Workload("broken", 1, broken), machine.workload("a", 1, 0.02)])
     assert list(seen) == [("broken", 1), ("a", 1)]
-    assert seen["broken", 1].error == "no such layer" and not seen["broken", 1].measured
+    assert seen["broken", 1].error == "no such layer second line" and not seen["broken", 1].measured
     assert seen["a", 1].reliable
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from archprof.results import statistics
+from archprof.results import reading, statistics
 from archprof.results.latency import Block, Latency
 from archprof.results.ratios import Ratio, ratio_of, ratios_to
 
@@ -46,7 +46,7 @@ def test_a_measurement_outlives_json():
         note="interrupted",
     )
     saved = json.loads(json.dumps(seen.to_json(), allow_nan=False))
-    back = Latency.from_json(saved)
+    back = reading.checked(Latency, saved)
     assert back.to_json() == saved and back.blocks[0] == seen.blocks[0]
     assert saved["reliable"] is False and saved["samples"] == 1 and saved["p99_s"] is None
 

@@ -173,7 +173,7 @@ def test_latency_is_added_one_network_at_a_time(tmp_path, monkeypatch):
     asked = []
 
     class Alone:
-        def __init__(self, work, jobs, timeout, *rest):
+        def __init__(self, work, jobs, timeout, *rest, **more):
             asked.append(jobs)
             self.work = work
 
@@ -255,7 +255,7 @@ def test_stdout_is_refused(capsys):
 def test_what_is_there_already_needs_no_process(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sweep.sweep(["resnet18"], "sweep.jsonl", executor=Here())
-    monkeypatch.setattr(sweep, "Processes", lambda *args: None)
+    monkeypatch.setattr(sweep, "Processes", lambda *args, **more: None)
     assert main(["sweep", "resnet18", "-o", "sweep.jsonl", "--no-latency"]) == 0
     assert capsys.readouterr().out.startswith("1 of 1 networks profiled (1 of them earlier), 0 with an error, in ")
 

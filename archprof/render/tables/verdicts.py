@@ -12,6 +12,7 @@ from ...base.version import __version__
 from ...budgets.judging import Checked, Share, Verdict, broken, exit_code
 from ...budgets.limits import MEASURES
 from ...budgets.lock import LayerChange
+from .. import escapes
 from .table import Cell, Column, Table
 
 SCHEMA_VERSION = 1
@@ -136,7 +137,7 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=one.budget.name,
+            name=escapes.xml(one.budget.name),
             tests=str(len(one.verdicts)),
             errors=str(errors),
             failures=str(len(bad) - errors),
@@ -146,8 +147,8 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
-                classname=f"archprof.{one.budget.name}",
-                name=f"{_label(verdict) or 'model'} {verdict.limit}".strip(),
+                classname=escapes.xml(f"archprof.{one.budget.name}"),
+                name=escapes.xml(f"{_label(verdict) or 'model'} {verdict.limit}".strip()),
             )
             if verdict.status != "within":
                 kind = (
@@ -155,8 +156,8 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
                     if verdict.status == "error"
                     else ("failure" if broken(verdict.status, strict) else "skipped")
                 )
-                report = ElementTree.SubElement(case, kind, message=sentence(verdict))
-                report.text = "\n".join(reasons(verdict))
+                report = ElementTree.SubElement(case, kind, message=escapes.xml(sentence(verdict)))
+                report.text = "\n".join(map(escapes.xml, reasons(verdict)))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -166,10 +167,11 @@ def _explained(checked: Sequence[Checked], why: bool) -> list[str]:
     for verdict in verdicts_of(checked):
         layers = reasons(verdict) if why else []
         if verdict.status != "within":
-            lines += [sentence(verdict), *(f"    {line}" for line in layers), ""]
+            lines += [escapes.terminal(sentence(verdict)), *(f"    {escapes.line(line)}" for line in layers), ""]
         elif layers:
-            lines.append(f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip())
-            lines += [*(f"    {line}" for line in layers), ""]
+            said = f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}"
+            lines.append(escapes.terminal(said.rstrip()))
+            lines += [*(f"    {escapes.line(line)}" for line in layers), ""]
     return lines
 
 
