@@ -1,0 +1,31 @@
+"""docs/json.md names every key that is written, and none that is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from archprof.results import comparison, latency, memory, profile, ratios
+from archprof.results.latency import Block, Latency
+from archprof.results.saved import field_names
+
+PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+RECORDS = (
+    profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
+    comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
+    latency.Block, ratios.Ratio, ratios.Stopping,
+)  # fmt: skip
+
+
+def written() -> set[str]:
+    row = comparison.ArchitectureResult("a", "zoo")
+    whole = comparison.Comparison({}, (row,))
+    keys = {name for record in RECORDS for name in field_names(record)}
+    keys |= set(comparison.row_json(row)) | set(Latency(1, (Block(0.1, 1, 1, 1),)).to_json())
+    return keys | set(re.findall(r'^ "(\w+)":', whole.to_json(), re.MULTILINE))
+
+
+def test_every_key_is_named_and_no_other():
+    named = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
+    assert written() - named == set()
+    assert named - written() - {"sweep", "inputs", "diff"} == set()
