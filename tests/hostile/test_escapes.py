@@ -16,7 +16,7 @@ from rich.console import Console
 
 from archprof.budgets import config
 from archprof.budgets.judging import Checked, Verdict
-from archprof.render import csv, escapes, html, latex, markdown, report, terminal
+from archprof.render import csv, escapes, github, html, latex, markdown, report, terminal
 from archprof.render.tables import verdicts
 from archprof.render.tables.table import Cell, Column, Table
 from archprof.results.comparison import ArchitectureResult, Comparison
@@ -126,21 +126,23 @@ class TestEach:
         assert all(is_line(value) for case in root.iter() for value in case.attrib.values())
 
     def test_annotations(self, text):
-        for line in verdicts.workflow_commands(checked(text), text):
+        for line in github.workflow_commands(checked(text), text):
             assert is_line(line) and line.count("::", 0, line.index("title=")) == 1
             command, properties, _ = re.match(r"^::(\w+) ([^:]*)::(.*)$", line).groups()
             assert command == "error"
             assert [part.partition("=")[0] for part in properties.split(",")] == ["file", "line", "title"]
 
     def test_job_summary(self, text):
-        tokens = MarkdownIt("commonmark").enable("table").parse(verdicts.summary(checked(text)))
+        tokens = MarkdownIt("commonmark").enable("table").parse(github.summary(checked(text)))
         assert [token.tag for token in tokens if token.type == "heading_open"] == ["h3"]
         assert sum(token.type == "tr_open" for token in tokens) == 3
         assert not {child.type for token in tokens for child in token.children or ()} - {"text", "text_special"}
 
     @pytest.mark.parametrize("color", [True, False])
     def test_verdicts_on_a_terminal(self, text, color):
-        said = verdicts.table(checked(text), why=True, color=color)
+        page = io.StringIO()
+        terminal.show([verdicts.table(checked(text))], Console(file=page, force_terminal=color, width=160))
+        said = page.getvalue() + verdicts.below(checked(text), why=True)
         plain = re.sub(r"\x1b\[[0-9;]*m", "", said) if color else said
         assert plain.replace("\n", "").isprintable()
         assert not re.search(r"^\s*::", plain, re.MULTILINE) and "##[" not in plain
