@@ -39,6 +39,10 @@ COMMANDS = (
 #: each time, and importing sets off several; what a command makes is freed by reference counts.
 RARELY = (50_000, 50, 50)
 
+EXIT_CODES = """\
+exit codes: 0 done; 1 over a budget, or a network failed; 2 misuse, or an output that cannot be written;
+            130 interrupted (Ctrl-C); 141 the reader of stdout went away; 128 + N ended by signal N"""
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, with the nearest option named."""
@@ -61,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="archprof",
         description="Choose, compare and guard neural architectures.",
-        epilog="example: archprof compare resnet50 mobilenetv1 alexnet",
+        epilog=f"example: archprof compare resnet50 mobilenetv1 alexnet\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"archprof {__version__}")
@@ -72,11 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code.
-
-    0 done, 1 over budget or a network failed, 2 misuse or nothing can be written, 130 Ctrl-C, 141 the reader of stdout
-    went away, 128 + N after signal N.
-    """
+    """Run one command; returns its exit code, as EXIT_CODES says."""
     thresholds = gc.get_threshold()
     gc.set_threshold(*RARELY)
     try:

@@ -176,9 +176,9 @@ def _told(error: str, saved: Any, where: str) -> str:
     for name, index, any_key in steps:
         if name:
             place = f"{place}.{name}" if place else name
-            value = value.get(name) if isinstance(value, dict) else None
+            value = value.get(name) if isinstance(value, dict) else _NOWHERE
         elif index:
-            place, value = f"{place}[{index}]", value[int(index)]
+            place, value = f"{place}[{index}]", value[int(index)] if isinstance(value, list) else _NOWHERE
         elif any_key:
             place, value = f"a value in {place}", _NOWHERE
     place = printable(place, 120) or "the file"
