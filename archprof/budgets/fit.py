@@ -40,7 +40,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fitting:
     """The members that fit, best first by RULE; how many were tried, and how many could not be built or run.
 
     `base` is the network asked for, with the classes and the stem that the search began with.
@@ -60,7 +60,7 @@ def members(
     input_shape: Shape | None = None,
     num_classes: int | None = None,
     profile: Profiler | None = None,
-) -> Fit:
+) -> Fitting:
     """Every member of the family of zoo network `name` that is within `limits`.
 
     The options varied are those that the network takes among `blocks` (each stage from one block to its own
@@ -101,7 +101,7 @@ def members(
         if checked.profile is not None and all(verdict.status == "within" for verdict in checked.verdicts):
             totals = replace(checked.profile, layers=(), modules=(), by_type=())  # thousands are held at once
             fitting.append(Member(text, changed, totals))
-    return Fit(
+    return Fitting(
         written(found.name, fixed, spec.resolution),
         tuple(sorted(fitting, key=_rank)),
         len(every) * len(sides),

@@ -30,7 +30,7 @@ NAMED_LAYERS = 3
 
 
 @dataclass(frozen=True)
-class Share:
+class LayerShare:
     """A layer and the part of the whole that it holds."""
 
     layer: str
@@ -62,7 +62,7 @@ class Verdict:
     reference: str | None = None
     growth: float | None = None  # the growth allowed over the baseline, where that is the limit
     baseline: int | None = None
-    heaviest: tuple[Share, ...] = ()
+    heaviest: tuple[LayerShare, ...] = ()
     changed: tuple[LayerChange, ...] = ()
     detail: str = ""
 
@@ -273,11 +273,13 @@ def _latency(budget: Budget, limit: LatencyLimit, bound: Bound, measure: Measure
     return Verdict(**known, status=status, value=seen.ratio, interval=seen.ci95, detail=seen.why or "")
 
 
-def _heaviest(layers: Mapping[str, lock.LayerSummary], key: str) -> tuple[Share, ...]:
+def _heaviest(layers: Mapping[str, lock.LayerSummary], key: str) -> tuple[LayerShare, ...]:
     amounts = {path: getattr(layer, key) for path, layer in layers.items()}
     whole = sum(amounts.values())
     ranked = sorted((path for path, amount in amounts.items() if amount), key=lambda path: -amounts[path])
-    return tuple(Share(path, layers[path].type, amounts[path], amounts[path] / whole) for path in ranked[:NAMED_LAYERS])
+    return tuple(
+        LayerShare(path, layers[path].type, amounts[path], amounts[path] / whole) for path in ranked[:NAMED_LAYERS]
+    )
 
 
 def _not_comparable(profile: StaticProfile, baseline: Baseline | None) -> str:

@@ -36,7 +36,7 @@ def training_bytes(profile: StaticProfile) -> int:
 
 
 @dataclass(frozen=True)
-class Measure:
+class Limitable:
     """Something that a budget can limit.
 
     `value` reads it from a profile; `parse` and `shown` turn text into base units and back; `noun` follows
@@ -52,20 +52,20 @@ class Measure:
     shown: Callable[..., str] = units.count
 
 
-def _bytes(value: Callable[[StaticProfile], int], noun: str, layer_key: str) -> Measure:
-    return Measure(value, noun, layer_key, layer_key, units.parse_size, units.size)
+def _bytes(value: Callable[[StaticProfile], int], noun: str, layer_key: str) -> Limitable:
+    return Limitable(value, noun, layer_key, layer_key, units.parse_size, units.size)
 
 
-MEASURES: Mapping[str, Measure] = {
-    "parameters": Measure(lambda profile: profile.parameters, "parameters", "parameters", "parameters"),
-    "trainable_parameters": Measure(
+MEASURES: Mapping[str, Limitable] = {
+    "parameters": Limitable(lambda profile: profile.parameters, "parameters", "parameters", "parameters"),
+    "trainable_parameters": Limitable(
         lambda profile: profile.trainable_parameters,
         "trainable parameters",
         "trainable_parameters",
         "trainable parameters",
     ),
-    "macs": Measure(lambda profile: profile.macs, "mult-adds", "macs", "mult-adds"),
-    "activations": Measure(lambda profile: profile.activations, "activations", "activations", "activations"),
+    "macs": Limitable(lambda profile: profile.macs, "mult-adds", "macs", "mult-adds"),
+    "activations": Limitable(lambda profile: profile.activations, "activations", "activations", "activations"),
     "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", "parameters"),
     "peak_activation_bytes": _bytes(
         lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", "activations"
@@ -117,7 +117,7 @@ class LatencyLimit:
     bounds: tuple[Bound, ...]
 
 
-def parse_limit(value: Any, what: str, measure: Measure) -> Limit:
+def parse_limit(value: Any, what: str, measure: Limitable) -> Limit:
     """The limit that a number, a text or a table writes. `what` opens every complaint."""
     if not isinstance(value, Mapping):
         return Limit((parse_bound(value, what, measure.parse),))

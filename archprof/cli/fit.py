@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import options
 
 if TYPE_CHECKING:
-    from ..budgets.fit import Fit
+    from ..budgets.fit import Fitting
 
 #: Option -> what it limits (a key of archprof.toml).
 LIMITS = {
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found.members else 1
 
 
-def table(found: Fit, top: int = 10) -> str:
+def table(found: Fitting, top: int = 10) -> str:
     """The best members, the rule, and the command that compares the first of them with the original."""
     from ..base import units
     from ..budgets.fit import RULE
@@ -109,14 +109,14 @@ def table(found: Fit, top: int = 10) -> str:
     )
 
 
-def comparing(found: Fit, count: int = 3) -> str:
+def comparing(found: Fitting, count: int = 3) -> str:
     """The command that compares the best members with the network asked for."""
     shape = ["--input-shape", ",".join(map(str, found.input_shape))] if found.input_shape else []
     specs = dict.fromkeys([*(member.spec for member in found.members[:count]), found.base])
     return shlex.join(["archprof", "compare", *specs, *shape])
 
 
-def to_json(found: Fit) -> str:
+def to_json(found: Fitting) -> str:
     """Every member with exact numbers, best first."""
     from ..base.version import __version__
     from ..budgets.fit import RULE

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 from ...base import units
 from ...base.version import __version__
-from ...budgets.judging import Checked, Share, Verdict, broken, exit_code
+from ...budgets.judging import Checked, LayerShare, Verdict, broken, exit_code
 from ...budgets.limits import MEASURES
 from ...budgets.lock import LayerChange
 
@@ -275,7 +275,7 @@ def _latency_sentence(verdict: Verdict) -> str:
     return " ".join([said + end, verdict.detail]).rstrip()
 
 
-def _named(layer: Share | LayerChange) -> str:
+def _named(layer: LayerShare | LayerChange) -> str:
     return f"{layer.layer or 'the network itself'} ({layer.type})"
 
 
