@@ -230,8 +230,9 @@ def _grown(known: dict[str, Any], allowed: Fraction, odd: str) -> Verdict:
 
 def _uncounted(budget: Budget, profile: StaticProfile) -> Iterable[Verdict]:
     """Operators without formula: the mult-adds are then only a lower bound, so they fail unless allowed."""
+    allowed_names = {_plain_name(name) for name in budget.allow_uncounted}
     for missing in profile.uncounted:
-        allowed = missing.op in budget.allow_uncounted
+        allowed = _plain_name(missing.op) in allowed_names
         yield Verdict(
             budget.name,
             budget.shown_model,
@@ -242,6 +243,11 @@ def _uncounted(budget: Budget, profile: StaticProfile) -> Iterable[Verdict]:
             detail=f"{missing.op} has no formula, so its mult-adds are left out"
             + ("." if allowed else f'; allow_uncounted = ["{missing.op}"] accepts that.'),
         )
+
+
+def _plain_name(operator: str) -> str:
+    """One spelling of an operator's name: 'mylib::op' as it is registered, 'mylib.op' as it is counted and called."""
+    return operator.replace("::", ".").removesuffix(".default")
 
 
 def _latency(budget: Budget, limit: LatencyLimit, bound: Bound, measure: Measurer) -> Verdict:

@@ -113,3 +113,22 @@ def test_only_the_largest_changes_are_named_to_people():
     assert len(verdict.changed) == 41  # 20 convolutions, as many batch norms, and the classifier
     assert len(reasons(verdict)) == 3 + 6 + 1
     assert reasons(verdict)[-1] == "           and 35 more, in the diff of the lock after --update"
+
+
+def test_a_real_operator_of_ones_own_is_allowed_by_name():
+    with torch.library._scoped_library("archprof_budget_test", "DEF") as library:
+        library.define("fused_act(Tensor x) -> Tensor")
+        library.impl("fused_act", torch.empty_like, "Meta")
+        operator = torch.ops.archprof_budget_test.fused_act
+
+        class Net(nn.Conv2d):
+            def forward(self, x):
+                return operator(super().forward(x))
+
+        def statuses(*allowed):
+            keys = {"macs": "1 M", "input_shape": (3, 8, 8), "allow_uncounted": allowed}
+            return [verdict.status for verdict in check([from_keywords(Net(3, 4, 1), **keys)])[0].verdicts]
+
+        assert statuses() == ["within", "over"]
+        assert statuses("archprof_budget_test::fused_act") == ["within", "within"]
+        assert statuses("archprof_budget_test.fused_act") == ["within", "within"]
