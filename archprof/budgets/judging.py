@@ -13,13 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..base import units
 from ..base.errors import ArchprofError, ForwardFailed
 from ..models.spec import parse
 from ..results.profile import Shape, StaticProfile
 from ..results.ratios import ratio_of
 from . import lock
 from .config import Budget
-from .limits import MEASURES, Bound, LatencyLimit
+from .limits import DRIVERS, MEASURES, Bound, LatencyLimit, training_state_bytes
 from .lock import Baseline, LayerChange
 
 #: What a verdict can be. 'over' and 'under' break a limit; 'cannot tell' breaks it when strict.
@@ -45,8 +46,8 @@ class Verdict:
 
     `value` and `bound` are in base units (for latency: times as long as `reference`, with the 95 %
     `interval`); `upper` says that `bound` is a maximum. `baseline` is the accepted value, where there is
-    one. `heaviest` are the layers that weigh most in `value`, `changed` those that differ from the
-    baseline, both the largest first. `detail` is what else there is to say; for an error, everything.
+    one. `heaviest` are the layers that weigh most in `value`, in counts of `driver`; `changed` those that differ
+    from the baseline, both the largest first. `detail` is what else there is to say; for an error, everything.
     """
 
     budget: str
@@ -62,6 +63,7 @@ class Verdict:
     reference: str | None = None
     growth: float | None = None  # the growth allowed over the baseline, where that is the limit
     baseline: int | None = None
+    driver: str = ""
     heaviest: tuple[LayerShare, ...] = ()
     changed: tuple[LayerChange, ...] = ()
     detail: str = ""
@@ -182,19 +184,26 @@ def _static(
             continue
         limit = budget.limits.get(name)
         allowed = limit.growth if limit and limit.growth is not None else budget.growth
-        value = measure.value(profile)
+        value, driver = measure.value(profile), measure.driver(profile)
         known: dict[str, Any] = {
             "budget": budget.name,
             "model": budget.shown_model,
             "measure": name,
             "value": value,
-            "heaviest": _heaviest(layers, measure.layer_key),
+            "driver": DRIVERS[driver],
+            "heaviest": _heaviest(layers, driver),
         }
         if baseline is not None and not odd and name in baseline.counts:
             known["baseline"] = baseline.counts[name]
-            known["changed"] = tuple(lock.changes(baseline.layers, layers, measure.layer_key))
+            known["changed"] = tuple(lock.changes(baseline.layers, layers, driver))
         if name == "peak_activation_bytes" and profile.peak_at:
             known["detail"] = f"The peak is reached at {profile.peak_at}."
+        if name == "training_bytes":
+            state, kept = training_state_bytes(profile), profile.training_activation_bytes or 0
+            known["detail"] = (
+                f"{units.size(state)} of it are parameters and gradients, "
+                f"{units.size(kept)} activations kept for the backward pass."
+            )
         for bound in limit.bounds if limit else ():
             yield _bounded(known, bound, budget, counted)
         if allowed is not None and growth:

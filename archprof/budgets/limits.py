@@ -25,14 +25,19 @@ _RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<mode
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 
 
-def training_bytes(profile: StaticProfile) -> int:
-    """Parameters + gradients + activations kept for the backward pass; the optimizer's state is left out.
+def training_state_bytes(profile: StaticProfile) -> int:
+    """Parameters + gradients; the optimizer's state is left out.
 
     A gradient is as large as its parameter, so gradients take the trainable share of the parameters' bytes
     (exact where the parameters have one type).
     """
     gradients = profile.parameter_bytes * profile.trainable_parameters // max(profile.parameters, 1)
-    return profile.parameter_bytes + gradients + (profile.training_activation_bytes or 0)
+    return profile.parameter_bytes + gradients
+
+
+def training_bytes(profile: StaticProfile) -> int:
+    """Parameters + gradients + activations kept for the backward pass."""
+    return training_state_bytes(profile) + (profile.training_activation_bytes or 0)
 
 
 @dataclass(frozen=True)
@@ -40,38 +45,52 @@ class Limitable:
     """Something that a budget can limit.
 
     `value` reads it from a profile; `parse` and `shown` turn text into base units and back; `noun` follows
-    the number in a sentence; `layer_key` is the count of a layer that drives it (a key of
-    `lock.LayerSummary`) and `drivers` what that count is called.
+    the number in a sentence; `driver` is the count of a layer that drives it in a profile (a key of DRIVERS).
     """
 
     value: Callable[[StaticProfile], int]
     noun: str
-    layer_key: str
-    drivers: str
+    driver: Callable[[StaticProfile], str]
     parse: Callable[[Any, str], int] = units.parse_count
     shown: Callable[..., str] = units.count
 
 
-def _bytes(value: Callable[[StaticProfile], int], noun: str, layer_key: str) -> Limitable:
-    return Limitable(value, noun, layer_key, layer_key, units.parse_size, units.size)
+#: A count of `lock.LayerSummary` -> what it is called.
+DRIVERS = {
+    "parameters": "parameters",
+    "trainable_parameters": "trainable parameters",
+    "macs": "mult-adds",
+    "activations": "activations",
+}
+
+
+def _driven_by(key: str) -> Callable[[StaticProfile], str]:
+    return lambda profile: key
+
+
+def _training_driver(profile: StaticProfile) -> str:
+    """Parameters cost themselves and their gradients: whichever part weighs more."""
+    state = training_state_bytes(profile)
+    return "parameters" if state >= (profile.training_activation_bytes or 0) else "activations"
+
+
+def _bytes(value: Callable[[StaticProfile], int], noun: str, driver: Callable[[StaticProfile], str]) -> Limitable:
+    return Limitable(value, noun, driver, units.parse_size, units.size)
 
 
 MEASURES: Mapping[str, Limitable] = {
-    "parameters": Limitable(lambda profile: profile.parameters, "parameters", "parameters", "parameters"),
+    "parameters": Limitable(lambda profile: profile.parameters, "parameters", _driven_by("parameters")),
     "trainable_parameters": Limitable(
-        lambda profile: profile.trainable_parameters,
-        "trainable parameters",
-        "trainable_parameters",
-        "trainable parameters",
+        lambda profile: profile.trainable_parameters, "trainable parameters", _driven_by("trainable_parameters")
     ),
-    "macs": Limitable(lambda profile: profile.macs, "mult-adds", "macs", "mult-adds"),
-    "activations": Limitable(lambda profile: profile.activations, "activations", "activations", "activations"),
-    "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", "parameters"),
+    "macs": Limitable(lambda profile: profile.macs, "mult-adds", _driven_by("macs")),
+    "activations": Limitable(lambda profile: profile.activations, "activations", _driven_by("activations")),
+    "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", _driven_by("parameters")),
     "peak_activation_bytes": _bytes(
-        lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", "activations"
+        lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", _driven_by("activations")
     ),
-    "training_bytes": _bytes(training_bytes, "bytes to train with", "activations"),
-    "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", "parameters"),
+    "training_bytes": _bytes(training_bytes, "bytes to train with", _training_driver),
+    "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", _driven_by("parameters")),
 }
 
 

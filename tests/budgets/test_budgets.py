@@ -17,6 +17,7 @@ from archprof.budgets.config import Budget, from_keywords
 from archprof.budgets.judging import Relative, check, exit_code
 from archprof.budgets.limits import MEASURES, parse_bound, parse_limit, training_bytes
 from archprof.render.tables.verdicts import reasons, sentence
+from archprof.results.profile import Uncounted
 
 
 def judged(profile=None, baseline=None, measure=None, **keys):
@@ -121,6 +122,30 @@ def test_training_bytes_add_up_by_hand():
     assert training_bytes(profile) == 2472 + 1236 + 4 * 192 * 16
 
 
+def test_training_bytes_blame_the_layer_that_weighs_most_in_them():
+    """conv has the activations (1,024 against 10), fc the parameters: 4 bytes of each, 4 of their gradients."""
+    heavy = network(16)
+    layers = (*heavy.layers[:2], heavy.layers[2]._replace(parameters=100_000))
+    modules = (*heavy.modules[:3], heavy.modules[3]._replace(parameters=100_000, trainable_parameters=100_000))
+    parameters = 448 + 100_000
+    heavy = replace(
+        heavy,
+        parameters=parameters,
+        trainable_parameters=parameters,
+        parameter_bytes=4 * parameters,
+        layers=layers,
+        modules=modules,
+    )
+    (verdict,) = judged(profile=heavy, training_bytes="1 kB")
+    assert verdict.heaviest[0].layer == "fc"
+    assert sentence(verdict).endswith(
+        "fc (linear) weighs most: 100,000 parameters, 99.6 % of them. "
+        "785 KiB of it are parameters and gradients, 12.0 KiB activations kept for the backward pass."
+    )
+    (verdict,) = judged(profile=network(16), training_bytes="1 kB")  # 4,944 bytes of parameters, 12,288 kept
+    assert verdict.heaviest[0].layer == "conv" and "conv (conv 3x3) weighs most: 1,024 activations" in sentence(verdict)
+
+
 def test_a_relative_limit_reads_the_other_model():
     (verdict,) = judged(macs="0.5 x wide")  # 16 channels have exactly half the mult-adds of 32
     assert (verdict.status, verdict.bound, verdict.headroom) == ("within", verdict.value, 0)
@@ -150,6 +175,16 @@ def test_uncounted_operators_fail_unless_allowed_by_name():
     assert [verdict.status for verdict in allowed] == ["within", "within"]
     other = judged(profile=profile, parameters="1 k", allow_uncounted=["mylib::other"])
     assert other[1].status == "over"
+
+
+@pytest.mark.parametrize("seen", ["mylib::fused_act", "mylib.fused_act"])
+@pytest.mark.parametrize("written", ["mylib::fused_act", "mylib.fused_act", "mylib.fused_act.default"])
+def test_an_operator_is_allowed_in_either_spelling(seen, written):
+    profile = replace(network(), uncounted=(Uncounted(seen, 3),))
+    assert [verdict.status for verdict in judged(profile=profile, parameters="1 k", allow_uncounted=[written])] == [
+        "within",
+        "within",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,7 @@ def sentence(verdict: Verdict) -> str:
         return " ".join([said, *map(_changed, verdict.changed[:1]), verdict.detail]).rstrip()
     said = f"{verdict.budget} has {verdict.value:,} {noun}, {_against(verdict)}."
     heaviest = [
-        f"{_named(share)} weighs most: {share.amount:,} {MEASURES[verdict.measure].drivers}, "
-        f"{units.percent(share.share, 1)} of them."
+        f"{_named(share)} weighs most: {share.amount:,} {verdict.driver}, {units.percent(share.share, 1)} of them."
         for share in verdict.heaviest[:1]
     ]
     return " ".join([said, *heaviest, verdict.detail]).rstrip()
@@ -71,7 +70,7 @@ def reasons(verdict: Verdict) -> list[str]:
     if verdict.measure not in MEASURES:
         return []
     lines = [
-        f"{_named(share)}: {share.amount:,} {MEASURES[verdict.measure].drivers}, {units.percent(share.share, 1)}"
+        f"{_named(share)}: {share.amount:,} {verdict.driver}, {units.percent(share.share, 1)}"
         for share in verdict.heaviest
     ]
     found = [f"heaviest   {lines[0]}", *(f"           {line}" for line in lines[1:])] if lines else []
