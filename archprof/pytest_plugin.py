@@ -52,8 +52,8 @@ def hold(model: Any, **keys: Any) -> None:
     """Fail the running test, with a sentence for each limit that is broken."""
     __tracebackhide__ = True
     from .base.errors import ArchprofError
-    from .budgets import config
     from .budgets import judging as budgets
+    from .budgets.budget import Budget
 
     if "growth" in keys or any(isinstance(value, dict) and "growth" in value for value in keys.values()):
         pytest.fail(
@@ -61,7 +61,7 @@ def hold(model: Any, **keys: Any) -> None:
             pytrace=False,
         )
     try:
-        checked = budgets.check([config.from_keywords(model, **keys)])
+        checked = budgets.check([Budget.of(model, **keys)])
     except ArchprofError as error:
         pytest.fail(f"archprof_budget: {error}", pytrace=False)
     _fail_if_broken(checked[0])
@@ -122,7 +122,7 @@ def _budget_file(config: pytest.Config) -> Path | None:
 
 def _fail_if_broken(checked: Any) -> None:
     __tracebackhide__ = True
-    from .budgets.judging import broken
+    from .budgets.verdict import broken
     from .render.tables.verdicts import sentence
 
     said = [sentence(verdict) for verdict in checked.verdicts if broken(verdict.status)]

@@ -14,9 +14,9 @@ from ..models import zoo
 from ..models.spec import parse
 from ..results.profile import Shape, StaticProfile
 from . import judging as budgets
-from .config import Budget
-from .judging import Profiler
+from .budget import Budget
 from .limits import Limit
+from .networks import Feed, Profiler
 
 RULE = "fewest options changed first, then most mult-adds, then fewest parameters"
 
@@ -96,7 +96,7 @@ def members(
         text = written(found.name, fixed | changed, spec.resolution if side == shape[1] else side)
         if side != shape[1]:
             changed["resolution"] = side
-        checked = budgets.check([Budget(text, text, limits, input_shape=input_shape)], profile=counted)[0]
+        checked = budgets.check([Budget(text, text, limits, feed=Feed(input_shape=input_shape))], profile=counted)[0]
         failed += checked.profile is None
         if checked.profile is not None and all(verdict.status == "within" for verdict in checked.verdicts):
             totals = replace(checked.profile, layers=(), modules=(), by_type=())  # thousands are held at once

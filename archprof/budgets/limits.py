@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,7 +23,29 @@ from ..results.profile import StaticProfile
 
 _BOUND = re.compile(r"\s*(?P<sign><=|>=|≤|≥|<|>|at most\b|at least\b|)\s*(?P<amount>.*?)\s*", re.DOTALL)
 _RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<model>\S.*)", re.DOTALL)
+_WILDCARD = re.compile(r"[*?]")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+
+
+#: No limit that anybody means is larger; below, every number that follows from one can be shown.
+LARGEST_NUMBER = 10**18
+LARGEST_FACTOR = 10**6
+
+#: Characters of a key for which a near one is looked for.
+LONGEST_KEY = 80
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 2, 80, 80
+
+
+def shown(value: Any) -> str:
+    """`value` as a complaint repeats it: one line, the middle of what is long left out."""
+    return _REPR.repr(value)
+
+
+def is_pattern(model: str) -> bool:
+    """Whether a spec has wildcards, so that it stands for several networks."""
+    return bool(_WILDCARD.search(model)) and bool(_WILDCARD.search(spec.parse(model).target))
 
 
 def training_state_bytes(profile: StaticProfile) -> int:
@@ -144,7 +167,7 @@ def parse_limit(value: Any, what: str, measure: Limitable) -> Limit:
     growth = parse_percent(value["growth"], f"{what}: growth") if "growth" in value else None
     bounds = _sides(value, what, measure.parse)
     if not bounds and growth is None:
-        raise BadOption(f"{what} limits nothing;", 'wanted: a number such as "5 M", or at_most, at_least, growth.')
+        raise BadOption(f"{what} limits nothing;", 'expected a number such as "5 M", or at_most, at_least, growth.')
     return Limit(bounds, growth)
 
 
@@ -152,52 +175,56 @@ def parse_latency(value: Any, what: str, batch_size: int) -> tuple[LatencyLimit,
     """The latency limits that a text, a table or a list of tables writes."""
     if isinstance(value, list):
         if not value:
-            raise BadOption(f"{what} limits nothing;", 'wanted: at_most = "1.2 x mobilenetv1".')
-        return tuple(limit for item in value for limit in parse_latency(item, what, batch_size))
+            raise BadOption(f"{what} limits nothing;", 'expected at_most = "1.2 x mobilenetv1", for example.')
+        return tuple(_latency_limit(item, what, batch_size) for item in value)
+    return (_latency_limit(value, what, batch_size),)
+
+
+def _latency_limit(value: Any, what: str, batch_size: int) -> LatencyLimit:
     if not isinstance(value, Mapping):
-        return (LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time),)),)
+        return LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time),))
     known_keys(value, ("batch_size", "at_most", "at_least"), what)
     bounds = _sides(value, what, _no_absolute_time)
     if not bounds:
-        raise BadOption(f"{what} limits nothing;", 'wanted: at_most = "1.2 x mobilenetv1".')
-    return (LatencyLimit(positive(value.get("batch_size", batch_size), f"{what}: batch_size"), bounds),)
+        raise BadOption(f"{what} limits nothing;", 'expected at_most = "1.2 x mobilenetv1", for example.')
+    return LatencyLimit(positive(value.get("batch_size", batch_size), f"{what}: batch_size"), bounds)
 
 
 def parse_bound(value: Any, what: str, parse: Callable[[Any, str], int], upper: bool | None = None) -> Bound:
     """One bound. `upper` is known already where the key said at_most or at_least; a sign must agree."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadOption(f"{what} {value!r} is no limit;", 'wanted: a number with a unit, such as "5 M".')
+        raise BadOption(f"{what} {shown(value)} is not a limit;", 'expected a number with a unit, such as "5 M".')
     match = _BOUND.fullmatch(str(value))
     assert match is not None  # every text has an empty sign and some amount
     sign, amount = match["sign"], match["amount"]
     says_upper = sign not in (">", ">=", "≥", "at least")
     if sign and upper is not None and says_upper != upper:
-        raise BadOption(f"{what} {value!r} says both 'at most' and 'at least';", "leave the sign out.")
+        raise BadOption(f"{what} {shown(value)} says both 'at most' and 'at least';", "leave the sign out.")
     side, strict = says_upper if upper is None else upper, sign in ("<", ">")
     relative = _RELATIVE.fullmatch(amount)
     if relative:
-        model = relative["model"]
-        try:
-            spec.parse(model)
-        except ArchprofError as error:
-            raise BadOption(f"{what} {value!r}: {error.message}", error.remedy) from None
-        return Bound(side, strict, amount, factor=Fraction(relative["factor"]), reference=model)
-    number = parse(amount if isinstance(value, str) else value, what)
+        return Bound(side, strict, amount, factor=_factor(relative["factor"], what), reference=_model(relative, what))
+    try:
+        number = parse(amount if isinstance(value, str) else value, what)
+    except (OverflowError, ValueError):  # "1e999" is no number of Python's
+        number = LARGEST_NUMBER + 1
+    if number > LARGEST_NUMBER:
+        raise BadOption(f"{what} {shown(value)} is larger than anything that is counted;", "expected at most 1e18.")
     return Bound(side, strict, amount if isinstance(value, str) else f"{value:,}", number=number)
 
 
 def parse_percent(value: Any, what: str) -> Fraction:
-    """'2 %' -> 1/50. The sign is wanted, so that 2 is never taken for 200 %."""
+    """'2 %' -> 1/50. The sign is required, so that 2 is never taken for 200 %."""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise BadOption(f"{what} {value!r} is no percentage;", 'wanted: a number and the sign, such as "2 %".')
-    return Fraction(match[1]) / 100
+        raise BadOption(f"{what} {shown(value)} is not a percentage;", 'expected a number and the sign, such as "2 %".')
+    return _factor(match[1], what) / 100
 
 
 def positive(value: Any, what: str) -> int:
-    """A whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise BadOption(f"{what} {value!r} is no whole number from 1 up.")
+    """A whole number from 1 to 2^31 - 1, more than which no tensor's batch has."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise BadOption(f"{what} {shown(value)} is not a batch size;", "expected a positive whole number such as 8.")
     return value
 
 
@@ -205,21 +232,53 @@ def known_keys(table: Mapping[str, Any], known: tuple[str, ...], what: str) -> N
     """Complain of the first key that nobody reads, naming the nearest that somebody does."""
     for key in table:
         if key not in known:
-            near = did_you_mean(key, known)
-            remedy = near.strip() or f"known: {', '.join(known)}."
-            raise BadOption(f"{what}: unknown key '{key}'.", remedy)
+            near = did_you_mean(key[:LONGEST_KEY], known)
+            raise BadOption(f"{what}: unknown key {shown(key)}.", near.strip() or f"Known: {', '.join(known)}.")
+
+
+def _factor(text: str, what: str) -> Fraction:
+    digits = text.partition(".")[0]
+    if len(digits.lstrip("0")) > len(str(LARGEST_FACTOR)) or not 0 <= Fraction(text) <= LARGEST_FACTOR:
+        raise BadOption(f"{what}: {shown(text)} is too large a factor;", f"expected at most {LARGEST_FACTOR:,}.")
+    return Fraction(text)
+
+
+def _model(relative: re.Match[str], what: str) -> str:
+    """The network that a relative limit names."""
+    model = relative["model"]
+    try:
+        pattern = is_pattern(model)
+        spec.parse(model)
+    except ArchprofError as error:
+        raise BadOption(f"{what} {shown(relative[0])}: {error.message}", error.remedy) from None
+    if pattern:
+        raise BadOption(
+            f"{what} {shown(relative[0])} is relative to a pattern;", 'expected one network, as in "0.6 x resnet18".'
+        )
+    return model
 
 
 def _sides(table: Mapping[str, Any], what: str, parse: Callable[[Any, str], int]) -> tuple[Bound, ...]:
-    return tuple(
+    bounds = tuple(
         parse_bound(table[key], f"{what}: {key}", parse, upper=key == "at_most")
         for key in ("at_least", "at_most")
         if key in table
     )
+    if len(bounds) == 2 and _exclude(*bounds):
+        raise BadOption(f"{what}: no value is {bounds[0].shown} and {bounds[1].shown};", "exchange the two.")
+    return bounds
+
+
+def _exclude(least: Bound, most: Bound) -> bool:
+    """Whether nothing can be within both."""
+    if least.reference != most.reference:
+        return False
+    low, high = (bound.factor if bound.number is None else bound.number for bound in (least, most))
+    return low is not None and high is not None and low > high
 
 
 def _no_absolute_time(value: Any, what: str) -> int:
     raise BadOption(
-        f"{what} {value!r} is not relative to a network, and runners differ in speed;",
-        'wanted: a factor and a network measured in the same run, such as "1.2 x mobilenetv1".',
+        f"{what} {shown(value)} is not relative to a network, and runners differ in speed;",
+        'expected a factor and a network measured in the same run, such as "1.2 x mobilenetv1".',
     )

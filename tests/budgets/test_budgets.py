@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 
 from archprof.base.errors import ArchprofError, BadFile, BadOption
 from archprof.budgets import config, lock
-from archprof.budgets import judging as budgets
-from archprof.budgets.config import Budget, from_keywords
-from archprof.budgets.judging import Relative, check, exit_code
+from archprof.budgets.budget import Budget
+from archprof.budgets.judging import check
 from archprof.budgets.limits import MEASURES, parse_bound, parse_limit, training_bytes
+from archprof.budgets.networks import Relative
+from archprof.budgets.verdict import Checked, exit_code
 from archprof.render.tables.verdicts import reasons, sentence
 from archprof.results.profile import Uncounted
 
 
 def judged(profile=None, baseline=None, measure=None, **keys):
     """The verdicts on one budget for that profile."""
-    budget = replace(from_keywords(object(), **keys), name="net", model="net")
+    budget = replace(Budget.of(object(), **keys), name="net", model="net")
     profiles = profiler(net=profile or network(), wide=network(32, "wide"))
     baselines = {"net": baseline} if baseline else {}
     return check([budget], baselines, profile=profiles, measure=measure)[0].verdicts
@@ -71,7 +72,7 @@ def test_a_relative_bound_names_its_model():
     [
         ({"parameters": "5MB"}, "'MB' is a unit of another kind"),
         ({"parameters": "five"}, "not a number"),
-        ({"parameters": True}, "no limit"),
+        ({"parameters": True}, "not a limit"),
         ({"parameters": {"at_most": "> 5 M"}}, "both 'at most' and 'at least'"),
         ({"parameters": {}}, "limits nothing"),
         ({"parameters": {"atmost": 3}}, "Did you mean 'at_most'"),
@@ -79,23 +80,29 @@ def test_a_relative_bound_names_its_model():
         ({"parameter_bytes": "5 M"}, "unit of another kind"),
         ({"peak_activation_bytes": "64"}, "the unit is missing"),
         ({"macs": "0.6 x resnet18("}, "malformed model name"),
-        ({"growth": "2"}, "no percentage"),
-        ({"growth": 2}, "no percentage"),
+        ({"growth": "2"}, "not a percentage"),
+        ({"growth": 2}, "not a percentage"),
         ({"latency": "12 ms"}, "not relative to a network"),
-        ({"latency": {"batch_size": 0, "at_most": "1 x a"}}, "whole number from 1 up"),
+        ({"latency": {"batch_size": 0, "at_most": "1 x a"}}, "not a batch size; expected a positive whole number"),
         ({"latency": {"batch_size": 1}}, "limits nothing"),
         ({"latency": []}, "limits nothing"),
-        ({"parameters": 5, "batch_size": True}, "whole number from 1 up"),
-        ({"parameters": 5, "input_shape": "3x32x32"}, "no shape"),
-        ({"parameters": 5, "input_shape": []}, "no shape"),
-        ({"parameters": 5, "allow_uncounted": "op"}, "no list of operators"),
+        ({"parameters": 5, "batch_size": True}, "not a batch size; expected a positive whole number"),
+        ({"parameters": 5, "input_shape": "3x32x32"}, "not a shape"),
+        ({"parameters": 5, "input_shape": []}, "not a shape"),
+        ({"parameters": 5, "allow_uncounted": "op"}, "not a list of operators"),
         ({"params": 5}, "Did you mean"),
+        ({"parameters": {"at_least": "5 M", "at_most": "1 M"}}, "no value is ≥ 5 M and ≤ 1 M; exchange the two"),
+        ({"parameters": "0.5 x resnet*"}, "relative to a pattern; expected one network"),
+        ({"parameters": 5, "input": "ids=int46[3]"}, "unknown type 'int46'"),
+        ({"parameters": 5, "input": ["a=bool[3]", "a=bool[3]"]}, "'a' is given twice"),
+        ({"parameters": 5, "input": []}, "not a list of inputs"),
+        ({"parameters": 5, "input": ["float32[3]"], "input_shape": [3]}, "both input and input_shape; state one"),
         ({}, "limits nothing"),
     ],
 )
 def test_bad_limits_say_what_is_wrong(keys, said):
     with pytest.raises(BadOption, match=said.replace("(", r"\(")) as seen:
-        from_keywords(object(), **keys)
+        Budget.of(object(), **keys)
     assert "\n" not in str(seen.value)
 
 
@@ -159,8 +166,8 @@ def test_a_missing_reference_is_an_error_of_that_limit_alone():
 
 
 def test_a_model_that_fails_stops_no_other():
-    missing = from_keywords("x", parameters=1)
-    fine = Budget("b", "net", from_keywords("x", parameters="1 k").limits)
+    missing = Budget.of("x", parameters=1)
+    fine = Budget("b", "net", Budget.of("x", parameters="1 k").limits)
     found = check([missing, fine], profile=profiler(net=network()))
     assert [one.verdicts[0].status for one in found] == ["error", "within"]
     assert exit_code(found) == 2
@@ -198,13 +205,13 @@ def test_an_operator_is_allowed_in_either_spelling(seen, written):
     ],
 )
 def test_latency_is_over_only_when_the_whole_interval_is(interval, expected):
-    def measure(model, reference, input_shape, batch_size):
-        assert (model, reference, batch_size) == ("net", "mobilenetv1", 8)
+    def measure(model, reference, feed):
+        assert (model, reference, feed.batch_size) == ("net", "mobilenetv1", 8)
         return Relative(sum(interval) / 2, interval)
 
     found = judged(latency={"batch_size": 8, "at_most": "1.2 x mobilenetv1"}, measure=measure)
     assert found[0].status == expected
-    one = budgets.Checked(Budget("net", "net"), network(), tuple(found))
+    one = Checked(Budget("net", "net"), network(), tuple(found))
     assert exit_code([one]) == (1 if expected == "over" else 0)
     assert exit_code([one], strict=True) == (0 if expected == "within" else 1)
 
@@ -227,7 +234,7 @@ def test_growth_is_judged_against_the_baseline():
 
 def test_growth_of_a_budget_holds_for_every_measure_that_states_none():
     before = lock.baseline_of("net", network(16))
-    budget = replace(from_keywords(object(), growth="2 %", macs={"growth": "10 %"}), name="net", model="net")
+    budget = replace(Budget.of(object(), growth="2 %", macs={"growth": "10 %"}), name="net", model="net")
     found = check([budget], {"net": before}, profile=profiler(net=network(17)))[0].verdicts
     assert {verdict.measure for verdict in found} == set(MEASURES) - {"training_bytes"}
     # one channel in sixteen more is 6.25 % more mult-adds, and 38 of 618 parameters
@@ -255,7 +262,7 @@ def test_sentences_name_the_number_the_limit_and_the_heaviest_layer():
     (equal,) = judged(parameters="< 618")
     assert "where fewer than 618 are allowed" in sentence(equal)
     (under,) = judged(parameters="> 1 k")
-    assert "382 fewer than the 1 k wanted" in sentence(under)
+    assert "382 fewer than the 1 k required" in sentence(under)
     (relative,) = judged(macs="0.25 x wide")
     assert "13,904 more than the 0.25 x wide (13,904) allowed" in sentence(relative)
     (peak,) = judged(peak_activation_bytes="1 kB")
@@ -301,7 +308,7 @@ file_size = "17 MB"
     )
     first, second = stated.budgets
     assert (first.name, first.model) == ("backbone", "resnet18")
-    assert (first.input_shape, first.batch_size) == ((3, 32, 32), 8)
+    assert (first.feed.input_shape, first.feed.batch_size) == ((3, 32, 32), 8)
     assert [limit.batch_size for limit in first.latency] == [8, 32]
     assert (first.growth, first.allow_uncounted) == (Fraction(1, 50), ("mylib::fused_act",))
     assert (first.line, second.line, second.name) == (3, 13, "mobilenetv1")
@@ -322,19 +329,20 @@ def test_pyproject_holds_budgets_too(tmp_path):
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("", "archprof.toml: no budget in it"),
-        ("[[budget]\n", "archprof.toml is not TOML"),
+        ("", "archprof.toml: it states no budget"),
+        ("[[budget]\n", "archprof.toml is not valid TOML"),
         ("[budget]\nmodel = 'a'\nmacs = 1\n", "two brackets"),
         ("[[budgets]]\nmodel = 'a'\n", "unknown key 'budgets'. Did you mean 'budget'?"),
         ("[[budget]]\nmacs = 1\n", "budget 1 has no model"),
-        ("[[budget]]\nmodel = 3\nmacs = 1\n", "model 3 is no text"),
+        ("[[budget]]\nmodel = 3\nmacs = 1\n", "model 3 is not a text"),
         ("[[budget]]\nmodel = 'a'\nparameter = 1\n", "'a': unknown key 'parameter'. Did you mean 'parameters'"),
         ("[[budget]]\nmodel = 'a'\nmacs = '5MB'\n", "budget 'a': macs '5MB': 'MB' is a unit of another kind"),
         ("[[budget]]\nmodel = 'a('\nmacs = 1\n", "malformed model name"),
         ("[[budget]]\nmodel = 'a'\nmacs = 1\n" * 2, "budgets 1 and 2 are both named 'a'"),
     ],
 )
-def test_a_bad_file_is_one_clear_line(tmp_path, text, said):
+def test_a_bad_file_is_one_clear_line(tmp_path, monkeypatch, text, said):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ArchprofError) as seen:
         config.read(written(tmp_path, text))
     assert said in str(seen.value) and "\n" not in str(seen.value)

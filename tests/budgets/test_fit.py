@@ -21,7 +21,7 @@ def limits(**texts):
     return {key: parse_limit(text, key, MEASURES[key]) for key, text in texts.items()}
 
 
-def by_width(model, input_shape, batch_size, training):
+def by_width(model, feed, training):
     """A profile in which the width alone counts: 16 channels for the whole network."""
     return network(round(16 * parse(model).keywords.get("width", 1)), model)
 

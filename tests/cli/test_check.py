@@ -14,8 +14,8 @@ from helpers.budget_records import network, profiler, with_unknown_op, written
 
 from archprof import cli
 from archprof.budgets import judging as budgets
-from archprof.budgets.config import from_keywords
-from archprof.budgets.judging import Relative
+from archprof.budgets.budget import Budget
+from archprof.budgets.networks import Relative
 from archprof.render.tables.verdicts import table
 
 TWO = """\
@@ -94,14 +94,14 @@ def test_over_by_one_in_millions_is_not_rounded_away(check):
 
 def test_under_a_minimum_is_1(check):
     code, out, _ = check(text=budget(parameters="> 618"))
-    assert code == 1 and "UNDER" in out and "where more than 618 are wanted" in out
+    assert code == 1 and "UNDER" in out and "where more than 618 are required" in out
 
 
 @pytest.mark.parametrize(
     "text, said",
     [
         (None, "archprof: no archprof.toml here, and no [tool.archprof] in pyproject.toml;"),
-        ("", "archprof: archprof.toml: no budget in it;"),
+        ("", "archprof: archprof.toml: it states no budget;"),
         (budget(parameter="5 M"), "unknown key 'parameter'. Did you mean 'parameters'"),
         (budget(parameters="5MB"), "parameters '5MB': 'MB' is a unit of another kind"),
         (budget(file_size="64"), "file_size '64': the unit is missing"),
@@ -153,6 +153,89 @@ def test_cannot_tell_fails_only_when_strict(check):
     assert check("--strict", ratio=seen)[0] == 1
     assert check("--strict", ratio=Relative(1.1, (1.0, 1.15)))[0] == 0
     assert check(ratio=Relative(1.4, (1.3, 1.5)))[0] == 1
+
+
+# --- several files ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def monorepo(tmp_path):
+    """Two packages, each with a budget called net: the first is over, the last within."""
+    for name, limit in (("a", "617"), ("b", "618")):
+        (tmp_path / name).mkdir()
+        written(tmp_path / name, budget(parameters=limit))
+    return "--config", "a/archprof.toml", "--config", "b/archprof.toml"
+
+
+def test_every_config_counts_and_verdicts_name_their_file(check, monorepo):
+    code, out, err = check(*monorepo)
+    assert (code, err) == (1, "")
+    assert (
+        out
+        == """\
+File             Budget  Measure     Value  Limit  Headroom  Change  Verdict
+a/archprof.toml  net     parameters    618  ≤ 617   -0.16 %       —  OVER
+b/archprof.toml  net     parameters    618  ≤ 618    0.00 %       —  within
+
+a/archprof.toml: net has 618 parameters, 1 more than the 617 allowed. conv (conv 3x3) weighs most: 448 parameters, \
+72.5 % of them.
+
+2 budgets: 1 within, 1 over.
+"""
+    )
+
+
+def test_machines_read_which_file_it_was(check, monorepo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    _, out, err = check(*monorepo, "--json", "--junit", "out.xml", "--github")
+    whole = json.loads(out)
+    assert (whole["config"], whole["configs"]) == (None, ["a/archprof.toml", "b/archprof.toml"])
+    assert [verdict["file"] for verdict in whole["verdicts"]] == whole["configs"]
+    suites = [suite.get("name") for suite in ElementTree.parse(tmp_path / "out.xml").getroot()]
+    assert suites == ["a/archprof.toml: net", "b/archprof.toml: net"]
+    assert err.startswith("::error file=a/archprof.toml,line=1,")
+    assert "| a/archprof.toml | net | parameters |" in (tmp_path / "summary.md").read_text()
+
+
+def test_each_file_has_its_own_baselines(check, monorepo, tmp_path):
+    code, _, err = check(*monorepo, "--update")
+    assert code == 1 and err.count("holds the new baseline") == 2 and "a/archprof.lock.json holds" in err
+    written(tmp_path / "a", budget(parameters="5 M", growth="2 %"))
+    written(tmp_path / "b", budget(name="other", growth="2 %"))
+    code, out, _ = check(*monorepo)
+    assert code == 2 and "b/archprof.toml: other: parameters: no baseline yet" in out and "a/archprof.toml:" not in out
+    before = (tmp_path / "a" / "archprof.lock.json").read_text()
+    assert check(*monorepo, "--update", "other")[0] == 0
+    assert (tmp_path / "a" / "archprof.lock.json").read_text() == before
+    assert check(*monorepo)[0] == 0
+
+
+def test_files_of_one_folder_share_a_lock(check, tmp_path):
+    written(tmp_path, budget(name="one", parameters="5 M"), "one.toml")
+    written(tmp_path, budget(name="two", parameters="5 M"), "two.toml")
+    both = "--config", "one.toml", "--config", "two.toml"
+    assert check(*both, "--update")[0] == 0
+    assert set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"]) == {"one", "two"}
+    written(tmp_path, budget(name="one", parameters="5 M"), "two.toml")
+    code, out, err = check(*both)
+    assert (code, out) == (2, "")
+    assert err.startswith("archprof: one.toml and two.toml both have a budget 'one', and share archprof.lock.json;")
+
+
+def test_a_file_named_twice_is_read_once_and_one_that_is_not_there_stops_all(check, monorepo, tmp_path):
+    code, out, _ = check(*monorepo[:2], "--config", "./a/archprof.toml")
+    assert code == 1 and out.endswith("1 budget: 1 over.\n")
+    code, out, err = check(*monorepo, "--config", "c.toml", "--update", "--junit", "out.xml")
+    assert (code, out, err) == (2, "", "archprof: c.toml does not exist; name another file with --config.\n")
+    assert {file.name for file in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_names_choose_from_all_files(check, monorepo):
+    code, out, _ = check(*monorepo, "net")
+    assert code == 1 and "2 budgets" in out
+    code, _, err = check(*monorepo, "nett")
+    assert code == 2
+    assert err == ("archprof: a/archprof.toml, b/archprof.toml: no budget 'nett'. Did you mean 'net'? Known: net.\n")
 
 
 # --- baselines ----------------------------------------------------------------------------------------------
@@ -283,6 +366,27 @@ def test_github_gets_annotations_and_a_summary(check, tmp_path, monkeypatch):
     assert "- wide has 1,226 parameters" in summary
 
 
+def test_annotations_name_files_from_the_root_of_the_repository(check, tmp_path, monkeypatch):
+    work = tmp_path / "repository" / "packages" / "vision"
+    work.mkdir(parents=True)
+    written(work, budget(parameters="5"))
+    monkeypatch.chdir(work)
+
+    def annotated(*options):
+        code, _, err = check("--github", *options)
+        assert code == 1
+        return err.split("file=")[1].split(",")[0]
+
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "repository"))
+    assert annotated() == "packages/vision/archprof.toml"
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "elsewhere"))
+    (tmp_path / "repository" / ".git").mkdir()
+    assert annotated() == "packages/vision/archprof.toml"
+    monkeypatch.delenv("GITHUB_WORKSPACE")
+    monkeypatch.chdir(tmp_path)
+    assert annotated("--config", "repository/packages/vision/archprof.toml") == "packages/vision/archprof.toml"
+
+
 def test_github_without_actions_says_that_there_is_no_summary(check):
     code, _, err = check("--github", text=budget(parameters="5 M"))
     assert code == 0 and "GITHUB_STEP_SUMMARY is not set" in err
@@ -290,7 +394,7 @@ def test_github_without_actions_says_that_there_is_no_summary(check):
 
 def test_colors_change_no_word():
     found = budgets.check(
-        [replace(from_keywords(object(), parameters="600"), name="net", model="net")], profile=profiler(net=network())
+        [replace(Budget.of(object(), parameters="600"), name="net", model="net")], profile=profiler(net=network())
     )
     colored = re.sub(r"\x1b\[[0-9;]*m", "", table(found, color=True))
     assert [line.rstrip() for line in colored.splitlines()] == table(found).splitlines()

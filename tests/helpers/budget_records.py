@@ -72,7 +72,7 @@ def with_unknown_op(profile: StaticProfile) -> StaticProfile:
 def profiler(**profiles: StaticProfile):
     """A profile function that knows these models and no other."""
 
-    def profile(model, input_shape, batch_size, training):
+    def profile(model, feed, training):
         if model not in profiles:
             raise UnknownModel(f"unknown model '{model}'.", "'archprof list' shows the zoo.")
         return profiles[model]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
 from ...base import units
 from ...base.version import __version__
-from ...budgets.judging import Checked, LayerShare, Verdict, broken, exit_code
 from ...budgets.limits import MEASURES
 from ...budgets.lock import LayerChange
+from ...budgets.verdict import Checked, LayerShare, Verdict, broken, exit_code
 
 SCHEMA_VERSION = 1
 #: Changed layers that are named to people; JSON has all of them.
@@ -29,9 +29,15 @@ def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
     return [verdict for one in checked for verdict in one.verdicts]
 
 
-def row(verdict: Verdict) -> tuple[str, ...]:
-    """The cells of one verdict, as COLUMNS names them."""
+def columns(found: Sequence[Verdict]) -> tuple[str, ...]:
+    """The heads of a table of these verdicts: with the file where they come from several."""
+    return ("File", *COLUMNS) if _several(found) else COLUMNS
+
+
+def row(verdict: Verdict, file: bool = False) -> tuple[str, ...]:
+    """The cells of one verdict, as COLUMNS names them, after its `file` where that is asked for."""
     return (
+        *((verdict.file,) if file else ()),
         verdict.budget,
         _label(verdict),
         _value(verdict),
@@ -100,15 +106,16 @@ def conclusion(checked: Sequence[Checked], strict: bool = False) -> str:
     return f"{len(checked)} budget{'s' * (len(checked) != 1)}: {', '.join(parts) or 'nothing to judge'}."
 
 
-def to_json(checked: Sequence[Checked], config: str, strict: bool = False) -> str:
-    """All verdicts with exact numbers in base units."""
+def to_json(checked: Sequence[Checked], configs: Sequence[str], strict: bool = False) -> str:
+    """All verdicts with exact numbers in base units. `config` is the file where there is one, `configs` all of them."""
     verdicts = [
         asdict(verdict) | {"headroom": verdict.headroom, "change": verdict.change} for verdict in verdicts_of(checked)
     ]
     whole = {
         "schema_version": SCHEMA_VERSION,
         "archprof": __version__,
-        "config": config,
+        "config": configs[0] if len(configs) == 1 else None,
+        "configs": list(configs),
         "strict": strict,
         "exit_code": exit_code(checked, strict),
         "verdicts": verdicts,
@@ -119,13 +126,15 @@ def to_json(checked: Sequence[Checked], config: str, strict: bool = False) -> st
 def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
     """A test case for each verdict, a suite for each budget."""
     root = ElementTree.Element("testsuites", name="archprof")
+    several = _several(verdicts_of(checked))
     for one in checked:
+        name = f"{one.budget.file}: {one.budget.name}" if several else one.budget.name
         bad = [verdict for verdict in one.verdicts if broken(verdict.status, strict)]
         errors = sum(verdict.status == "error" for verdict in bad)
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=one.budget.name,
+            name=name,
             tests=str(len(one.verdicts)),
             errors=str(errors),
             failures=str(len(bad) - errors),
@@ -135,7 +144,7 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
-                classname=f"archprof.{one.budget.name}",
+                classname=f"archprof.{name}",
                 name=f"{_label(verdict) or 'model'} {verdict.limit}".strip(),
             )
             if verdict.status != "within":
@@ -150,14 +159,16 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = False) -> list[str]:
-    """A workflow command for each verdict that is not within: shown at the budget's line of `file`.
+def workflow_commands(checked: Sequence[Checked], located: Callable[[str], str], strict: bool = False) -> list[str]:
+    """A workflow command for each verdict that is not within: shown at the budget's line of its file.
+
+    `located` gives the path of a file as annotations need it, from the root of the repository.
 
     The format: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     """
     return [
         f"::{'error' if broken(verdict.status, strict) else 'warning'} "
-        f"file={_escaped(file, ',:')},line={one.budget.line or 1},"
+        f"file={_escaped(located(verdict.file), ',:')},line={one.budget.line or 1},"
         f"title={_escaped(f'archprof: {verdict.budget}', ',:')}::{_escaped(sentence(verdict))}"
         for one in checked
         for verdict in one.verdicts
@@ -167,28 +178,31 @@ def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = Fals
 
 def summary(checked: Sequence[Checked], strict: bool = False) -> str:
     """The job summary in Markdown: the table, then the layers behind every limit that is not held."""
-    rows = [row(verdict) for verdict in verdicts_of(checked)]
+    found = verdicts_of(checked)
+    several, heads = _several(found), columns(found)
     lines = [
         "### archprof: budgets",
         "",
         conclusion(checked, strict),
         "",
-        f"| {' | '.join(COLUMNS)} |",
-        "|---|---|--:|---|--:|--:|---|",
+        f"| {' | '.join(heads)} |",
+        f"|{'|'.join('--:' if name in NUMBERS else '---' for name in heads)}|",
     ]
+    rows = [row(verdict, several) for verdict in found]
     lines += [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |" for cells in rows]
-    for verdict in verdicts_of(checked):
+    for verdict in found:
         if verdict.status != "within":
-            lines += ["", f"- {sentence(verdict)}"]
-            if found := reasons(verdict):
-                lines += ["", "  ```text", *(f"  {line}" for line in found), "  ```"]
+            lines += ["", f"- {_located(verdict, several)}"]
+            if layers := reasons(verdict):
+                lines += ["", "  ```text", *(f"  {line}" for line in layers), "  ```"]
     return "\n".join([*lines, ""])
 
 
 def _plain(found: Sequence[Verdict]) -> list[str]:
-    lines = [COLUMNS, *map(row, found)]
+    heads, several = columns(found), _several(found)
+    lines = [heads, *(row(verdict, several) for verdict in found)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    places = [str.rjust if name in NUMBERS else str.ljust for name in COLUMNS]
+    places = [str.rjust if name in NUMBERS else str.ljust for name in heads]
     padded = [[place(cell, width) for place, cell, width in zip(places, line, widths, strict=True)] for line in lines]
     return ["  ".join(line).rstrip() for line in padded]
 
@@ -199,10 +213,11 @@ def _colored(found: Sequence[Verdict]) -> list[str]:
     from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
+    several = _several(found)
+    for name in columns(found):
         drawn.add_column(name, no_wrap=True, justify="right" if name in NUMBERS else "left")
     for verdict in found:
-        *cells, face = row(verdict)
+        *cells, face = row(verdict, several)
         drawn.add_row(*map(Text, cells), Text(face, style=_COLORS.get(verdict.status, "bold red")))
     page = io.StringIO()
     Console(file=page, force_terminal=True, highlight=False).print(drawn)
@@ -211,14 +226,26 @@ def _colored(found: Sequence[Verdict]) -> list[str]:
 
 def _below(checked: Sequence[Checked], why: bool) -> list[str]:
     lines: list[str] = []
-    for verdict in verdicts_of(checked):
+    found = verdicts_of(checked)
+    several = _several(found)
+    for verdict in found:
         layers = reasons(verdict) if why else []
         if verdict.status != "within":
-            lines += ["", sentence(verdict), *(f"    {line}" for line in layers)]
+            lines += ["", _located(verdict, several), *(f"    {line}" for line in layers)]
         elif layers:
-            lines += ["", f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip()]
+            before = f"{verdict.file}: " if several else ""
+            lines += ["", f"{before}{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}".rstrip()]
             lines += [f"    {line}" for line in layers]
     return lines
+
+
+def _several(found: Iterable[Verdict]) -> bool:
+    """Whether the verdicts come from more than one file, so that each has to name its own."""
+    return len({verdict.file for verdict in found}) > 1
+
+
+def _located(verdict: Verdict, several: bool) -> str:
+    return f"{verdict.file}: {sentence(verdict)}" if several else sentence(verdict)
 
 
 def _label(verdict: Verdict) -> str:
@@ -252,9 +279,9 @@ def _against(verdict: Verdict) -> str:
         )
     if verdict.status == "under":
         return (
-            f"{more} fewer than the {allowed}{amount} wanted"
+            f"{more} fewer than the {allowed}{amount} required"
             if distance
-            else f"where more than {allowed}{amount} are wanted"
+            else f"where more than {allowed}{amount} are required"
         )
     return f"within {verdict.limit}{amount}"
 
@@ -268,7 +295,7 @@ def _latency_sentence(verdict: Verdict) -> str:
     side = "at most" if verdict.upper else "at least"
     end = {
         "over": f", where {side} {verdict.bound:g} times is allowed.",
-        "under": f", where {side} {verdict.bound:g} times is wanted.",
+        "under": f", where {side} {verdict.bound:g} times is required.",
         "cannot tell": f": can't tell whether that is {side} {verdict.bound:g} times; try again on a quieter machine.",
     }.get(verdict.status, f", within {side} {verdict.bound:g} times.")
     return " ".join([said + end, verdict.detail]).rstrip()
