@@ -14,6 +14,7 @@ from ..models import zoo
 from ..models.spec import parse
 from ..results.profile import Shape, StaticProfile
 from . import judging as budgets
+from . import networks
 from .budget import Budget
 from .limits import Limit
 from .networks import Feed, Profiler
@@ -87,7 +88,7 @@ def members(
             f"{found.name} has no option that could be varied.", f"Networks that have: {', '.join(_variable())}."
         )
     # a limit relative to another model asks for that model again and again
-    counted = lru_cache(maxsize=8)(profile or budgets.count_model)
+    counted = lru_cache(maxsize=8)(profile or networks.count_model)
     fitting: list[Member] = []
     failed = 0
     every = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]

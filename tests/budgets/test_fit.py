@@ -99,7 +99,7 @@ def test_nothing_to_vary_and_unknown_names_are_said():
 @pytest.fixture
 def run(monkeypatch, capsys):
     """The command with networks made by hand."""
-    monkeypatch.setattr("archprof.budgets.judging.count_model", by_width)
+    monkeypatch.setattr("archprof.budgets.networks.count_model", by_width)
 
     def command(*options):
         code = cli.main(["fit", *options])
