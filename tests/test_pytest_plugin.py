@@ -123,6 +123,15 @@ def test_every_config_counts(pytester, inside):
     inside(*both, "a/archprof.toml::small", "b/archprof.toml::wider").assert_outcomes(passed=1, failed=1)
 
 
+def test_a_pattern_is_a_test_for_each_network(pytester, inside):
+    written(pytester.path, "[[budget]]\nname = 'small'\nmodel = 'alexnet*'\nparameters = 1\n")
+    pytester.makepyfile("def test_both(archprof_budget): archprof_budget('alexnet*', parameters=1)")
+    result = inside("--archprof", "-v", "archprof.toml::small")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["archprof.toml::small?alexnet? FAILED*"])
+    inside("-k", "test_both").stdout.fnmatch_lines(["alexnet: unknown model*"])
+
+
 def test_a_missing_file_is_a_usage_error(pytester, inside):
     result = inside("--archprof")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

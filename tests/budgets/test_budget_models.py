@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import nn
 
+from archprof.base.errors import ForwardFailed
 from archprof.base.units import count
 from archprof.budgets import judging as budgets
-from archprof.budgets import lock
+from archprof.budgets import lock, networks
 from archprof.budgets.budget import Budget
 from archprof.budgets.judging import check
 from archprof.budgets.verdict import exit_code
@@ -133,3 +137,65 @@ def test_a_real_operator_of_ones_own_is_allowed_by_name():
         assert statuses() == ["within", "over"]
         assert statuses("archprof_budget_test::fused_act") == ["within", "within"]
         assert statuses("archprof_budget_test.fused_act") == ["within", "within"]
+
+
+class Tokens(nn.Module):
+    """Token ids and a mask: an embedding of 100 words, then a linear layer for each word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(100, 8), nn.Linear(8, 4)
+
+    def forward(self, ids, mask):
+        return self.head(self.words(ids) * mask.unsqueeze(-1))
+
+
+def test_several_inputs_with_types_are_given_as_stated():
+    budget = Budget.of(
+        Tokens(), input=["ids=int64[16]<100", "mask=bool[16]"], batch_size=3, macs="1 k", activations="1 k"
+    )
+    (checked,) = check([budget])
+    # 3 samples of 16 words, 8 features to 4
+    assert checked.profile.macs == 3 * 16 * 8 * 4 and checked.profile.activations == 3 * 16 * 4
+    assert [(verdict.measure, verdict.status) for verdict in checked.verdicts] == [
+        ("macs", "over"),
+        ("activations", "within"),
+    ]
+    assert checked.profile.batch_size == 3
+
+
+def test_inputs_are_fed_to_a_training_pass_and_kept_in_the_baseline():
+    keys = {"name": "tokens", "training_bytes": {"growth": "0 %"}}
+    long = Budget.of(Tokens(), input=["ids=int64[16]<100", "mask=bool[16]"], **keys)
+    baselines = lock.from_json(lock.to_json(budgets.accept(check([long], growth=False), {}, ["tokens"])))
+    assert baselines["tokens"].inputs == ("ids=int64[16]<100", "mask=bool[16]")
+    assert exit_code(check([long], baselines)) == 0
+    other = Budget.of(Tokens(), input=["ids=int64[16]<50", "mask=bool[16]"], **keys)
+    (verdict,) = check([other], baselines)[0].verdicts
+    assert verdict.status == "error" and verdict.detail.startswith(
+        "the baseline was taken at batch 1 of ids=int64[16]<100 and mask=bool[16], "
+        "this is batch 1 of ids=int64[16]<50 and mask=bool[16];"
+    )
+
+
+def test_inputs_too_large_to_make_are_an_error_of_that_budget():
+    budget = Budget.of(Tokens(), input=["ids=int64[2000000000,2000000000]<100", "mask=bool[16]"], macs="1 k")
+    (verdict,) = check([budget])[0].verdicts
+    assert verdict.status == "error" and "cannot be made at batch size 1" in verdict.detail
+
+
+def test_a_latency_limit_is_measured_at_the_stated_inputs(monkeypatch):
+    given = {}
+
+    def compare(models, **keys):
+        given.update(keys, models=models)
+        raise ForwardFailed("stop here.")
+
+    monkeypatch.setattr("archprof.runs.compare.compare", compare)
+    net = Tokens()
+    budget = Budget.of(net, input="ids=int64[16]<100", latency={"batch_size": 4, "at_most": "2 x nin"})
+    with pytest.raises(ForwardFailed):
+        networks.measure_ratio(net, "nin", replace(budget.feed, batch_size=4))
+    args, kwargs = given["inputs"](4)
+    assert given["models"] == [net, "nin"] and given["batch_sizes"] == (4,)
+    assert args == () and kwargs["ids"].shape == (4, 16) and kwargs["ids"].dtype == torch.int64

@@ -361,3 +361,58 @@ def test_a_path_is_relative_to_the_file_that_names_it(tmp_path, monkeypatch):
     assert config.read(path).budgets[0].model == f"{tmp_path}/nets/mine.py:Net"
     monkeypatch.chdir(tmp_path)
     assert config.read(path).budgets[0].model == "nets/mine.py:Net"
+
+
+def test_a_pattern_is_one_budget_for_each_network(tmp_path):
+    stated = config.read(
+        written(
+            tmp_path,
+            """
+[[budget]]
+model = "resnet[13]*8"
+parameters = "1 M"
+
+[[budget]]
+name = "small"
+model = "alexnet*(num_classes=10)"
+macs = "1 G"
+""",
+        )
+    )
+    first, second = stated.budgets[:-1], stated.budgets[-1]
+    assert [budget.model for budget in first] == ["resnet18"]
+    assert (second.name, second.model, second.stated) == (
+        "small[alexnet(num_classes=10)]",
+        "alexnet(num_classes=10)",
+        "small",
+    )
+    assert {budget.line for budget in first} == {2} and second.line == 6
+    chosen = config.select([stated], ["small"])[0].budgets
+    assert chosen == (second,) == config.select([stated], [second.name])[0].budgets
+
+
+def test_a_pattern_from_python_is_judged_for_each_network():
+    profiles = profiler(resnet18=network(16), resnet34=network(32))
+    checked = check([Budget.of("resnet[13]?", parameters="1 k")], profile=profiles)
+    assert [(one.budget.name, one.verdicts[0].status) for one in checked] == [
+        ("resnet18", "within"),
+        ("resnet34", "over"),
+    ]
+
+
+def test_a_network_that_two_patterns_match_is_named_twice(tmp_path):
+    path = written(tmp_path, "[[budget]]\nmodel = 'resnet1?'\nmacs = 1\n[[budget]]\nmodel = 'resnet?8'\nmacs = 1\n")
+    with pytest.raises(BadOption, match="budgets 1 and 2 are both named 'resnet18'"):
+        config.read(path)
+
+
+@pytest.mark.parametrize(
+    "model, said",
+    [
+        ("resnetx*", r"budget 'resnetx\*': none of the \d+ networks of zoo matches 'resnetx\*'"),
+        ("nets/*.py:Net", "the networks of 'file' cannot be listed"),
+    ],
+)
+def test_a_pattern_that_matches_nothing_is_said(tmp_path, model, said):
+    with pytest.raises(ArchprofError, match=said):
+        config.read(written(tmp_path, f"[[budget]]\nmodel = '{model}'\nmacs = 1\n"))

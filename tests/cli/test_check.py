@@ -276,6 +276,15 @@ def test_update_keeps_what_it_did_not_count_and_drops_what_is_gone(check, tmp_pa
     assert locked() == {"small"}
 
 
+def test_a_pattern_has_a_baseline_for_each_network(check, tmp_path):
+    code, out, _ = check("--update", text=budget(name="small", model="alexnet*", growth="2 %"), alexnet=network(16))
+    assert code == 0 and "nothing to judge" in out
+    assert set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"]) == {"small[alexnet]"}
+    assert check("small", alexnet=network(16))[0] == 0
+    code, out, _ = check(alexnet=network(32))
+    assert code == 1 and "small[alexnet] has 1,226 parameters, +98.38 % against the baseline's 618" in out
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
