@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import options
 
 if TYPE_CHECKING:
-    from ..budgets.fit import Fitting
+    from ..budgets.fit import Fitting, Missed
 
 #: Option -> what it limits (a key of archprof.toml).
 LIMITS = {
@@ -65,7 +65,9 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, key) is not None
     }
     if not limits:
-        raise BadOption("fit needs a limit;", f'wanted: one or more of {", ".join(LIMITS)}, such as "< 5 M".')
+        raise BadOption(
+            "fit needs a limit;", f'expected one or more of {", ".join(LIMITS)}, such as --parameters "< 5 M".'
+        )
 
     from ..budgets import fit
 
@@ -80,8 +82,10 @@ def table(found: Fitting, top: int = 10) -> str:
     from ..budgets.fit import RULE
 
     tried = f"{found.tried:,} members tried" + (f", {found.failed:,} of them failed" if found.failed else "")
+    if found.missed:
+        return "\n".join(map(missing, found.missed))
     if not found.members:
-        return f"{tried}; none of them fits."
+        return f"{tried}; none of them fits every limit."
     rows = [("Changed", "Params", "Mult-Adds", "Activations", "Peak")]
     for member in found.members[:top]:
         profile = member.profile
@@ -109,6 +113,24 @@ def table(found: Fitting, top: int = 10) -> str:
     )
 
 
+def missing(missed: Missed) -> str:
+    """What was asked for, and the member that comes closest; and where that is a number without a unit, what one is."""
+    from ..budgets.limits import MEASURES
+
+    bound, limited = missed.bound, MEASURES[missed.measure]
+    side = {(True, False): "At most", (True, True): "Less than", (False, False): "At least", (False, True): "More than"}
+    amount = f"{bound.text} ({float(missed.amount):,.0f})" if bound.reference else bound.text
+    in_bytes = limited.noun.startswith("bytes ")
+    value = f"takes {missed.value:,}" if in_bytes else f"has {missed.value:,}"
+    said = (
+        f"{side[bound.upper, bound.strict]} {amount} {limited.noun.removeprefix('bytes ')} were asked for; "
+        f"the {'smallest' if bound.upper else 'largest'} member, {missed.member}, {value} {limited.noun}."
+    )
+    if bound.upper and bound.text.isdigit() and not in_bytes:
+        said += f"\nAn amount takes a unit: '{bound.text} M' is {bound.text} million."
+    return said
+
+
 def comparing(found: Fitting, count: int = 3) -> str:
     """The command that compares the best members with the network asked for."""
     shape = ["--input-shape", ",".join(map(str, found.input_shape))] if found.input_shape else []
@@ -134,6 +156,10 @@ def to_json(found: Fitting) -> str:
         "tried": found.tried,
         "failed": found.failed,
         "members": members,
+        "closest": [
+            {"measure": one.measure, "limit": one.bound.shown, "model": one.member, "value": one.value}
+            for one in found.missed
+        ],
         "compare": comparing(found) if members else None,
     }
     return json.dumps(whole, indent=2)
