@@ -21,6 +21,7 @@ _PUBLIC = {
     "profile": "counting.counts",
     "compare": "runs.compare",
     "check": "budgets.judging",
+    "Budget": "budgets.budget",
     "Comparison": "results.comparison",
     "ArchitectureResult": "results.comparison",
     "StaticProfile": "results.profile",
@@ -35,6 +36,7 @@ __all__ = [
     "Accuracy",
     "ArchitectureResult",
     "ArchprofError",
+    "Budget",
     "Comparison",
     "Latency",
     "LayerCost",
@@ -52,6 +54,7 @@ __all__ = [
 if TYPE_CHECKING:
     from . import costs, separable
     from .base.errors import ArchprofError
+    from .budgets.budget import Budget
     from .budgets.judging import check
     from .counting.counts import profile
     from .models import load

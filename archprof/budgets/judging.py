@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..base import units
-from ..base.errors import ArchprofError, ForwardFailed
+from ..base.errors import ArchprofError, BadOption, ForwardFailed
 from ..results.profile import StaticProfile
 from . import config, lock
 from .budget import Budget, expanded
-from .limits import DRIVERS, MEASURES, Bound, LatencyLimit, training_state_bytes
+from .limits import DRIVERS, MEASURES, Bound, LatencyLimit, shown, training_state_bytes
 from .lock import Baseline
 from .networks import Measurer, Profiler, count_model, measure_ratio
 from .verdict import Checked, LayerShare, Verdict
@@ -29,7 +29,7 @@ NAMED_LAYERS = 3
 
 
 def check(
-    budgets: Iterable[Budget] | str | os.PathLike[str],
+    budgets: Budget | Iterable[Budget] | str | os.PathLike[str],
     baselines: Mapping[str, Baseline] | None = None,
     *,
     growth: bool = True,
@@ -45,8 +45,15 @@ def check(
     if isinstance(budgets, str | os.PathLike):
         read = config.read(Path(budgets))
         budgets, baselines = read.budgets, lock.read(read.lock_path) if baselines is None else baselines
+    given = [*budgets] if isinstance(budgets, Iterable) else [budgets]
+    for one in given:
+        if not isinstance(one, Budget):
+            raise BadOption(
+                f"cannot check {shown(one)};",
+                'expected a budget, such as Budget.of("resnet18", macs="2 G"), or the path of a file of budgets.',
+            )
     known = baselines or {}
-    pairs = [(one, known.get(one.name)) for budget in budgets for one in expanded(budget)]
+    pairs = [(one, known.get(one.name)) for budget in given for one in expanded(budget)]
     return judged(pairs, growth=growth, profile=profile, measure=measure)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from helpers.budget_records import network, profiler, with_unknown_op, written
 from hypothesis import given
 from hypothesis import strategies as st
 
+import archprof
 from archprof.base.errors import ArchprofError, BadFile, BadOption
 from archprof.budgets import config, lock
 from archprof.budgets.budget import Budget
@@ -416,3 +418,27 @@ def test_a_network_that_two_patterns_match_is_named_twice(tmp_path):
 def test_a_pattern_that_matches_nothing_is_said(tmp_path, model, said):
     with pytest.raises(ArchprofError, match=said):
         config.read(written(tmp_path, f"[[budget]]\nmodel = '{model}'\nmacs = 1\n"))
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_is_checked_with_the_baselines_beside_it(tmp_path, kind):
+    path = written(tmp_path, '[[budget]]\nmodel = "net"\nparameters = { at_most = "1 k", growth = "2 %" }\n')
+    profiles = profiler(net=network(16))
+    (one,) = archprof.check(kind(path), growth=False, profile=profiles)
+    (tmp_path / "archprof.lock.json").write_text(lock.to_json({"net": lock.baseline_of("net", network(15))}))
+    (two,) = archprof.check(kind(path), profile=profiles)
+    assert [verdict.status for verdict in one.verdicts] == ["within"]
+    assert [(verdict.status, verdict.baseline) for verdict in two.verdicts] == [("within", 580), ("over", 580)]
+
+
+def test_budgets_are_made_and_checked_from_python():
+    budget = archprof.Budget.of("net", name="mine", parameters="< 5 M", macs="1 k")
+    (checked,) = archprof.check(budget, profile=profiler(net=network()))
+    assert (checked,) == archprof.check([budget], profile=profiler(net=network()))
+    assert [(verdict.budget, verdict.status) for verdict in checked.verdicts] == [("mine", "within"), ("mine", "over")]
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["archprof.toml"]])
+def test_what_is_not_a_budget_is_refused(wrong):
+    with pytest.raises(BadOption, match=r"expected a budget, such as Budget\.of\(.*or the path of a file"):
+        archprof.check(wrong)

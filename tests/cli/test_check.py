@@ -69,7 +69,7 @@ small   macs        27.8 k  ≤ 1 M          97.22 %       —  within
 wide    parameters  1.23 k  ≥ 100        1126.00 %       —  within
 wide    parameters  1.23 k  ≤ 2.6 x net    23.70 %       —  within
 
-2 budgets: 4 within.
+2 budgets: 2 within; 4 limits: 4 within.
 """
     )
 
@@ -90,6 +90,15 @@ def test_over_by_one_in_millions_is_not_rounded_away(check):
     assert code == 1
     assert "5,000,001  ≤ 5 M  -0.00002 %" in out
     assert "net has 5,000,001 parameters, 1 more than the 5 M allowed." in out
+
+
+def test_the_conclusion_counts_budgets_then_limits(check):
+    code, out, _ = check(text=budget(parameters="617", macs="1 M"))
+    assert code == 1 and out.endswith("1 budget: 1 over; 2 limits: 1 within, 1 over.\n")
+    code, out, _ = check(text=budget(parameters="617", macs="1 M") + budget(model="lost", macs=1))
+    assert code == 2 and out.endswith("2 budgets: 1 over, 1 error; 2 limits: 1 within, 1 over.\n")
+    code, out, _ = check(text=budget(model="lost", parameters=1, macs=1))
+    assert code == 2 and out.endswith("1 budget: 1 error.\n")
 
 
 def test_under_a_minimum_is_1(check):

@@ -21,6 +21,7 @@ NAMED_CHANGES = 6
 NUMBERS = ("Value", "Headroom", "Change")
 COLUMNS = ("Budget", "Measure", "Value", "Limit", "Headroom", "Change", "Verdict")
 _FACES = {"within": "within", "over": "OVER", "under": "UNDER", "cannot tell": "can't tell", "error": "ERROR"}
+_WORST = ("within", "cannot tell", "under", "over", "error")
 _COLORS = {"within": "green", "cannot tell": "yellow"}
 
 
@@ -97,13 +98,21 @@ def table(checked: Sequence[Checked], *, why: bool = False, strict: bool = False
 
 
 def conclusion(checked: Sequence[Checked], strict: bool = False) -> str:
-    """One line: how many limits hold, and how many do not."""
-    found = verdicts_of(checked)
-    counts = {status: sum(verdict.status == status for verdict in found) for status in _FACES}
-    parts = [f"{counts[status]} {_FACES[status].lower()}" for status in _FACES if counts[status]]
-    if strict and counts["cannot tell"]:
-        parts[-1] += ' (--strict: "can\'t tell" fails)'
-    return f"{len(checked)} budget{'s' * (len(checked) != 1)}: {', '.join(parts) or 'nothing to judge'}."
+    """One line: how many budgets hold, and where one has several limits, how many of those."""
+    limits = [verdict.status for verdict in verdicts_of(checked) if verdict.measure]
+    budgets = [max((verdict.status for verdict in one.verdicts), key=_WORST.index) for one in checked if one.verdicts]
+    said = f"{len(checked)} budget{'s' * (len(checked) != 1)}: {_tally(budgets, strict) or 'nothing to judge'}"
+    if len(limits) > sum(1 for one in checked if any(verdict.measure for verdict in one.verdicts)):
+        said += f"; {len(limits)} limits: {_tally(limits, False)}"
+    return f"{said}."
+
+
+def _tally(statuses: Sequence[str], strict: bool) -> str:
+    parts = [f"{statuses.count(status)} {_FACES[status].lower()}" for status in _FACES if status in statuses]
+    if strict and "cannot tell" in statuses:
+        place = [status for status in _FACES if status in statuses].index("cannot tell")
+        parts[place] += " (fails, by --strict)"
+    return ", ".join(parts)
 
 
 def to_json(checked: Sequence[Checked], configs: Sequence[str], strict: bool = False) -> str:
