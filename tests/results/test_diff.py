@@ -141,7 +141,7 @@ def test_factors_that_make_no_sense_are_refused(files, factor, capsys):
 
 def test_a_factor_of_one_is_refused(files, capsys):
     assert main(["diff", *files, "--factor", "1"]) == 2
-    assert "factor is 1; wanted: more than 1" in capsys.readouterr().err
+    assert "factor is 1; expected a factor above 1" in capsys.readouterr().err
 
 
 def test_diff_works_without_torch(files):

@@ -44,7 +44,7 @@ def row(verdict: Verdict, file: bool = False) -> tuple[str, ...]:
         _value(verdict),
         verdict.limit,
         _headroom(verdict.headroom),
-        _signed(verdict.change),
+        units.signed_percent(verdict.change),
         _FACES[verdict.status],
     )
 
@@ -60,7 +60,7 @@ def sentence(verdict: Verdict) -> str:
     noun = MEASURES[verdict.measure].noun
     if verdict.growth is not None:
         said = (
-            f"{verdict.budget} has {verdict.value:,} {noun}, {_signed(verdict.change)} against the "
+            f"{verdict.budget} has {verdict.value:,} {noun}, {units.signed_percent(verdict.change)} against the "
             f"baseline's {verdict.baseline:,}, where {100 * verdict.growth:g} % of growth is allowed."
         )
         return " ".join([said, *map(_changed, verdict.changed[:1]), verdict.detail]).rstrip()
@@ -320,22 +320,11 @@ def _changed(change: LayerChange) -> str:
     if not change.after:
         return f"{_named(change)} is gone: {change.before:,}."
     share = (change.after - change.before) / change.before
-    return f"{_named(change)} went from {change.before:,} to {change.after:,} ({_signed(share)})."
-
-
-def _signed(fraction: float | None) -> str:
-    if fraction is None:
-        return units.DASH
-    if fraction == 0:
-        return "0 %"
-    sign = "+" if fraction > 0 else "-"
-    # one parameter in millions is still a change: never 0.00 %
-    amount = abs(100 * fraction)
-    return f"{sign}{f'{amount:.2f}' if amount >= 0.005 else units.significant(amount, 1)} %"
+    return f"{_named(change)} went from {change.before:,} to {change.after:,} ({units.signed_percent(share)})."
 
 
 def _headroom(fraction: float | None) -> str:
-    return _signed(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)
+    return units.signed_percent(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)
 
 
 def _escaped(text: str, also: str = "") -> str:
