@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from ..base.errors import ArchprofError, BadOption
@@ -33,6 +34,10 @@ LONGEST_TEXT = 1000
 
 #: Larger than any count, size or batch.
 LARGEST = 2**63 - 1
+
+
+#: Elements of an input: 4 TiB of float32. torch raises errors of its own where sizes no longer fit into 64 bits.
+LARGEST_INPUT = 2**40
 
 
 @dataclass(frozen=True)
@@ -157,11 +162,15 @@ def _text(value: Any, what: str, key: str) -> str:
 def _feed(entry: Mapping[str, Any], what: str) -> Feed:
     if "input" in entry and "input_shape" in entry:
         raise BadOption(f"{what} states both input and input_shape;", "state one of them.")
-    return Feed(
+    feed = Feed(
         positive(entry.get("batch_size", 1), f"{what}: batch_size"),
         _shape(entry["input_shape"], f"{what}: input_shape") if "input_shape" in entry else None,
         _inputs(entry["input"], f"{what}: input") if "input" in entry else (),
     )
+    shapes = [feed.input_shape or (), *(given.shape for given in feed.inputs)]
+    if any(feed.batch_size * prod(shape) > LARGEST_INPUT for shape in shapes):
+        raise BadOption(f"{what}: the input is too large;", f"expected at most {LARGEST_INPUT:,} elements.")
+    return feed
 
 
 def _shape(value: Any, what: str) -> Shape:

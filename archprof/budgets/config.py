@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -66,11 +67,11 @@ def read(path: Path) -> Config:
 
 def read_all(paths: Iterable[Path]) -> tuple[Config, ...]:
     """The files in order, one that is named twice once. Raises BadOption where two of them share a name and a lock."""
-    configs = tuple(read(path) for path in {path.resolve(): path for path in paths}.values())
-    seen: dict[tuple[Path, str], Config] = {}
+    configs = tuple(read(path) for path in {os.path.realpath(path): path for path in paths}.values())
+    seen: dict[tuple[str, str], Config] = {}
     for config in configs:
         for budget in config.budgets:
-            other = seen.setdefault((config.lock_path.resolve(), budget.name), config)
+            other = seen.setdefault((os.path.realpath(config.lock_path), budget.name), config)
             if other is not config:
                 raise BadOption(
                     f"{other.shown} and {config.shown} both have a budget '{budget.name}', and share {lock.FILE_NAME};",

@@ -178,8 +178,12 @@ def test_inputs_are_fed_to_a_training_pass_and_kept_in_the_baseline():
     )
 
 
-def test_inputs_too_large_to_make_are_an_error_of_that_budget():
-    budget = Budget.of(Tokens(), input=["ids=int64[2000000000,2000000000]<100", "mask=bool[16]"], macs="1 k")
+def test_inputs_too_large_to_make_are_an_error_of_that_budget(monkeypatch):
+    def no_memory(specs, batch_size):
+        raise RuntimeError("can't allocate memory")
+
+    monkeypatch.setattr("archprof.counting.inputs.given_inputs", no_memory)
+    budget = Budget.of(Tokens(), input=["ids=int64[1000000,1000000]<100", "mask=bool[16]"], macs="1 k")
     (verdict,) = check([budget])[0].verdicts
     assert verdict.status == "error" and "cannot be made at batch size 1" in verdict.detail
 
