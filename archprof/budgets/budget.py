@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from ..base.errors import ArchprofError, BadOption
+from ..base.errors import ArchprofError, BadOption, MissingPackage
 from ..models import input_spec
 from ..models.input_spec import InputSpec
 from ..results.profile import Shape
@@ -114,7 +114,8 @@ def from_entry(entry: Mapping[str, Any], what: str) -> Budget:
 def expanded(budget: Budget) -> tuple[Budget, ...]:
     """One budget for each network that its model matches; the budget itself where that has no wildcard.
 
-    Each is named by its network, and by the stated name before it where there is one of its own: 'small[resnet18]'.
+    It also stays as it is where the library of those networks is not installed: an error of this budget alone. Each is
+    named by its network, and by the stated name before it where there is one of its own: 'small[resnet18]'.
     """
     if not isinstance(budget.model, str) or not is_pattern(budget.model):
         return (budget,)
@@ -122,6 +123,8 @@ def expanded(budget: Budget) -> tuple[Budget, ...]:
 
     try:
         networks = expand([budget.model])
+    except MissingPackage:
+        return (budget,)
     except ArchprofError as error:
         raise type(error)(f"budget '{budget.name}': {error.message}", error.remedy) from None
     own_name = budget.name != budget.model

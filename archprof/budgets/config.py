@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import tomllib
@@ -14,7 +15,7 @@ from ..base.errors import ArchprofError, BadFile, BadOption, did_you_mean
 from ..models import spec
 from . import lock
 from .budget import Budget, expanded, from_entry
-from .limits import known_keys, shown
+from .limits import is_pattern, known_keys, shown
 
 FILE_NAME = "archprof.toml"
 
@@ -105,9 +106,17 @@ def select(configs: Sequence[Config], names: Sequence[str]) -> tuple[Config, ...
     )
 
 
-def names_in(configs: Iterable[Config], lock_path: Path) -> tuple[str, ...]:
-    """The budgets of all files whose baselines lie in that lock."""
-    return tuple(one.name for config in configs if config.lock_path == lock_path for one in config.budgets)
+def names_in(configs: Iterable[Config], lock_path: Path, baselines: Mapping[str, lock.Baseline]) -> set[str]:
+    """The budgets of all files whose baselines lie in that lock.
+
+    A pattern whose networks cannot be listed stands for those of the `baselines` that it matches.
+    """
+    budgets = [one for config in configs if config.lock_path == lock_path for one in config.budgets]
+    patterns = [one.model for one in budgets if is_pattern(one.model)]
+    matched = {
+        name for name, entry in baselines.items() if any(fnmatch.fnmatchcase(entry.model, each) for each in patterns)
+    }
+    return matched | {one.name for one in budgets}
 
 
 def _text_of(path: Path) -> str:

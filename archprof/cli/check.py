@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     stated = config.read_all(args.config or [config.find(Path())])
     chosen = config.select(stated, args.names)
-    locks = {one.lock_path: config.names_in(stated, one.lock_path) for one in chosen if one.budgets}
+    locks = list(dict.fromkeys(one.lock_path for one in chosen if one.budgets))
     files.check([args.junit, *(map(str, locks) if args.update else ())])
     if args.update:
         accepted = {path: lock.read_for_update(path, whole=not args.names) for path in locks}
@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         [(budget, accepted[path].get(budget.name)) for path, budget in of_lock], growth=not args.update
     )
     if args.update:
-        for path, names in locks.items():
+        for path in locks:
+            names = config.names_in(stated, path, accepted[path])
             counted = [one for (place, _), one in zip(of_lock, checked, strict=True) if place == path]
             files.write(str(path), lock.to_json(budgets.accept(counted, accepted[path], names)))
     if args.junit:

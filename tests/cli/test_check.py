@@ -13,6 +13,7 @@ import pytest
 from helpers.budget_records import network, profiler, with_unknown_op, written
 
 from archprof import cli
+from archprof.base.errors import MissingPackage
 from archprof.budgets import judging as budgets
 from archprof.budgets.budget import Budget
 from archprof.budgets.networks import Relative
@@ -292,6 +293,27 @@ def test_a_pattern_has_a_baseline_for_each_network(check, tmp_path):
     assert check("small", alexnet=network(16))[0] == 0
     code, out, _ = check(alexnet=network(32))
     assert code == 1 and "small[alexnet] has 1,226 parameters, +98.38 % against the baseline's 618" in out
+
+
+def test_a_pattern_of_a_library_that_is_not_there_is_an_error_of_that_budget(check, tmp_path, monkeypatch):
+    def locked():
+        return set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"])
+
+    text = budget(name="small", model="alexnet*", growth="2 %") + budget(macs="1 M")
+    check("--update", text=text, alexnet=network(16))
+    assert locked() == {"small[alexnet]", "net"}
+
+    def missing(patterns):
+        raise MissingPackage("timm is not installed.", "pip install timm")
+
+    monkeypatch.setattr("archprof.models.expand", missing)
+    code, out, err = check()
+    assert (code, err) == (2, "")
+    assert "small: unknown model 'alexnet*'" in out and out.endswith("2 budgets: 1 within, 1 error.\n")
+    check("--update")
+    assert locked() == {"small[alexnet]", "net"}
+    check("--update", "net")
+    assert locked() == {"small[alexnet]", "net"}
 
 
 @pytest.mark.parametrize(
