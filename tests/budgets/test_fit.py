@@ -180,7 +180,9 @@ def test_what_no_member_can_reach_is_said_at_once(run, monkeypatch):
 
 def test_the_smallest_member_is_the_smallest_of_all():
     """Corners are counted instead of the whole family: they have to hold its extremes."""
-    for name, shape in (("resnet18", (3, 32, 32)), ("mobilenetv1", None)):
+    small = (3, 32, 32)
+    families = (("resnet18(width=0.25)", small), ("resnet18(blocks=(1,1,1,1))", small), ("mobilenetv1", None))
+    for name, shape in families:
         everyone = fit.members(name, limits(parameters="at least 1"), input_shape=shape).members
         for key in ("parameters", "macs", "activations", "peak_activation_bytes"):
             unit = " B" if key.endswith("bytes") else ""

@@ -4,58 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from helpers.budget_records import network, profiler, with_unknown_op, written
+from helpers.budget_records import TWO, budget, network, written
 
-from archprof import cli
 from archprof.base.errors import MissingPackage
-from archprof.budgets import judging as budgets
-from archprof.budgets.budget import Budget
 from archprof.budgets.networks import Relative
-from archprof.render.tables.verdicts import table
-
-TWO = """\
-[[budget]]
-name = "small"
-model = "net"
-parameters = "618"
-macs = "at most 1 M"
-
-[[budget]]
-name = "wide"
-model = "wider"
-parameters = { at_least = "100", at_most = "0.6 x net" }
-"""
-
-
-@pytest.fixture
-def check(tmp_path, monkeypatch, capsys):
-    """Run the command in an empty folder, with networks made by hand; gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "COMMANDS", ("check",))
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    networks = {"net": network(16), "wider": network(32), "odd": with_unknown_op(network(16))}
-
-    def run(*options, text=None, ratio=None, **changed):
-        if text is not None:
-            written(tmp_path, text)
-        monkeypatch.setattr(budgets, "count_model", profiler(**networks | changed))
-        monkeypatch.setattr(budgets, "measure_ratio", lambda *_: ratio)
-        code = cli.main(["check", *options])
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return run
-
-
-def budget(**keys):
-    lines = [f"{key} = {json.dumps(value)}" for key, value in ({"model": "net"} | keys).items()]
-    return "\n".join(["[[budget]]", *lines, ""])
 
 
 def test_within_is_0_and_a_table(check):
@@ -168,15 +124,6 @@ def test_cannot_tell_fails_only_when_strict(check):
 # --- several files ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def monorepo(tmp_path):
-    """Two packages, each with a budget called net: the first is over, the last within."""
-    for name, limit in (("a", "617"), ("b", "618")):
-        (tmp_path / name).mkdir()
-        written(tmp_path / name, budget(parameters=limit))
-    return "--config", "a/archprof.toml", "--config", "b/archprof.toml"
-
-
 def test_every_config_counts_and_verdicts_name_their_file(check, monorepo):
     code, out, err = check(*monorepo)
     assert (code, err) == (1, "")
@@ -193,18 +140,6 @@ a/archprof.toml: net has 618 parameters, 1 more than the 617 allowed. conv (conv
 2 budgets: 1 within, 1 over.
 """
     )
-
-
-def test_machines_read_which_file_it_was(check, monorepo, tmp_path, monkeypatch):
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    _, out, err = check(*monorepo, "--json", "--junit", "out.xml", "--github")
-    whole = json.loads(out)
-    assert (whole["config"], whole["configs"]) == (None, ["a/archprof.toml", "b/archprof.toml"])
-    assert [verdict["file"] for verdict in whole["verdicts"]] == whole["configs"]
-    suites = [suite.get("name") for suite in ElementTree.parse(tmp_path / "out.xml").getroot()]
-    assert suites == ["a/archprof.toml: net", "b/archprof.toml: net"]
-    assert err.startswith("::error file=a/archprof.toml,line=1,")
-    assert "| a/archprof.toml | net | parameters |" in (tmp_path / "summary.md").read_text()
 
 
 def test_each_file_has_its_own_baselines(check, monorepo, tmp_path):
@@ -360,96 +295,3 @@ def test_a_reader_sees_the_old_lock_until_the_new_one_is_whole(check, tmp_path, 
     check("--update", net=network(17))
     assert seen == [[618, 656]]
     assert json.loads(path.read_text())["budgets"]["small"]["parameters"] == 656
-
-
-# --- for machines -------------------------------------------------------------------------------------------
-
-
-def test_json_has_exact_numbers(check):
-    code, out, _ = check("--json", text=TWO)
-    whole = json.loads(out)
-    assert (code, whole["exit_code"], whole["schema_version"], whole["config"]) == (1, 1, 1, "archprof.toml")
-    over = whole["verdicts"][-1]
-    assert (over["budget"], over["measure"], over["status"]) == ("wide", "parameters", "over")
-    assert (over["value"], over["bound"], over["reference"]) == (1226, 370.8, "net")
-    assert over["headroom"] == pytest.approx((370.8 - 1226) / 370.8)
-    assert over["heaviest"][0] == {"layer": "conv", "type": "conv 3x3", "amount": 896, "share": 896 / 1226}
-
-
-def test_junit_has_a_case_for_each_limit(check, tmp_path):
-    code, _, _ = check("--junit", "out.xml", text=TWO + budget(model="lost", macs=1))
-    root = ElementTree.parse(tmp_path / "out.xml").getroot()
-    suites = {suite.get("name"): suite for suite in root}
-    assert code == 2 and list(suites) == ["small", "wide", "lost"]
-    assert [case.get("name") for case in suites["small"]] == ["parameters ≤ 618", "macs ≤ 1 M"]
-    assert (suites["wide"].get("failures"), suites["lost"].get("errors")) == ("1", "1")
-    failure = suites["wide"][1].find("failure")
-    assert failure.get("message").startswith("wide has 1,226 parameters, 855 more than the 0.6 x net (371) allowed.")
-    assert "conv (conv 3x3): 896 parameters" in failure.text
-
-
-def test_junit_into_a_folder_that_is_not_there(check):
-    code, _, err = check("--junit", "no/out.xml", text=TWO)
-    assert code == 2 and "the folder 'no' does not exist" in err
-
-
-def test_github_gets_annotations_and_a_summary(check, tmp_path, monkeypatch):
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    (tmp_path / "summary.md").write_text("# before\n")
-    code, out, err = check("--github", "--json", text=TWO)
-    assert code == 1 and json.loads(out)["exit_code"] == 1
-    assert err.startswith("::error file=archprof.toml,line=7,title=archprof%3A wide::wide has 1,226 ")
-    assert "73.1 %25 of them" in err  # a percent sign is escaped
-    summary = (tmp_path / "summary.md").read_text()
-    assert summary.startswith("# before\n### archprof: budgets\n")
-    assert "| wide | parameters | 1.23 k | ≤ 0.6 x net | -230.64 % | — | OVER |" in summary
-    assert "- wide has 1,226 parameters" in summary
-
-
-def test_annotations_name_files_from_the_root_of_the_repository(check, tmp_path, monkeypatch):
-    work = tmp_path / "repository" / "packages" / "vision"
-    work.mkdir(parents=True)
-    written(work, budget(parameters="5"))
-    monkeypatch.chdir(work)
-
-    def annotated(*options):
-        code, _, err = check("--github", *options)
-        assert code == 1
-        return err.split("file=")[1].split(",")[0]
-
-    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "repository"))
-    assert annotated() == "packages/vision/archprof.toml"
-    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "elsewhere"))
-    (tmp_path / "repository" / ".git").mkdir()
-    assert annotated() == "packages/vision/archprof.toml"
-    monkeypatch.delenv("GITHUB_WORKSPACE")
-    monkeypatch.chdir(tmp_path)
-    assert annotated("--config", "repository/packages/vision/archprof.toml") == "packages/vision/archprof.toml"
-
-
-def test_github_without_actions_says_that_there_is_no_summary(check):
-    code, _, err = check("--github", text=budget(parameters="5 M"))
-    assert code == 0 and "GITHUB_STEP_SUMMARY is not set" in err
-
-
-def test_colors_change_no_word():
-    found = budgets.check(
-        [replace(Budget.of(object(), parameters="600"), name="net", model="net")], profile=profiler(net=network())
-    )
-    colored = re.sub(r"\x1b\[[0-9;]*m", "", table(found, color=True))
-    assert [line.rstrip() for line in colored.splitlines()] == table(found).splitlines()
-    assert colored != table(found, color=True)
-
-
-def test_the_action_and_the_hook_run_what_the_command_line_takes(capsys):
-    root = Path(__file__).parents[2]
-    action = (root / "action.yml").read_text(encoding="utf-8")
-    pins = re.findall(r"uses: (\S+)@(\S+)", action)
-    assert pins and all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, commit in pins)
-    with pytest.raises(SystemExit):
-        cli.main(["check", "--help"])
-    known = capsys.readouterr().out
-    options = set(re.findall(r"--[a-z]+", action.split("options=")[1]))
-    assert options == {"--why", "--github", "--config", "--strict", "--junit"}
-    assert all(option in known for option in options)
-    assert "entry: archprof check\n" in (root / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
