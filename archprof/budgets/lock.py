@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..base.errors import BadFile
 from ..results.profile import Shape, StaticProfile
@@ -32,13 +33,17 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Baseline:
-    """One model's counts at the time of acceptance: `counts` by measure, `layers` by module path."""
+    """One model's counts at the time of acceptance: `counts` by measure, `layers` by module path.
+
+    `inputs` are the arguments that its budget states, where it states any.
+    """
 
     model: str
     input_shape: Shape
     batch_size: int
     counts: Mapping[str, int] = field(default_factory=dict)
     layers: Mapping[str, LayerSummary] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,12 @@ class LayerChange:
     after: int
 
 
-def baseline_of(model: str, profile: StaticProfile, training: bool = False) -> Baseline:
+def baseline_of(model: str, profile: StaticProfile, training: bool = False, inputs: tuple[str, ...] = ()) -> Baseline:
     """What the lock keeps of a profile; `training_bytes` only where a training pass was counted."""
     counts = {
         name: measure.value(profile) for name, measure in MEASURES.items() if training or name != "training_bytes"
     }
-    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile))
+    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile), inputs)
 
 
 def layers_of(profile: StaticProfile) -> dict[str, LayerSummary]:
@@ -116,6 +121,7 @@ def to_json(baselines: Mapping[str, Baseline]) -> str:
         head = {
             "model": entry.model,
             "input_shape": list(entry.input_shape),
+            **({"input": list(entry.inputs)} if entry.inputs else {}),
             "batch_size": entry.batch_size,
             **entry.counts,
         }
@@ -131,10 +137,10 @@ def from_json(text: str, where: str = FILE_NAME) -> dict[str, Baseline]:
     anew = "Restore it from version control, or write it anew with 'archprof check --update'."
     try:
         saved = json.loads(text)
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         raise BadFile(f"{where} is not JSON: {reason}.", anew) from None
     if not isinstance(saved, dict) or "schema_version" not in saved:
-        raise BadFile(f"{where} is JSON, but no baseline: it has no 'schema_version'.", anew)
+        raise BadFile(f"{where} is JSON, but not a baseline: it has no 'schema_version'.", anew)
     if saved["schema_version"] != SCHEMA_VERSION:
         raise BadFile(
             f"{where} has schema_version {saved['schema_version']!r}; this archprof reads {SCHEMA_VERSION}.",
@@ -146,6 +152,12 @@ def from_json(text: str, where: str = FILE_NAME) -> dict[str, Baseline]:
         raise BadFile(f"{where} lacks or garbles a key: {reason!r}.", anew) from None
 
 
+def shown_path(path: Path) -> str:
+    """The path, from the working directory where it lies in there."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path)
+
+
 def read(path: Path) -> dict[str, Baseline]:
     """The baselines in the file; none where there is no file."""
     try:
@@ -153,8 +165,8 @@ def read(path: Path) -> dict[str, Baseline]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as reason:
-        raise BadFile(f"{path.name} cannot be read: {reason}.") from None
-    return from_json(text, path.name)
+        raise BadFile(f"{shown_path(path)} cannot be read: {getattr(reason, 'strerror', None) or reason}.") from None
+    return from_json(text, shown_path(path))
 
 
 def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
@@ -170,7 +182,7 @@ def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
         return {}
 
 
-def _entry(saved: Mapping) -> Baseline:
+def _entry(saved: Mapping[str, Any]) -> Baseline:
     layers = {
         path: LayerSummary(
             str(layer["type"]),
@@ -180,7 +192,12 @@ def _entry(saved: Mapping) -> Baseline:
     }
     counts = {name: int(saved[name]) for name in MEASURES if name in saved}
     return Baseline(
-        str(saved["model"]), tuple(int(size) for size in saved["input_shape"]), int(saved["batch_size"]), counts, layers
+        str(saved["model"]),
+        tuple(int(size) for size in saved["input_shape"]),
+        int(saved["batch_size"]),
+        counts,
+        layers,
+        tuple(str(text) for text in saved.get("input", ())),
     )
 
 

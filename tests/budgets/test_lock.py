@@ -77,7 +77,7 @@ def test_what_is_written_is_read_back(baselines):
     [
         ("<<<<<<< HEAD\n", "archprof.lock.json is not JSON"),
         ("", "archprof.lock.json is not JSON"),
-        ("[]", "no baseline: it has no 'schema_version'"),
+        ("[]", "not a baseline: it has no 'schema_version'"),
         ('{"schema_version": 2, "budgets": {}}', "has schema_version 2; this archprof reads 1"),
         ('{"schema_version": 1}', "lacks or garbles a key: KeyError('budgets')"),
         ('{"schema_version": 1, "budgets": {"a": {"model": "x"}}}', "lacks or garbles a key"),
