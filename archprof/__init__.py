@@ -21,6 +21,7 @@ _PUBLIC = {
     "profile": "counting.counts",
     "compare": "runs.compare",
     "check": "budgets.judging",
+    "Budget": "budgets.budget",
     "Comparison": "results.comparison",
     "Conditions": "results.conditions",
     "Sampling": "results.conditions",
@@ -37,6 +38,7 @@ __all__ = [
     "Accuracy",
     "ArchitectureResult",
     "ArchprofError",
+    "Budget",
     "Comparison",
     "Conditions",
     "Latency",
@@ -56,6 +58,7 @@ __all__ = [
 if TYPE_CHECKING:
     from . import costs, separable
     from .base.errors import ArchprofError
+    from .budgets.budget import Budget
     from .budgets.judging import check
     from .counting.counts import profile
     from .models import load

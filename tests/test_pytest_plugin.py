@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch  # noqa: F401  # before pytester, which forgets what a run inside of it imported: torch cannot be imported twice
 from helpers.budget_records import network, profiler, written
 
 from archprof import pytest_plugin
@@ -82,6 +83,53 @@ def test_the_file_runs_beside_chosen_paths_and_from_another_name(pytester, insid
     (pytester.path / "tests" / "test_a.py").write_text("def test_a(): pass\n")
     written(pytester.path, TOML.split("\n\n")[0] + "\n", "strict.toml")
     inside("--archprof-config", "strict.toml", "tests").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("chosen", ["archprof.toml::small", "./archprof.toml::small", "{folder}/archprof.toml::small"])
+def test_a_named_budget_runs_alone(pytester, inside, chosen):
+    written(pytester.path, TOML)
+    pytester.makepyfile("def test_other(): pass")
+    result = inside("--archprof", "-v", chosen.format(folder=pytester.path))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["archprof.toml::small PASSED*"])
+
+
+def test_a_named_budget_runs_beside_chosen_tests(pytester, inside):
+    written(pytester.path, TOML)
+    pytester.makepyfile(test_a="def test_one(): pass\ndef test_two(): pass")
+    inside("--archprof", "test_a.py::test_one", "archprof.toml::small").assert_outcomes(passed=2)
+    inside("--archprof", "test_a.py::test_one").assert_outcomes(passed=2, failed=1)
+
+
+def test_the_whole_file_named_by_hand_runs_once(pytester, inside):
+    written(pytester.path, TOML)
+    inside("--archprof", "archprof.toml").assert_outcomes(passed=1, failed=1)
+
+
+def test_an_unknown_budget_is_not_passed_over(pytester, inside):
+    written(pytester.path, TOML)
+    result = inside("--archprof", "archprof.toml::smal")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: not found: *archprof.toml::smal*"])
+
+
+def test_every_config_counts(pytester, inside):
+    for name in ("a", "b"):
+        (pytester.path / name).mkdir()
+        written(pytester.path / name, TOML.split("\n\n")[int(name == "b")] + "\n")
+    both = "--archprof-config", "a/archprof.toml", "--archprof-config", "b/archprof.toml"
+    inside(*both).assert_outcomes(passed=1, failed=1)
+    inside(*both, "a/archprof.toml::small").assert_outcomes(passed=1, failed=1)
+    inside(*both, "a/archprof.toml::small", "b/archprof.toml::wider").assert_outcomes(passed=1, failed=1)
+
+
+def test_a_pattern_is_a_test_for_each_network(pytester, inside):
+    written(pytester.path, "[[budget]]\nname = 'small'\nmodel = 'alexnet*'\nparameters = 1\n")
+    pytester.makepyfile("def test_both(archprof_budget): archprof_budget('alexnet*', parameters=1)")
+    result = inside("--archprof", "-v", "archprof.toml::small")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["archprof.toml::small?alexnet? FAILED*"])
+    inside("-k", "test_both").stdout.fnmatch_lines(["alexnet: unknown model*"])
 
 
 def test_a_missing_file_is_a_usage_error(pytester, inside):

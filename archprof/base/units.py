@@ -65,6 +65,16 @@ def percent(fraction: float | None, places: int = 2) -> str:
     return DASH if fraction is None else f"{100 * fraction:.{places}f} %"
 
 
+def signed_percent(fraction: float | None) -> str:
+    """0.26 -> '+26.00 %'; one in millions is still a change, and never 0.00 %."""
+    if fraction is None:
+        return DASH
+    if fraction == 0:
+        return "0 %"
+    amount = abs(100 * fraction)
+    return f"{'+' if fraction > 0 else '-'}{f'{amount:.2f}' if amount >= 0.005 else significant(amount, 1)} %"
+
+
 def significant(value: float, digits: int = 3) -> str:
     """`value` with that many significant digits, never in exponent form, thousands grouped."""
     if value == 0:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 from typing import Any
 
-from ..base.errors import BadOption, UnknownModel, did_you_mean
+from ..base.errors import ArchprofError, BadOption, ForwardFailed, UnknownModel, did_you_mean
 from ..models import zoo
 from ..models.spec import parse
 from ..results.profile import Shape, StaticProfile
 from . import judging as budgets
-from .config import Budget
-from .judging import Profiler
-from .limits import Limit
+from . import networks
+from .budget import Budget
+from .limits import MEASURES, Bound, Limit
+from .networks import Feed, Profiler
 
 RULE = "fewest options changed first, then most mult-adds, then fewest parameters"
 
@@ -40,10 +42,22 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Missed:
+    """A limit that no member can hold, and the member that comes closest to it: `value` is what that one has."""
+
+    measure: str
+    bound: Bound
+    amount: int | Fraction
+    member: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Fitting:
     """The members that fit, best first by RULE; how many were tried, and how many could not be built or run.
 
-    `base` is the network asked for, with the classes and the stem that the search began with.
+    `base` is the network asked for, with the classes and the stem that the search began with. Where a limit alone
+    rules out every member it is among the `missed`, and only the extremes of the family were tried.
     """
 
     base: str
@@ -51,6 +65,7 @@ class Fit:
     tried: int
     failed: int
     input_shape: Shape | None
+    missed: tuple[Missed, ...] = ()
 
 
 def members(
@@ -60,19 +75,19 @@ def members(
     input_shape: Shape | None = None,
     num_classes: int | None = None,
     profile: Profiler | None = None,
-) -> Fit:
+) -> Fitting:
     """Every member of the family of zoo network `name` that is within `limits`.
 
     The options varied are those that the network takes among `blocks` (each stage from one block to its own
     number), `width` and `separable`; and the resolution, where `input_shape` leaves it open. An option that
-    `name` states is left as it is. Raises UnknownModel for a name that is no network of the zoo, BadOption
+    `name` states is left as it is. Raises UnknownModel for a name that is not a network of the zoo, BadOption
     where nothing can be varied.
     """
     spec = parse(name)
     found = zoo.find(spec.target) if spec.source == "zoo" else None
     if found is None:
         near = did_you_mean(spec.target, zoo.architectures()) if spec.source == "zoo" else ""
-        raise UnknownModel(f"'{name}' is no network of the zoo.{near}", "'archprof list' shows the zoo.")
+        raise UnknownModel(f"'{name}' is not a network of the zoo.{near}", "'archprof list' shows the zoo.")
     shape = input_shape or (
         found.input_shape if spec.resolution is None else (found.input_shape[0], spec.resolution, spec.resolution)
     )
@@ -80,34 +95,91 @@ def members(
     own = {key: option.default for key, option in found.options.items()}
     if own.get("small_input") is False and max(shape[1:]) <= SMALL_INPUT:
         fixed.setdefault("small_input", True)
-    choices = {key: vary(own[key]) for key, vary in _CHOICES.items() if key in own and key not in fixed}
+    choices = {key: list(vary(own[key])) for key, vary in _CHOICES.items() if key in own and key not in fixed}
     sides = _sides(shape[1]) if input_shape is None and spec.resolution is None else [shape[1]]
     if not choices and len(sides) == 1:
         raise BadOption(
             f"{found.name} has no option that could be varied.", f"Networks that have: {', '.join(_variable())}."
         )
     # a limit relative to another model asks for that model again and again
-    counted = lru_cache(maxsize=8)(profile or budgets.count_model)
-    fitting: list[Member] = []
-    failed = 0
-    every = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
-    for options, side in itertools.product(every, sides):
+    counted = lru_cache(maxsize=64)(profile or networks.count_model)
+    feed, training = Feed(input_shape=input_shape), "training_bytes" in limits
+    base = written(found.name, fixed, spec.resolution)
+
+    def member(options: Mapping[str, Any], side: int) -> tuple[str, dict[str, Any]]:
         changed = {key: value for key, value in options.items() if value != own[key]}
         text = written(found.name, fixed | changed, spec.resolution if side == shape[1] else side)
-        if side != shape[1]:
-            changed["resolution"] = side
-        checked = budgets.check([Budget(text, text, limits, input_shape=input_shape)], profile=counted)[0]
-        failed += checked.profile is None
-        if checked.profile is not None and all(verdict.status == "within" for verdict in checked.verdicts):
+        return text, changed if side == shape[1] else {**changed, "resolution": side}
+
+    amounts = _amounts(limits, feed, training, counted)
+    extremes = {
+        upper: [member(options, side)[0] for options in _corners(choices, upper) for side in reversed(sides)]
+        for upper in {bound.upper for _, bound, _ in amounts}
+    }
+    if missed := _missed(amounts, extremes, feed, training, counted):
+        counted_ones = {text for texts in extremes.values() for text in texts}
+        return Fitting(base, (), len(counted_ones), 0, input_shape, missed)
+    fitting: list[Member] = []
+    failures: list[str] = []
+    every = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
+    for options, side in itertools.product(every, sides):
+        text, changed = member(options, side)
+        checked = budgets.check([Budget(text, text, limits, feed=feed)], profile=counted)[0]
+        if checked.profile is None:
+            failures.append(checked.verdicts[0].detail)
+        elif all(verdict.status == "within" for verdict in checked.verdicts):
             totals = replace(checked.profile, layers=(), modules=(), by_type=())  # thousands are held at once
             fitting.append(Member(text, changed, totals))
-    return Fit(
-        written(found.name, fixed, spec.resolution),
-        tuple(sorted(fitting, key=_rank)),
-        len(every) * len(sides),
-        failed,
-        input_shape,
-    )
+    tried = len(every) * len(sides)
+    if len(failures) == tried:
+        raise ForwardFailed(f"none of the {tried:,} members could be counted; the first: {failures[0]}")
+    return Fitting(base, tuple(sorted(fitting, key=_rank)), tried, len(failures), input_shape)
+
+
+def _amounts(
+    limits: Mapping[str, Limit], feed: Feed, training: bool, counted: Profiler
+) -> list[tuple[str, Bound, int | Fraction]]:
+    """Every bound with what it comes to. Raises what a reference raises, the limit in front."""
+    found: list[tuple[str, Bound, int | Fraction]] = []
+    for key, bound in ((key, bound) for key, limit in limits.items() for bound in limit.bounds):
+        amount: int | Fraction = bound.number or 0
+        if bound.reference is not None and bound.factor is not None:
+            try:
+                amount = bound.factor * MEASURES[key].value(counted(bound.reference, feed, training))
+            except ArchprofError as error:
+                flag = f"--{key.removesuffix('_bytes' if key == 'peak_activation_bytes' else '').replace('_', '-')}"
+                raise type(error)(f"{flag} '{bound.text}': {error.message}", error.remedy) from None
+        found.append((key, bound, amount))
+    return found
+
+
+def _corners(choices: Mapping[str, Sequence[Any]], smallest: bool) -> list[dict[str, Any]]:
+    """The options of which one gives the smallest (or the largest) of every cost.
+
+    Fewer blocks and channels never cost more; of the styles of convolution both are tried.
+    """
+    ends = [values if key == "separable" else values[: 1 if smallest else None][-1:] for key, values in choices.items()]
+    return [dict(zip(choices, values, strict=True)) for values in itertools.product(*ends)]
+
+
+def _missed(
+    amounts: Sequence[tuple[str, Bound, int | Fraction]],
+    extremes: Mapping[bool, Sequence[str]],
+    feed: Feed,
+    training: bool,
+    counted: Profiler,
+) -> tuple[Missed, ...]:
+    """The bounds beyond the extreme members (the smallest for a maximum); none of them where a member fails."""
+    found = []
+    for key, bound, amount in amounts:
+        try:
+            values = {text: MEASURES[key].value(counted(text, feed, training)) for text in extremes[bound.upper]}
+        except ArchprofError:
+            return ()
+        closest = (min if bound.upper else max)(values, key=lambda text: values[text])
+        if not bound.allows(values[closest], amount):
+            found.append(Missed(key, bound, amount, closest, values[closest]))
+    return tuple(found)
 
 
 def written(name: str, options: Mapping[str, Any], resolution: int | None = None) -> str:
@@ -131,7 +203,7 @@ def _stages(blocks: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 #: Option -> the values to try, from its default.
-_CHOICES: dict[str, Callable[[Any], Any]] = {
+_CHOICES: dict[str, Callable[[Any], Iterable[Any]]] = {
     "blocks": _stages,
     "width": lambda own: sorted({*(own * width for width in WIDTHS)}),
     "separable": lambda own: (False, True),

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,56 +23,97 @@ from ..results.profile import StaticProfile
 
 _BOUND = re.compile(r"\s*(?P<sign><=|>=|≤|≥|<|>|at most\b|at least\b|)\s*(?P<amount>.*?)\s*", re.DOTALL)
 _RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<model>\S.*)", re.DOTALL)
+_WILDCARD = re.compile(r"[*?]")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 
 
-def training_bytes(profile: StaticProfile) -> int:
-    """Parameters + gradients + activations kept for the backward pass; the optimizer's state is left out.
+#: No limit that anybody means is larger; below, every number that follows from one can be shown.
+LARGEST_NUMBER = 10**18
+LARGEST_FACTOR = 10**6
+
+#: Characters of a key for which a near one is looked for.
+LONGEST_KEY = 80
+
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 2, 80, 80
+
+
+def shown(value: Any) -> str:
+    """`value` as a complaint repeats it: one line, the middle of what is long left out."""
+    return _REPR.repr(value)
+
+
+def is_pattern(model: str) -> bool:
+    """Whether a spec has wildcards, so that it stands for several networks."""
+    return bool(_WILDCARD.search(model)) and bool(_WILDCARD.search(spec.parse(model).target))
+
+
+def training_state_bytes(profile: StaticProfile) -> int:
+    """Parameters + gradients; the optimizer's state is left out.
 
     A gradient is as large as its parameter, so gradients take the trainable share of the parameters' bytes
     (exact where the parameters have one type).
     """
     gradients = profile.parameter_bytes * profile.trainable_parameters // max(profile.parameters, 1)
-    return profile.parameter_bytes + gradients + (profile.training_activation_bytes or 0)
+    return profile.parameter_bytes + gradients
+
+
+def training_bytes(profile: StaticProfile) -> int:
+    """Parameters + gradients + activations kept for the backward pass."""
+    return training_state_bytes(profile) + (profile.training_activation_bytes or 0)
 
 
 @dataclass(frozen=True)
-class Measure:
+class Limitable:
     """Something that a budget can limit.
 
     `value` reads it from a profile; `parse` and `shown` turn text into base units and back; `noun` follows
-    the number in a sentence; `layer_key` is the count of a layer that drives it (a key of
-    `lock.LayerSummary`) and `drivers` what that count is called.
+    the number in a sentence; `driver` is the count of a layer that drives it in a profile (a key of DRIVERS).
     """
 
     value: Callable[[StaticProfile], int]
     noun: str
-    layer_key: str
-    drivers: str
+    driver: Callable[[StaticProfile], str]
     parse: Callable[[Any, str], int] = units.parse_count
     shown: Callable[..., str] = units.count
 
 
-def _bytes(value: Callable[[StaticProfile], int], noun: str, layer_key: str) -> Measure:
-    return Measure(value, noun, layer_key, layer_key, units.parse_size, units.size)
+#: A count of `lock.LayerSummary` -> what it is called.
+DRIVERS = {
+    "parameters": "parameters",
+    "trainable_parameters": "trainable parameters",
+    "macs": "mult-adds",
+    "activations": "activations",
+}
 
 
-MEASURES: Mapping[str, Measure] = {
-    "parameters": Measure(lambda profile: profile.parameters, "parameters", "parameters", "parameters"),
-    "trainable_parameters": Measure(
-        lambda profile: profile.trainable_parameters,
-        "trainable parameters",
-        "trainable_parameters",
-        "trainable parameters",
+def _driven_by(key: str) -> Callable[[StaticProfile], str]:
+    return lambda profile: key
+
+
+def _training_driver(profile: StaticProfile) -> str:
+    """Parameters cost themselves and their gradients: whichever part weighs more."""
+    state = training_state_bytes(profile)
+    return "parameters" if state >= (profile.training_activation_bytes or 0) else "activations"
+
+
+def _bytes(value: Callable[[StaticProfile], int], noun: str, driver: Callable[[StaticProfile], str]) -> Limitable:
+    return Limitable(value, noun, driver, units.parse_size, units.size)
+
+
+MEASURES: Mapping[str, Limitable] = {
+    "parameters": Limitable(lambda profile: profile.parameters, "parameters", _driven_by("parameters")),
+    "trainable_parameters": Limitable(
+        lambda profile: profile.trainable_parameters, "trainable parameters", _driven_by("trainable_parameters")
     ),
-    "macs": Measure(lambda profile: profile.macs, "mult-adds", "macs", "mult-adds"),
-    "activations": Measure(lambda profile: profile.activations, "activations", "activations", "activations"),
-    "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", "parameters"),
+    "macs": Limitable(lambda profile: profile.macs, "mult-adds", _driven_by("macs")),
+    "activations": Limitable(lambda profile: profile.activations, "activations", _driven_by("activations")),
+    "parameter_bytes": _bytes(lambda profile: profile.parameter_bytes, "bytes of parameters", _driven_by("parameters")),
     "peak_activation_bytes": _bytes(
-        lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", "activations"
+        lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", _driven_by("activations")
     ),
-    "training_bytes": _bytes(training_bytes, "bytes to train with", "activations"),
-    "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", "parameters"),
+    "training_bytes": _bytes(training_bytes, "bytes to train with", _training_driver),
+    "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", _driven_by("parameters")),
 }
 
 
@@ -117,7 +159,7 @@ class LatencyLimit:
     bounds: tuple[Bound, ...]
 
 
-def parse_limit(value: Any, what: str, measure: Measure) -> Limit:
+def parse_limit(value: Any, what: str, measure: Limitable) -> Limit:
     """The limit that a number, a text or a table writes. `what` opens every complaint."""
     if not isinstance(value, Mapping):
         return Limit((parse_bound(value, what, measure.parse),))
@@ -125,7 +167,7 @@ def parse_limit(value: Any, what: str, measure: Measure) -> Limit:
     growth = parse_percent(value["growth"], f"{what}: growth") if "growth" in value else None
     bounds = _sides(value, what, measure.parse)
     if not bounds and growth is None:
-        raise BadOption(f"{what} limits nothing;", 'wanted: a number such as "5 M", or at_most, at_least, growth.')
+        raise BadOption(f"{what} limits nothing;", 'expected a number such as "5 M", or at_most, at_least, growth.')
     return Limit(bounds, growth)
 
 
@@ -133,52 +175,56 @@ def parse_latency(value: Any, what: str, batch_size: int) -> tuple[LatencyLimit,
     """The latency limits that a text, a table or a list of tables writes."""
     if isinstance(value, list):
         if not value:
-            raise BadOption(f"{what} limits nothing;", 'wanted: at_most = "1.2 x mobilenetv1".')
-        return tuple(limit for item in value for limit in parse_latency(item, what, batch_size))
+            raise BadOption(f"{what} limits nothing;", 'expected at_most = "1.2 x mobilenetv1", for example.')
+        return tuple(_latency_limit(item, what, batch_size) for item in value)
+    return (_latency_limit(value, what, batch_size),)
+
+
+def _latency_limit(value: Any, what: str, batch_size: int) -> LatencyLimit:
     if not isinstance(value, Mapping):
-        return (LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time),)),)
+        return LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time),))
     known_keys(value, ("batch_size", "at_most", "at_least"), what)
     bounds = _sides(value, what, _no_absolute_time)
     if not bounds:
-        raise BadOption(f"{what} limits nothing;", 'wanted: at_most = "1.2 x mobilenetv1".')
-    return (LatencyLimit(positive(value.get("batch_size", batch_size), f"{what}: batch_size"), bounds),)
+        raise BadOption(f"{what} limits nothing;", 'expected at_most = "1.2 x mobilenetv1", for example.')
+    return LatencyLimit(positive(value.get("batch_size", batch_size), f"{what}: batch_size"), bounds)
 
 
 def parse_bound(value: Any, what: str, parse: Callable[[Any, str], int], upper: bool | None = None) -> Bound:
     """One bound. `upper` is known already where the key said at_most or at_least; a sign must agree."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadOption(f"{what} {value!r} is no limit;", 'wanted: a number with a unit, such as "5 M".')
+        raise BadOption(f"{what} {shown(value)} is not a limit;", 'expected a number with a unit, such as "5 M".')
     match = _BOUND.fullmatch(str(value))
     assert match is not None  # every text has an empty sign and some amount
     sign, amount = match["sign"], match["amount"]
     says_upper = sign not in (">", ">=", "≥", "at least")
     if sign and upper is not None and says_upper != upper:
-        raise BadOption(f"{what} {value!r} says both 'at most' and 'at least';", "leave the sign out.")
+        raise BadOption(f"{what} {shown(value)} says both 'at most' and 'at least';", "leave the sign out.")
     side, strict = says_upper if upper is None else upper, sign in ("<", ">")
     relative = _RELATIVE.fullmatch(amount)
     if relative:
-        model = relative["model"]
-        try:
-            spec.parse(model)
-        except ArchprofError as error:
-            raise BadOption(f"{what} {value!r}: {error.message}", error.remedy) from None
-        return Bound(side, strict, amount, factor=Fraction(relative["factor"]), reference=model)
-    number = parse(amount if isinstance(value, str) else value, what)
+        return Bound(side, strict, amount, factor=_factor(relative["factor"], what), reference=_model(relative, what))
+    try:
+        number = parse(amount if isinstance(value, str) else value, what)
+    except (OverflowError, ValueError):  # "1e999" is no number of Python's
+        number = LARGEST_NUMBER + 1
+    if number > LARGEST_NUMBER:
+        raise BadOption(f"{what} {shown(value)} is larger than anything that is counted;", "expected at most 1e18.")
     return Bound(side, strict, amount if isinstance(value, str) else f"{value:,}", number=number)
 
 
 def parse_percent(value: Any, what: str) -> Fraction:
-    """'2 %' -> 1/50. The sign is wanted, so that 2 is never taken for 200 %."""
+    """'2 %' -> 1/50. The sign is required, so that 2 is never taken for 200 %."""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise BadOption(f"{what} {value!r} is no percentage;", 'wanted: a number and the sign, such as "2 %".')
-    return Fraction(match[1]) / 100
+        raise BadOption(f"{what} {shown(value)} is not a percentage;", 'expected a number and the sign, such as "2 %".')
+    return _factor(match[1], what) / 100
 
 
 def positive(value: Any, what: str) -> int:
-    """A whole number from 1 up."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise BadOption(f"{what} {value!r} is no whole number from 1 up.")
+    """A whole number from 1 to 2^31 - 1, more than which no tensor's batch has."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise BadOption(f"{what} {shown(value)} is not a batch size;", "expected a positive whole number such as 8.")
     return value
 
 
@@ -186,21 +232,53 @@ def known_keys(table: Mapping[str, Any], known: tuple[str, ...], what: str) -> N
     """Complain of the first key that nobody reads, naming the nearest that somebody does."""
     for key in table:
         if key not in known:
-            near = did_you_mean(key, known)
-            remedy = near.strip() or f"known: {', '.join(known)}."
-            raise BadOption(f"{what}: unknown key '{key}'.", remedy)
+            near = did_you_mean(key[:LONGEST_KEY], known)
+            raise BadOption(f"{what}: unknown key {shown(key)}.", near.strip() or f"Known: {', '.join(known)}.")
+
+
+def _factor(text: str, what: str) -> Fraction:
+    digits = text.partition(".")[0]
+    if len(digits.lstrip("0")) > len(str(LARGEST_FACTOR)) or not 0 <= Fraction(text) <= LARGEST_FACTOR:
+        raise BadOption(f"{what}: {shown(text)} is too large a factor;", f"expected at most {LARGEST_FACTOR:,}.")
+    return Fraction(text)
+
+
+def _model(relative: re.Match[str], what: str) -> str:
+    """The network that a relative limit names."""
+    model = relative["model"]
+    try:
+        pattern = is_pattern(model)
+        spec.parse(model)
+    except ArchprofError as error:
+        raise BadOption(f"{what} {shown(relative[0])}: {error.message}", error.remedy) from None
+    if pattern:
+        raise BadOption(
+            f"{what} {shown(relative[0])} is relative to a pattern;", 'expected one network, as in "0.6 x resnet18".'
+        )
+    return model
 
 
 def _sides(table: Mapping[str, Any], what: str, parse: Callable[[Any, str], int]) -> tuple[Bound, ...]:
-    return tuple(
+    bounds = tuple(
         parse_bound(table[key], f"{what}: {key}", parse, upper=key == "at_most")
         for key in ("at_least", "at_most")
         if key in table
     )
+    if len(bounds) == 2 and _exclude(*bounds):
+        raise BadOption(f"{what}: no value is {bounds[0].shown} and {bounds[1].shown};", "exchange the two.")
+    return bounds
+
+
+def _exclude(least: Bound, most: Bound) -> bool:
+    """Whether nothing can be within both."""
+    if least.reference != most.reference:
+        return False
+    low, high = (bound.factor if bound.number is None else bound.number for bound in (least, most))
+    return low is not None and high is not None and low > high
 
 
 def _no_absolute_time(value: Any, what: str) -> int:
     raise BadOption(
-        f"{what} {value!r} is not relative to a network, and runners differ in speed;",
-        'wanted: a factor and a network measured in the same run, such as "1.2 x mobilenetv1".',
+        f"{what} {shown(value)} is not relative to a network, and runners differ in speed;",
+        'expected a factor and a network measured in the same run, such as "1.2 x mobilenetv1".',
     )

@@ -34,13 +34,17 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Baseline:
-    """One model's counts at the time of acceptance: `counts` by measure, `layers` by module path."""
+    """One model's counts at the time of acceptance: `counts` by measure, `layers` by module path.
+
+    `inputs` are the arguments that its budget states, where it states any.
+    """
 
     model: str
     input_shape: Shape
     batch_size: int
     counts: Mapping[str, int] = field(default_factory=dict)
     layers: Mapping[str, LayerSummary] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,12 @@ class LayerChange:
     after: int
 
 
-def baseline_of(model: str, profile: StaticProfile, training: bool = False) -> Baseline:
+def baseline_of(model: str, profile: StaticProfile, training: bool = False, inputs: tuple[str, ...] = ()) -> Baseline:
     """What the lock keeps of a profile; `training_bytes` only where a training pass was counted."""
     counts = {
         name: measure.value(profile) for name, measure in MEASURES.items() if training or name != "training_bytes"
     }
-    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile))
+    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile), inputs)
 
 
 def layers_of(profile: StaticProfile) -> dict[str, LayerSummary]:
@@ -118,6 +122,7 @@ def to_json(baselines: Mapping[str, Baseline]) -> str:
         head = {
             "model": entry.model,
             "input_shape": list(entry.input_shape),
+            **({"input": list(entry.inputs)} if entry.inputs else {}),
             "batch_size": entry.batch_size,
             **entry.counts,
         }
@@ -145,6 +150,12 @@ def from_json(text: str, where: str = FILE_NAME) -> dict[str, Baseline]:
         raise BadFile(f"{where}: {reason.message}", anew) from None
 
 
+def shown_path(path: Path) -> str:
+    """The path, from the working directory where it lies in there."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_absolute() and path.is_relative_to(here) else path)
+
+
 def read(path: Path) -> dict[str, Baseline]:
     """The baselines in the file; none where there is no file."""
     try:
@@ -152,10 +163,10 @@ def read(path: Path) -> dict[str, Baseline]:
     except FileNotFoundError:
         return {}
     except OSError as reason:
-        raise BadFile(f"{path.name} cannot be read: {reason.strerror}.") from None
+        raise BadFile(f"{shown_path(path)} cannot be read: {reason.strerror}.") from None
     except UnicodeDecodeError:
-        raise BadFile(f"{path.name} is not text in UTF-8.") from None
-    return from_json(text, path.name)
+        raise BadFile(f"{shown_path(path)} is not text in UTF-8.") from None
+    return from_json(text, shown_path(path))
 
 
 def read_for_update(path: Path, whole: bool) -> dict[str, Baseline]:
@@ -179,7 +190,8 @@ def _entry(saved: Mapping[str, Any], where: str) -> Baseline:
         for path, layer in reading.checked(dict[str, Any], saved.get("layers"), f"{where}.layers").items()
     }
     counts = {name: reading.checked(int, saved[name], f"{where}.{name}") for name in MEASURES if name in saved}
-    baseline: Baseline = reading.checked(Baseline, saved, where, counts=counts, layers=layers)
+    inputs = reading.checked(tuple[str, ...], saved.get("input", ()), f"{where}.input")
+    baseline: Baseline = reading.checked(Baseline, saved, where, counts=counts, layers=layers, inputs=inputs)
     return baseline
 
 

@@ -28,7 +28,13 @@ def add(commands: Any) -> None:
     """Declare the command."""
     parser = options.command(commands, "check", run, "Judge the budgets of archprof.toml (or pyproject.toml).", EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="judge these budgets alone")
-    parser.add_argument("--config", metavar="FILE", type=Path, help="the file that states the budgets")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        help="the file that states the budgets; may be given several times",
+    )
     parser.add_argument(
         "--why", action="store_true", help="name the heaviest layers and, with a baseline, those that changed"
     )
@@ -44,42 +50,62 @@ def add(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge the budgets, say so in every way that was asked for."""
+    """Judge the budgets of every file, say so in every way that was asked for."""
     from ..base import files
     from ..budgets import config, lock
     from ..budgets import judging as budgets
+    from ..budgets.verdict import exit_code
     from ..render import github
     from ..render.tables import verdicts
 
-    stated = config.read(args.config or config.find(Path()))
-    chosen = stated.select(args.names)
-    files.check([args.junit])
-    with files.alone(str(stated.lock_path)) if args.update else contextlib.nullcontext():
+    stated = config.read_all(args.config or [config.find(Path())])
+    chosen = config.select(stated, args.names)
+    locks = list(dict.fromkeys(one.lock_path for one in chosen if one.budgets))
+    files.check([args.junit, *(map(str, locks) if args.update else ())])
+    with contextlib.ExitStack() as alone:
+        for path in locks if args.update else ():
+            alone.enter_context(files.alone(str(path)))
         if args.update:
-            accepted = lock.read_for_update(stated.lock_path, whole=not args.names)
+            accepted = {path: lock.read_for_update(path, whole=not args.names) for path in locks}
         else:
-            accepted = lock.read(stated.lock_path)
-        checked = budgets.check(chosen, accepted, growth=not args.update)
-        if args.update:
-            fresh = budgets.accept(checked, accepted, stated.names)
-            files.write(str(stated.lock_path), lock.to_json(fresh))
+            accepted = {path: lock.read(path) for path in locks}
+        of_lock = [(one.lock_path, budget) for one in chosen for budget in one.budgets]
+        checked = budgets.judged(
+            [(budget, accepted[path].get(budget.name)) for path, budget in of_lock], growth=not args.update
+        )
+        for path in locks if args.update else ():
+            names = config.names_in(stated, path, accepted[path])
+            counted = [one for (place, _), one in zip(of_lock, checked, strict=True) if place == path]
+            files.write(str(path), lock.to_json(budgets.accept(counted, accepted[path], names)))
     if args.junit:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.github:
         _tell_github(
-            github.workflow_commands(checked, os.path.relpath(stated.path), args.strict),
-            github.summary(checked, args.strict),
+            github.workflow_commands(checked, from_repository, args.strict), github.summary(checked, args.strict)
         )
     if args.json:
-        print(verdicts.to_json(checked, str(stated.path), args.strict))
+        print(verdicts.to_json(checked, [one.shown for one in stated], args.strict))
     else:
         from ..render import terminal
 
         terminal.show([verdicts.table(checked)])
         print(verdicts.below(checked, why=args.why, strict=args.strict), end="")
-    if args.update:
-        print(f"archprof: {stated.lock_path.name} holds the new baseline; commit it.", file=sys.stderr)
-    return budgets.exit_code(checked, args.strict)
+    for path in locks if args.update else ():
+        print(f"archprof: {lock.shown_path(path)} holds the new baseline; commit it.", file=sys.stderr)
+    return exit_code(checked, args.strict)
+
+
+def from_repository(file: str) -> str:
+    """The path as annotations name a file: from the root of the repository, with forward slashes.
+
+    That is GITHUB_WORKSPACE where the file lies in there, else the nearest folder above it with a `.git`.
+    """
+    path = Path(file).resolve()
+    workspace = os.environ.get("GITHUB_WORKSPACE")
+    roots = [Path(workspace).resolve()] if workspace else []
+    roots += [folder for folder in path.parents if (folder / ".git").exists()]
+    root = next((root for root in roots if path.is_relative_to(root)), Path.cwd())
+    return Path(os.path.relpath(path, root)).as_posix()
 
 
 def _tell_github(annotations: list[str], summary: str) -> None:

@@ -11,7 +11,7 @@ from ..base.options import whole
 from . import options
 
 if TYPE_CHECKING:
-    from ..budgets.fit import Fit
+    from ..budgets.fit import Fitting
 
 #: Option -> what it limits (a key of archprof.toml).
 LIMITS = {
@@ -66,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, key) is not None
     }
     if not limits:
-        raise BadOption("fit needs a limit;", f'expected one or more of {", ".join(LIMITS)}, such as "< 5 M".')
+        raise BadOption(
+            "fit needs a limit;", f'expected one or more of {", ".join(LIMITS)}, such as --parameters "< 5 M".'
+        )
 
     from ..budgets import fit
 
@@ -78,25 +80,27 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found.members else 1
 
 
-def show(found: Fit, top: int = 10) -> None:
-    """The best members, or that there are none."""
+def show(found: Fitting, top: int = 10) -> None:
+    """The best members, or that there are none, or the limits that none can hold."""
     from ..render import terminal
     from ..render.tables import fit
 
-    if found.members:
+    if found.missed:
+        print("\n".join(map(fit.missing, found.missed)))
+    elif found.members:
         terminal.show([fit.table(found, top, comparing(found))])
     else:
-        print(f"{fit.tried(found)}; none of them fits.")
+        print(f"{fit.tried(found)}; none of them fits every limit.")
 
 
-def comparing(found: Fit, count: int = 3) -> str:
+def comparing(found: Fitting, count: int = 3) -> str:
     """The command that compares the best members with the network asked for."""
     shape = ["--input-shape", ",".join(map(str, found.input_shape))] if found.input_shape else []
     specs = dict.fromkeys([*(member.spec for member in found.members[:count]), found.base])
     return shlex.join(["archprof", "compare", *specs, *shape])
 
 
-def to_json(found: Fit) -> str:
+def to_json(found: Fitting) -> str:
     """Every member with exact numbers, best first."""
     from ..base.version import __version__
     from ..budgets.fit import RULE
@@ -114,6 +118,10 @@ def to_json(found: Fit) -> str:
         "tried": found.tried,
         "failed": found.failed,
         "members": members,
+        "closest": [
+            {"measure": one.measure, "limit": one.bound.shown, "model": one.member, "value": one.value}
+            for one in found.missed
+        ],
         "compare": comparing(found) if members else None,
     }
     return json.dumps(whole, indent=2)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..budgets.judging import Checked, broken
+from ..budgets.verdict import Checked, broken
 from . import escapes
 from .markdown import markdown
-from .tables.verdicts import conclusion, reasons, sentence, table, verdicts_of
+from .tables.verdicts import conclusion, reasons, sentence, table, verdicts_of, with_files
 
 
-def workflow_commands(checked: Sequence[Checked], file: str, strict: bool = False) -> list[str]:
-    """A workflow command for each verdict that is not within: shown at the budget's line of `file`.
+def workflow_commands(checked: Sequence[Checked], located: Callable[[str], str], strict: bool = False) -> list[str]:
+    """A workflow command for each verdict that is not within: shown at the budget's line of its file.
+
+    `located` gives the path of a file as annotations need it, from the root of the repository.
 
     The format: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
     """
     return [
         f"::{'error' if broken(verdict.status, strict) else 'warning'} "
-        f"file={escapes.workflow(file, ',:')},line={one.budget.line or 1},"
+        f"file={escapes.workflow(located(verdict.file), ',:')},line={one.budget.line or 1},"
         f"title={escapes.workflow(f'archprof: {verdict.budget}', ',:')}::{escapes.workflow(sentence(verdict))}"
         for one in checked
         for verdict in one.verdicts
@@ -30,9 +32,9 @@ def summary(checked: Sequence[Checked], strict: bool = False) -> str:
     """The job summary in Markdown: the table, then the layers behind every limit that is not held."""
     shown = replace(table(checked), title="archprof: budgets", notes=(conclusion(checked, strict),))
     lines = [markdown([shown], 3).rstrip("\n")]
-    for verdict in verdicts_of(checked):
+    for file, verdict in with_files(verdicts_of(checked)):
         if verdict.status != "within":
-            lines += ["", f"- {escapes.markdown(sentence(verdict), starts=True)}"]
+            lines += ["", f"- {escapes.markdown(file + sentence(verdict), starts=True)}"]
             if found := reasons(verdict):
                 block = escapes.fenced("\n".join(map(escapes.line, found)), "text")
                 lines += ["", *(f"  {line}" for line in block.split("\n"))]

@@ -64,8 +64,7 @@ def diff(before: Comparison, after: Comparison, factor: float = FACTOR) -> tuple
     Raises BadOption where the two were measured under different conditions, naming each difference, or for a
     factor that is not above 1.
     """
-    if not factor > 1:
-        raise BadOption(f"factor is {factor:g};", "expected a factor above 1, such as 1.05.")
+    check_factor(factor)
     if changed := environment.disagreements(before.environment, after.environment):
         raise BadOption(
             f"the two were measured under different conditions ({'; '.join(changed)}).",
@@ -80,6 +79,12 @@ def diff(before: Comparison, after: Comparison, factor: float = FACTOR) -> tuple
         else compared(name, *pair, factor, chance, drifted)
         for name, batch_size, pair in pairs
     )
+
+
+def check_factor(factor: float) -> None:
+    """Raise BadOption for a factor that is not above 1."""
+    if not factor > 1:
+        raise BadOption(f"factor is {factor:g};", "expected a factor above 1, such as 1.05.")
 
 
 def compared(

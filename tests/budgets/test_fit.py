@@ -9,7 +9,7 @@ import pytest
 from helpers.budget_records import network
 
 from archprof import cli
-from archprof.base.errors import BadOption, UnknownModel
+from archprof.base.errors import BadOption, ForwardFailed, UnknownModel
 from archprof.budgets import fit
 from archprof.budgets.limits import MEASURES, parse_limit
 from archprof.models.spec import parse
@@ -21,7 +21,7 @@ def limits(**texts):
     return {key: parse_limit(text, key, MEASURES[key]) for key, text in texts.items()}
 
 
-def by_width(model, input_shape, batch_size, training):
+def by_width(model, feed, training):
     """A profile in which the width alone counts: 16 channels for the whole network."""
     return network(round(16 * parse(model).keywords.get("width", 1)), model)
 
@@ -92,16 +92,16 @@ def test_every_answer_is_a_name_that_can_be_built_again():
 def test_nothing_to_vary_and_unknown_names_are_said():
     with pytest.raises(BadOption, match=r"vgg16 has no option that could be varied\..*resnet18"):
         fit.members("vgg16", limits(macs="1 G"), input_shape=(3, 224, 224))
-    with pytest.raises(UnknownModel, match=r"'resnet181' is no network of the zoo\. Did you mean 'resnet18'"):
+    with pytest.raises(UnknownModel, match=r"'resnet181' is not a network of the zoo\. Did you mean 'resnet18'"):
         fit.members("resnet181", limits(macs="1 G"))
-    with pytest.raises(UnknownModel, match="'timm:resnet18' is no network of the zoo"):
+    with pytest.raises(UnknownModel, match="'timm:resnet18' is not a network of the zoo"):
         fit.members("timm:resnet18", limits(macs="1 G"))
 
 
 @pytest.fixture
 def run(monkeypatch, capsys):
     """The command with networks made by hand."""
-    monkeypatch.setattr("archprof.budgets.judging.count_model", by_width)
+    monkeypatch.setattr("archprof.budgets.networks.count_model", by_width)
 
     def command(*options):
         code = cli.main(["fit", *options])
@@ -141,9 +141,84 @@ def test_the_command_as_json(run):
 
 
 def test_nothing_fits_is_1_and_no_limit_is_2(run):
-    code, out, _ = run("mobilenetv1", "--parameters", "< 5")
-    assert (code, out) == (1, "40 members tried; none of them fits.\n")
+    code, out, _ = run("mobilenetv1", "--parameters", "at least 100", "--macs", "< 5 k")
+    assert (code, out) == (1, "40 members tried; none of them fits every limit.\n")
     code, _, err = run("mobilenetv1")
     assert code == 2 and "fit needs a limit; expected one or more of --parameters" in err
     code, _, err = run("mobilenetv1", "--peak-activations", "8")
     assert code == 2 and "--peak-activations '8': the unit is missing" in err
+
+
+def test_what_no_member_can_reach_is_said_at_once(run, monkeypatch):
+    counted = []
+
+    def counting(model, feed, training):
+        counted.append(model)
+        return by_width(model, feed, training)
+
+    monkeypatch.setattr("archprof.budgets.networks.count_model", counting)
+    code, out, _ = run("mobilenetv1", "--parameters", "5")
+    assert code == 1
+    # 2 of 16 channels: 38 parameters each, and 10
+    assert out == (
+        "At most 5 parameters were asked for; the smallest member, mobilenetv1(width=0.125), has 86 parameters.\n"
+        "An amount takes a unit: '5 M' is 5 million.\n"
+    )
+    assert len(counted) == 4  # the narrowest at each resolution, of 40 members
+    code, out, _ = run("mobilenetv1", "--macs", "1 k", "--parameters", "5 M", "--input-shape", "3,32,32")
+    # 64 positions * 27 * 2 channels, and 10 * 2
+    assert out == (
+        "At most 1 k mult-adds were asked for; the smallest member, mobilenetv1(width=0.125), has 3,476 mult-adds.\n"
+    )
+    code, out, _ = run("mobilenetv1", "--file-size", "1 B", "--input-shape", "3,32,32")
+    assert out == (
+        "At most 1 B to save were asked for; the smallest member, mobilenetv1(width=0.125), takes 344 bytes to save.\n"
+    )
+    code, out, _ = run("mobilenetv1", "--parameters", "> 0.5 x resnet50(width=20)")
+    assert out == (
+        "More than 0.5 x resnet50(width=20) (6,085) parameters were asked for; "
+        "the largest member, mobilenetv1(width=1.5), has 922 parameters.\n"
+    )
+
+
+def test_the_smallest_member_is_the_smallest_of_all():
+    """Corners are counted instead of the whole family: they have to hold its extremes."""
+    small = (3, 32, 32)
+    families = (("resnet18(width=0.25)", small), ("resnet18(blocks=(1,1,1,1))", small), ("mobilenetv1", None))
+    for name, shape in families:
+        everyone = fit.members(name, limits(parameters="at least 1"), input_shape=shape).members
+        for key in ("parameters", "macs", "activations", "peak_activation_bytes"):
+            unit = " B" if key.endswith("bytes") else ""
+            for text, pick in ((f"1{unit}", min), (f"at least 900 T{unit}".replace("T B", "TB"), max)):
+                (missed,) = fit.members(name, limits(**{key: text}), input_shape=shape).missed
+                assert missed.value == pick(MEASURES[key].value(member.profile) for member in everyone)
+
+
+def test_what_fits_nobody_as_json_names_the_closest(run):
+    code, out, _ = run("mobilenetv1", "--parameters", "5", "--input-shape", "3,32,32", "--json")
+    whole = json.loads(out)
+    assert (code, whole["members"], whole["tried"]) == (1, [], 1)
+    assert whole["closest"] == [
+        {"measure": "parameters", "limit": "≤ 5", "model": "mobilenetv1(width=0.125)", "value": 86}
+    ]
+
+
+def test_a_reference_that_is_not_there_is_2_before_anything_is_counted(run, monkeypatch):
+    from archprof.budgets import networks
+
+    def only_real(model, feed, training):
+        assert model == "nope"
+        raise UnknownModel("unknown model 'nope'.")
+
+    monkeypatch.setattr(networks, "count_model", only_real)
+    code, out, err = run("mobilenetv1", "--parameters", "0.6 x nope")
+    assert (code, out) == (2, "")
+    assert err == "archprof: --parameters '0.6 x nope': unknown model 'nope'.\n"
+
+
+def test_a_family_of_which_nothing_runs_is_2_with_the_reason(run):
+    def broken(model, feed, training):
+        raise ForwardFailed(f"{model} cannot take an input of 1x3x1x1: too small.")
+
+    with pytest.raises(ForwardFailed, match=r"none of the 10 members could be counted; the first: .*too small"):
+        fit.members("mobilenetv1", limits(parameters="5 M"), input_shape=(3, 1, 1), profile=broken)

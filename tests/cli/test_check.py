@@ -2,62 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
-from helpers.budget_records import network, profiler, with_unknown_op, written
-from rich.console import Console
+from helpers.budget_records import TWO, budget, network, written
 
-from archprof import cli
-from archprof.budgets import judging as budgets
-from archprof.budgets.config import from_keywords
-from archprof.budgets.judging import Relative
-from archprof.render import terminal
-from archprof.render.tables.verdicts import table
-
-TWO = """\
-[[budget]]
-name = "small"
-model = "net"
-parameters = "618"
-macs = "at most 1 M"
-
-[[budget]]
-name = "wide"
-model = "wider"
-parameters = { at_least = "100", at_most = "0.6 x net" }
-"""
-
-
-@pytest.fixture
-def check(tmp_path, monkeypatch, capsys):
-    """Run the command in an empty folder, with networks made by hand; gives exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "COMMANDS", ("check",))
-    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-    networks = {"net": network(16), "wider": network(32), "odd": with_unknown_op(network(16))}
-
-    def run(*options, text=None, ratio=None, **changed):
-        if text is not None:
-            written(tmp_path, text)
-        monkeypatch.setattr(budgets, "count_model", profiler(**networks | changed))
-        monkeypatch.setattr(budgets, "measure_ratio", lambda *_: ratio)
-        code = cli.main(["check", *options])
-        seen = capsys.readouterr()
-        return code, seen.out, seen.err
-
-    return run
-
-
-def budget(**keys):
-    lines = [f"{key} = {json.dumps(value)}" for key, value in ({"model": "net"} | keys).items()]
-    return "\n".join(["[[budget]]", *lines, ""])
+from archprof.base.errors import MissingPackage
+from archprof.budgets.networks import Relative
 
 
 def stripped(text):
@@ -80,7 +34,7 @@ Budgets
  wide     parameters   1.23 k   ≥ 100         1126.00 %        —   within
  wide     parameters   1.23 k   ≤ 2.6 x net     23.70 %        —   within
 
-2 budgets: 4 within.
+2 budgets: 2 within; 4 limits: 4 within.
 """
     )
 
@@ -103,6 +57,15 @@ def test_over_by_one_in_millions_is_not_rounded_away(check):
     assert "net has 5,000,001 parameters, 1 more than the 5 M allowed." in out
 
 
+def test_the_conclusion_counts_budgets_then_limits(check):
+    code, out, _ = check(text=budget(parameters="617", macs="1 M"))
+    assert code == 1 and out.endswith("1 budget: 1 over; 2 limits: 1 within, 1 over.\n")
+    code, out, _ = check(text=budget(parameters="617", macs="1 M") + budget(model="lost", macs=1))
+    assert code == 2 and out.endswith("2 budgets: 1 over, 1 error; 2 limits: 1 within, 1 over.\n")
+    code, out, _ = check(text=budget(model="lost", parameters=1, macs=1))
+    assert code == 2 and out.endswith("1 budget: 1 error.\n")
+
+
 def test_under_a_minimum_is_1(check):
     code, out, _ = check(text=budget(parameters="> 618"))
     assert code == 1 and "UNDER" in out and "where more than 618 are required" in out
@@ -112,7 +75,7 @@ def test_under_a_minimum_is_1(check):
     "text, said",
     [
         (None, "archprof: no archprof.toml here, and no [tool.archprof] in pyproject.toml;"),
-        ("", "archprof: archprof.toml: no budget in it;"),
+        ("", "archprof: archprof.toml: it states no budget;"),
         (budget(parameter="5 M"), "unknown key 'parameter'. Did you mean 'parameters'"),
         (budget(parameters="5MB"), "parameters '5MB': 'MB' is a unit of another kind"),
         (budget(file_size="64"), "file_size '64': the unit is missing"),
@@ -166,6 +129,71 @@ def test_cannot_tell_fails_only_when_strict(check):
     assert check(ratio=Relative(1.4, (1.3, 1.5)))[0] == 1
 
 
+# --- several files ------------------------------------------------------------------------------------------
+
+
+def test_every_config_counts_and_verdicts_name_their_file(check, monorepo):
+    code, out, err = check(*monorepo)
+    assert (code, err) == (1, "")
+    assert (
+        stripped(out)
+        == """\
+Budgets
+
+ File              Budget   Measure      Value   Limit   Headroom   Change   Verdict
+ ───────────────────────────────────────────────────────────────────────────────────
+ a/archprof.toml   net      parameters     618   ≤ 617    -0.16 %        —   OVER
+ b/archprof.toml   net      parameters     618   ≤ 618     0.00 %        —   within
+
+a/archprof.toml: net has 618 parameters, 1 more than the 617 allowed. conv (conv 3x3) weighs most: 448 parameters, \
+72.5 % of them.
+
+2 budgets: 1 within, 1 over.
+"""
+    )
+
+
+def test_each_file_has_its_own_baselines(check, monorepo, tmp_path):
+    code, _, err = check(*monorepo, "--update")
+    assert code == 1 and err.count("holds the new baseline") == 2 and "a/archprof.lock.json holds" in err
+    written(tmp_path / "a", budget(parameters="5 M", growth="2 %"))
+    written(tmp_path / "b", budget(name="other", growth="2 %"))
+    code, out, _ = check(*monorepo)
+    assert code == 2 and "b/archprof.toml: other: parameters: no baseline yet" in out and "a/archprof.toml:" not in out
+    before = (tmp_path / "a" / "archprof.lock.json").read_text()
+    assert check(*monorepo, "--update", "other")[0] == 0
+    assert (tmp_path / "a" / "archprof.lock.json").read_text() == before
+    assert check(*monorepo)[0] == 0
+
+
+def test_files_of_one_folder_share_a_lock(check, tmp_path):
+    written(tmp_path, budget(name="one", parameters="5 M"), "one.toml")
+    written(tmp_path, budget(name="two", parameters="5 M"), "two.toml")
+    both = "--config", "one.toml", "--config", "two.toml"
+    assert check(*both, "--update")[0] == 0
+    assert set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"]) == {"one", "two"}
+    written(tmp_path, budget(name="one", parameters="5 M"), "two.toml")
+    code, out, err = check(*both)
+    assert (code, out) == (2, "")
+    assert err.startswith("archprof: one.toml and two.toml both have a budget 'one', and share archprof.lock.json;")
+
+
+def test_a_file_named_twice_is_read_once_and_one_that_is_not_there_stops_all(check, monorepo, tmp_path):
+    code, out, _ = check(*monorepo[:2], "--config", "./a/archprof.toml")
+    assert code == 1 and out.endswith("1 budget: 1 over.\n")
+    code, out, err = check(*monorepo, "--config", "c.toml", "--update", "--junit", "out.xml")
+    assert (code, out, err) == (2, "", "archprof: c.toml does not exist; name another file with --config.\n")
+    assert {file.name for file in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_names_choose_from_all_files(check, monorepo):
+    code, out, _ = check(*monorepo, "net")
+    assert code == 1 and "2 budgets" in out
+    code, _, err = check(*monorepo, "nett")
+    assert code == 2
+    assert err == ("archprof: a/archprof.toml, b/archprof.toml: no budget 'nett'. Did you mean 'net'? Known: net.\n")
+
+
 # --- baselines ----------------------------------------------------------------------------------------------
 
 
@@ -202,6 +230,36 @@ def test_update_keeps_what_it_did_not_count_and_drops_what_is_gone(check, tmp_pa
     assert locked() == {"small", "wide"}
     check("--update", text=budget(name="small", macs="1 M"))
     assert locked() == {"small"}
+
+
+def test_a_pattern_has_a_baseline_for_each_network(check, tmp_path):
+    code, out, _ = check("--update", text=budget(name="small", model="alexnet*", growth="2 %"), alexnet=network(16))
+    assert code == 0 and "nothing to judge" in out
+    assert set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"]) == {"small[alexnet]"}
+    assert check("small", alexnet=network(16))[0] == 0
+    code, out, _ = check(alexnet=network(32))
+    assert code == 1 and "small[alexnet] has 1,226 parameters, +98.38 % against the baseline's 618" in out
+
+
+def test_a_pattern_of_a_library_that_is_not_there_is_an_error_of_that_budget(check, tmp_path, monkeypatch):
+    def locked():
+        return set(json.loads((tmp_path / "archprof.lock.json").read_text())["budgets"])
+
+    text = budget(name="small", model="alexnet*", growth="2 %") + budget(macs="1 M")
+    check("--update", text=text, alexnet=network(16))
+    assert locked() == {"small[alexnet]", "net"}
+
+    def missing(patterns):
+        raise MissingPackage("timm is not installed.", "pip install timm")
+
+    monkeypatch.setattr("archprof.models.expand", missing)
+    code, out, err = check()
+    assert (code, err) == (2, "")
+    assert "small: unknown model 'alexnet*'" in out and out.endswith("2 budgets: 1 within, 1 error.\n")
+    check("--update")
+    assert locked() == {"small[alexnet]", "net"}
+    check("--update", "net")
+    assert locked() == {"small[alexnet]", "net"}
 
 
 @pytest.mark.parametrize(
@@ -248,79 +306,3 @@ def test_a_reader_sees_the_old_lock_until_the_new_one_is_whole(check, tmp_path, 
     check("--update", net=network(17))
     assert seen == [[618, 656]]
     assert json.loads(path.read_text())["budgets"]["small"]["parameters"] == 656
-
-
-# --- for machines -------------------------------------------------------------------------------------------
-
-
-def test_json_has_exact_numbers(check):
-    code, out, _ = check("--json", text=TWO)
-    whole = json.loads(out)
-    assert (code, whole["exit_code"], whole["schema_version"], whole["config"]) == (1, 1, 1, "archprof.toml")
-    over = whole["verdicts"][-1]
-    assert (over["budget"], over["measure"], over["status"]) == ("wide", "parameters", "over")
-    assert (over["value"], over["bound"], over["reference"]) == (1226, 370.8, "net")
-    assert over["headroom"] == pytest.approx((370.8 - 1226) / 370.8)
-    assert over["heaviest"][0] == {"layer": "conv", "type": "conv 3x3", "amount": 896, "share": 896 / 1226}
-
-
-def test_junit_has_a_case_for_each_limit(check, tmp_path):
-    code, _, _ = check("--junit", "out.xml", text=TWO + budget(model="lost", macs=1))
-    root = ElementTree.parse(tmp_path / "out.xml").getroot()
-    suites = {suite.get("name"): suite for suite in root}
-    assert code == 2 and list(suites) == ["small", "wide", "lost"]
-    assert [case.get("name") for case in suites["small"]] == ["parameters ≤ 618", "macs ≤ 1 M"]
-    assert (suites["wide"].get("failures"), suites["lost"].get("errors")) == ("1", "1")
-    failure = suites["wide"][1].find("failure")
-    assert failure.get("message").startswith("wide has 1,226 parameters, 855 more than the 0.6 x net (371) allowed.")
-    assert "conv (conv 3x3): 896 parameters" in failure.text
-
-
-def test_junit_into_a_folder_that_is_not_there(check):
-    code, _, err = check("--junit", "no/out.xml", text=TWO)
-    assert code == 2 and "the folder 'no' does not exist" in err
-
-
-def test_github_gets_annotations_and_a_summary(check, tmp_path, monkeypatch):
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    (tmp_path / "summary.md").write_text("# before\n")
-    code, out, err = check("--github", "--json", text=TWO)
-    assert code == 1 and json.loads(out)["exit_code"] == 1
-    assert err.startswith("::error file=archprof.toml,line=7,title=archprof%3A wide::wide has 1,226 ")
-    assert "73.1 %25 of them" in err  # a percent sign is escaped
-    summary = (tmp_path / "summary.md").read_text()
-    assert summary.startswith("# before\n### archprof: budgets\n")
-    assert "| wide | parameters | 1.23 k | ≤ 0.6 x net | -230.64 % | — | OVER |" in summary
-    assert "- wide has 1,226 parameters" in summary
-
-
-def test_github_without_actions_says_that_there_is_no_summary(check):
-    code, _, err = check("--github", text=budget(parameters="5 M"))
-    assert code == 0 and "GITHUB_STEP_SUMMARY is not set" in err
-
-
-def test_colors_change_no_word():
-    found = budgets.check(
-        [replace(from_keywords(object(), parameters="600"), name="net", model="net")], profile=profiler(net=network())
-    )
-    plain, colored = (
-        Console(file=io.StringIO(), force_terminal=forced, width=100, highlight=False) for forced in (False, True)
-    )
-    for console in (plain, colored):
-        terminal.show([table(found)], console)
-    assert re.sub(r"\x1b\[[0-9;]*m", "", colored.file.getvalue()) == plain.file.getvalue()
-    assert "\x1b[1;31m" in colored.file.getvalue()  # over: bold red
-
-
-def test_the_action_and_the_hook_run_what_the_command_line_takes(capsys):
-    root = Path(__file__).parents[2]
-    action = (root / "action.yml").read_text(encoding="utf-8")
-    pins = re.findall(r"uses: (\S+)@(\S+)", action)
-    assert pins and all(re.fullmatch(r"[0-9a-f]{40}", commit) for _, commit in pins)
-    with pytest.raises(SystemExit):
-        cli.main(["check", "--help"])
-    known = capsys.readouterr().out
-    options = set(re.findall(r"--[a-z]+", action.split("options=")[1]))
-    assert options == {"--why", "--github", "--config", "--strict", "--junit"}
-    assert all(option in known for option in options)
-    assert "entry: archprof check\n" in (root / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")

@@ -60,7 +60,11 @@ def test_every_command_shows_a_real_invocation(command, capsys):
 def test_the_example_is_well_formed(command, capsys):
     _, out, _ = run(capsys, *filter(None, [command]), "--help")
     epilog = out[out.rindex("example: archprof ") :].removeprefix("example: ").strip()
-    for example in filter(None, re.split(r"\s*\barchprof ", epilog)):
+    # what follows an example after a blank line explains it
+    said = "\n".join(part for part in epilog.split("\n\n") if part.startswith("archprof "))
+    examples = list(filter(None, re.split(r"\s*\barchprof ", said)))
+    assert examples
+    for example in examples:
         build_parser().parse_args(shlex.split(example))
 
 

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from archprof.base.errors import UnknownModel
 from archprof.results.profile import LayerCost, ModuleCost, StaticProfile, Uncounted
+
+#: Two budgets: one within, one over.
+TWO = """\
+[[budget]]
+name = "small"
+model = "net"
+parameters = "618"
+macs = "at most 1 M"
+
+[[budget]]
+name = "wide"
+model = "wider"
+parameters = { at_least = "100", at_most = "0.6 x net" }
+"""
 
 
 def network(width: int = 16, name: str = "net", batch_size: int = 1) -> StaticProfile:
@@ -72,7 +87,7 @@ def with_unknown_op(profile: StaticProfile) -> StaticProfile:
 def profiler(**profiles: StaticProfile):
     """A profile function that knows these models and no other."""
 
-    def profile(model, input_shape, batch_size, training):
+    def profile(model, feed, training):
         if model not in profiles:
             raise UnknownModel(f"unknown model '{model}'.", "'archprof list' shows the zoo.")
         return profiles[model]
@@ -85,3 +100,9 @@ def written(folder: Path, text: str, name: str = "archprof.toml") -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def budget(**keys) -> str:
+    """A [[budget]] of the model net, with these keys."""
+    lines = [f"{key} = {json.dumps(value)}" for key, value in ({"model": "net"} | keys).items()]
+    return "\n".join(["[[budget]]", *lines, ""])

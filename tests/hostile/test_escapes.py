@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from archprof.budgets import config
-from archprof.budgets.judging import Checked, Verdict
+from archprof.budgets.verdict import Checked, Verdict
 from archprof.render import csv, escapes, github, html, latex, markdown, report, terminal
 from archprof.render.tables import verdicts
 from archprof.render.tables.table import Cell, Column, Table
@@ -126,7 +126,7 @@ class TestEach:
         assert all(is_line(value) for case in root.iter() for value in case.attrib.values())
 
     def test_annotations(self, text):
-        for line in github.workflow_commands(checked(text), text):
+        for line in github.workflow_commands(checked(text), lambda file: text):
             assert is_line(line) and line.count("::", 0, line.index("title=")) == 1
             command, properties, _ = re.match(r"^::(\w+) ([^:]*)::(.*)$", line).groups()
             assert command == "error"

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 from ...base import units
 from ...base.version import __version__
-from ...budgets.judging import Checked, Share, Verdict, broken, exit_code
 from ...budgets.limits import MEASURES
 from ...budgets.lock import LayerChange
+from ...budgets.verdict import Checked, LayerShare, Verdict, broken, exit_code
 from .. import escapes
 from .table import Cell, Column, Table
 
@@ -30,6 +30,7 @@ COLUMNS = (
 )
 _FACES = {"within": "within", "over": "OVER", "under": "UNDER", "cannot tell": "can't tell", "error": "ERROR"}
 _TONES = {"within": "good", "cannot tell": "doubtful"}
+_WORST = ("within", "cannot tell", "under", "over", "error")
 
 
 def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
@@ -38,18 +39,22 @@ def verdicts_of(checked: Iterable[Checked]) -> list[Verdict]:
 
 
 def table(checked: Sequence[Checked]) -> Table:
-    """One verdict a row; headroom and change are fractions."""
-    return Table("Budgets", COLUMNS, tuple(map(_row, verdicts_of(checked))))
+    """One verdict a row, with its file where they come from several; headroom and change are fractions."""
+    found = verdicts_of(checked)
+    several = _several(found)
+    columns = (Column("file", "File"), *COLUMNS) if several else COLUMNS
+    return Table("Budgets", columns, tuple(_row(verdict, several) for verdict in found))
 
 
-def _row(verdict: Verdict) -> tuple[Cell, ...]:
+def _row(verdict: Verdict, several: bool) -> tuple[Cell, ...]:
     return (
+        *((Cell(verdict.file),) if several else ()),
         Cell(verdict.budget),
         Cell(_label(verdict)),
         Cell(verdict.value, text=_value(verdict)),
         Cell(verdict.limit),
         Cell(verdict.headroom, text=_headroom(verdict.headroom)),
-        Cell(verdict.change, text=_signed(verdict.change)),
+        Cell(verdict.change, text=units.signed_percent(verdict.change)),
         Cell(verdict.status, text=_FACES[verdict.status], tone=_TONES.get(verdict.status, "bad")),
     )
 
@@ -65,14 +70,13 @@ def sentence(verdict: Verdict) -> str:
     noun = MEASURES[verdict.measure].noun
     if verdict.growth is not None:
         said = (
-            f"{verdict.budget} has {verdict.value:,} {noun}, {_signed(verdict.change)} against the "
+            f"{verdict.budget} has {verdict.value:,} {noun}, {units.signed_percent(verdict.change)} against the "
             f"baseline's {verdict.baseline:,}, where {100 * verdict.growth:g} % of growth is allowed."
         )
         return " ".join([said, *map(_changed, verdict.changed[:1]), verdict.detail]).rstrip()
     said = f"{verdict.budget} has {verdict.value:,} {noun}, {_against(verdict)}."
     heaviest = [
-        f"{_named(share)} weighs most: {share.amount:,} {MEASURES[verdict.measure].drivers}, "
-        f"{units.percent(share.share, 1)} of them."
+        f"{_named(share)} weighs most: {share.amount:,} {verdict.driver}, {units.percent(share.share, 1)} of them."
         for share in verdict.heaviest[:1]
     ]
     return " ".join([said, *heaviest, verdict.detail]).rstrip()
@@ -83,7 +87,7 @@ def reasons(verdict: Verdict) -> list[str]:
     if verdict.measure not in MEASURES:
         return []
     lines = [
-        f"{_named(share)}: {share.amount:,} {MEASURES[verdict.measure].drivers}, {units.percent(share.share, 1)}"
+        f"{_named(share)}: {share.amount:,} {verdict.driver}, {units.percent(share.share, 1)}"
         for share in verdict.heaviest
     ]
     found = [f"heaviest   {lines[0]}", *(f"           {line}" for line in lines[1:])] if lines else []
@@ -103,24 +107,33 @@ def below(checked: Sequence[Checked], *, why: bool = False, strict: bool = False
 
 
 def conclusion(checked: Sequence[Checked], strict: bool = False) -> str:
-    """One line: how many limits hold, and how many do not."""
-    found = verdicts_of(checked)
-    counts = {status: sum(verdict.status == status for verdict in found) for status in _FACES}
-    parts = [f"{counts[status]} {_FACES[status].lower()}" for status in _FACES if counts[status]]
-    if strict and counts["cannot tell"]:
-        parts[-1] += ' (--strict: "can\'t tell" fails)'
-    return f"{len(checked)} budget{'s' * (len(checked) != 1)}: {', '.join(parts) or 'nothing to judge'}."
+    """One line: how many budgets hold, and where one has several limits, how many of those."""
+    limits = [verdict.status for verdict in verdicts_of(checked) if verdict.measure]
+    budgets = [max((verdict.status for verdict in one.verdicts), key=_WORST.index) for one in checked if one.verdicts]
+    said = f"{len(checked)} budget{'s' * (len(checked) != 1)}: {_tally(budgets, strict) or 'nothing to judge'}"
+    if len(limits) > sum(1 for one in checked if any(verdict.measure for verdict in one.verdicts)):
+        said += f"; {len(limits)} limits: {_tally(limits, False)}"
+    return f"{said}."
 
 
-def to_json(checked: Sequence[Checked], config: str, strict: bool = False) -> str:
-    """All verdicts with exact numbers in base units."""
+def _tally(statuses: Sequence[str], strict: bool) -> str:
+    parts = [f"{statuses.count(status)} {_FACES[status].lower()}" for status in _FACES if status in statuses]
+    if strict and "cannot tell" in statuses:
+        place = [status for status in _FACES if status in statuses].index("cannot tell")
+        parts[place] += " (fails, by --strict)"
+    return ", ".join(parts)
+
+
+def to_json(checked: Sequence[Checked], configs: Sequence[str], strict: bool = False) -> str:
+    """All verdicts with exact numbers in base units. `config` is the file where there is one, `configs` all of them."""
     verdicts = [
         asdict(verdict) | {"headroom": verdict.headroom, "change": verdict.change} for verdict in verdicts_of(checked)
     ]
     whole = {
         "schema_version": SCHEMA_VERSION,
         "archprof": __version__,
-        "config": config,
+        "config": configs[0] if len(configs) == 1 else None,
+        "configs": list(configs),
         "strict": strict,
         "exit_code": exit_code(checked, strict),
         "verdicts": verdicts,
@@ -131,13 +144,15 @@ def to_json(checked: Sequence[Checked], config: str, strict: bool = False) -> st
 def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
     """A test case for each verdict, a suite for each budget."""
     root = ElementTree.Element("testsuites", name="archprof")
+    several = _several(verdicts_of(checked))
     for one in checked:
+        name = f"{one.budget.file}: {one.budget.name}" if several else one.budget.name
         bad = [verdict for verdict in one.verdicts if broken(verdict.status, strict)]
         errors = sum(verdict.status == "error" for verdict in bad)
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=escapes.xml(one.budget.name),
+            name=escapes.xml(name),
             tests=str(len(one.verdicts)),
             errors=str(errors),
             failures=str(len(bad) - errors),
@@ -147,7 +162,7 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
-                classname=escapes.xml(f"archprof.{one.budget.name}"),
+                classname=escapes.xml(f"archprof.{name}"),
                 name=escapes.xml(f"{_label(verdict) or 'model'} {verdict.limit}".strip()),
             )
             if verdict.status != "within":
@@ -164,15 +179,26 @@ def to_junit(checked: Sequence[Checked], strict: bool = False) -> str:
 
 def _explained(checked: Sequence[Checked], why: bool) -> list[str]:
     lines: list[str] = []
-    for verdict in verdicts_of(checked):
+    for file, verdict in with_files(verdicts_of(checked)):
         layers = reasons(verdict) if why else []
         if verdict.status != "within":
-            lines += [escapes.terminal(sentence(verdict)), *(f"    {escapes.line(line)}" for line in layers), ""]
+            lines += [escapes.terminal(file + sentence(verdict)), *(f"    {escapes.line(line)}" for line in layers), ""]
         elif layers:
-            said = f"{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}"
+            said = f"{file}{verdict.budget}, {_label(verdict)} ({verdict.limit}) {verdict.detail}"
             lines.append(escapes.terminal(said.rstrip()))
             lines += [*(f"    {escapes.line(line)}" for line in layers), ""]
     return lines
+
+
+def _several(found: Iterable[Verdict]) -> bool:
+    """Whether the verdicts come from more than one file, so that each has to name its own."""
+    return len({verdict.file for verdict in found}) > 1
+
+
+def with_files(found: Sequence[Verdict]) -> list[tuple[str, Verdict]]:
+    """Each verdict behind what its sentence begins with: 'FILE: ' where they come from several files, else ''."""
+    several = _several(found)
+    return [(f"{verdict.file}: " if several else "", verdict) for verdict in found]
 
 
 def _label(verdict: Verdict) -> str:
@@ -228,7 +254,7 @@ def _latency_sentence(verdict: Verdict) -> str:
     return " ".join([said + end, verdict.detail]).rstrip()
 
 
-def _named(layer: Share | LayerChange) -> str:
+def _named(layer: LayerShare | LayerChange) -> str:
     return f"{layer.layer or 'the network itself'} ({layer.type})"
 
 
@@ -238,19 +264,8 @@ def _changed(change: LayerChange) -> str:
     if not change.after:
         return f"{_named(change)} is gone: {change.before:,}."
     share = (change.after - change.before) / change.before
-    return f"{_named(change)} went from {change.before:,} to {change.after:,} ({_signed(share)})."
-
-
-def _signed(fraction: float | None) -> str:
-    if fraction is None:
-        return units.DASH
-    if fraction == 0:
-        return "0 %"
-    sign = "+" if fraction > 0 else "-"
-    # one parameter in millions is still a change: never 0.00 %
-    amount = abs(100 * fraction)
-    return f"{sign}{f'{amount:.2f}' if amount >= 0.005 else units.significant(amount, 1)} %"
+    return f"{_named(change)} went from {change.before:,} to {change.after:,} ({units.signed_percent(share)})."
 
 
 def _headroom(fraction: float | None) -> str:
-    return _signed(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)
+    return units.signed_percent(fraction) if fraction is not None and fraction < 0 else units.percent(fraction)

@@ -1,0 +1,104 @@
+"""What a check asks of a network: its counts on the meta device, and its time over a reference's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import ForwardFailed
+from ..models.input_spec import InputSpec
+from ..models.spec import parse
+from ..results.profile import Shape, StaticProfile
+from ..results.ratios import ratio_of
+
+if TYPE_CHECKING:
+    from ..models import Arguments
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a network is given: one tensor of `input_shape` (its own by default), or the arguments `inputs`."""
+
+    batch_size: int = 1
+    input_shape: Shape | None = None
+    inputs: tuple[InputSpec, ...] = ()
+
+    @property
+    def stated(self) -> bool:
+        """Whether it is more than the network's own input."""
+        return self.input_shape is not None or bool(self.inputs)
+
+
+#: One sample of what the network itself takes.
+OWN_INPUT = Feed()
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A measured latency over the reference's: the ratio, its 95 % interval, and why not to rely on it."""
+
+    ratio: float
+    ci95: tuple[float, float]
+    why: str | None = None
+
+
+#: Counts a network at a feed; the flag asks for a training pass too.
+Profiler = Callable[[Any, Feed, bool], StaticProfile]
+
+#: Times a network and a reference at a feed.
+Measurer = Callable[[Any, str, Feed], Relative]
+
+
+def count_model(model: Any, feed: Feed, training: bool) -> StaticProfile:
+    """Count on the meta device: an inference pass, and where asked for what a training pass keeps."""
+    counted = _profile(model, feed, "eval")
+    if counted.source == "exported":
+        counted = replace(counted, saved_bytes=Path(parse(model).target).stat().st_size)
+    if not training:
+        return counted
+    trained = _profile(model, feed, "train")
+    return replace(counted, training_activation_bytes=trained.training_activation_bytes)
+
+
+def measure_ratio(model: Any, reference: str, feed: Feed) -> Relative:
+    """Time the model and the reference in turn, in one run."""
+    from ..runs.compare import compare
+
+    seen = compare(
+        [model, reference],
+        batch_sizes=(feed.batch_size,),
+        input_shape=feed.input_shape,
+        inputs=(lambda batch_size: _given(feed, batch_size)) if feed.inputs else None,
+    )
+    cells = []
+    for row in seen.architectures:
+        cell = row.latency_at(feed.batch_size)
+        if cell is None or not cell.measured:
+            reason = row.error or (cell.error if cell else None) or "nothing was measured"
+            raise ForwardFailed(f"{row.name} was not measured: {reason.rstrip('.')}.")
+        cells.append(cell)
+    ours, theirs = cells
+    doubts = [cell.why.rstrip(".") for cell in cells if cell.why]
+    why = f"The measurement is not reliable: {doubts[0]}." if doubts else None
+    return Relative(*ratio_of(ours, theirs), why)
+
+
+def _profile(model: Any, feed: Feed, mode: str) -> StaticProfile:
+    from ..counting.counts import profile
+
+    if not feed.inputs:
+        return profile(model, input_shape=feed.input_shape, batch_size=feed.batch_size, mode=mode)
+    args, kwargs = _given(feed, feed.batch_size)
+    return replace(profile(model, args, kwargs, mode=mode), batch_size=feed.batch_size)
+
+
+def _given(feed: Feed, batch_size: int) -> Arguments:
+    from ..counting.inputs import given_inputs
+
+    try:
+        return given_inputs(feed.inputs, batch_size)
+    except RuntimeError as error:  # indices are real numbers, and there may be more of them than memory
+        stated = ", ".join(map(str, feed.inputs))
+        raise ForwardFailed(f"inputs {stated} cannot be made at batch size {batch_size}: {error}.") from None
