@@ -14,7 +14,7 @@ from hostile.texts import TEXTS
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from archprof.budgets import config
+from archprof.budgets.budget import Budget
 from archprof.budgets.verdict import Checked, Verdict
 from archprof.render import csv, escapes, github, html, latex, markdown, report, terminal
 from archprof.render.tables import verdicts
@@ -37,7 +37,7 @@ def comparison(text: str) -> Comparison:
 
 
 def checked(text: str) -> list[Checked]:
-    budget = replace(config.from_keywords("resnet18", parameters="5 M"), name=text)
+    budget = replace(Budget.of("resnet18", parameters="5 M"), name=text)
     shared = {"budget": text, "model": text, "detail": text, "limit": "at most 5"}
     error, over = {"measure": "", "status": "error"}, {"measure": "uncounted", "status": "over", "value": 3.0}
     return [Checked(budget, None, (Verdict(**shared, **error), Verdict(**shared, **over)))]
