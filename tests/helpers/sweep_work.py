@@ -32,9 +32,9 @@ def prepare() -> None:
     time.sleep(float(os.environ.get("SWEEP_STARTS_IN", "0")))
 
 
-def pid_after(model: str, conditions: object) -> int:
+def pid_after(model: str, request: object) -> int:
     """Count the network as a sweep does; the process that did."""
     from archprof.runs import sweep
 
-    sweep.count_one(model, conditions)
+    sweep.count_one(model, request)
     return os.getpid()
