@@ -263,6 +263,7 @@ def test_the_environment_names_the_meter_or_why_there_is_none(monkeypatch, offer
     monkeypatch.setattr(power, "offered", lambda device: offer)
     found = device.environment(Conditions())
     assert {key: value for key, value in found.items() if key.endswith("energy_meter")} == recorded
-    (line,) = [line for line in env.page(found, None, None, {}).splitlines() if "meter" in line]
-    assert line.split("  ")[0] == "energy meter" and line.endswith(f"  {shown}")
+    table = env.table(found, None)
+    (row,) = [row for row in table.rows if "meter" in table.text(row, 0)]
+    assert (table.text(row, 0), table.text(row, 1)) == ("energy meter", shown)
     assert device.witness(Conditions()).meter is offer[0]
