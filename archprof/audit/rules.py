@@ -107,7 +107,7 @@ def _normalised(eval_cost: int, train_cost: int) -> Callable[[OpCall], int]:
         flags = [arg for arg in args if isinstance(arg, bool)]
         cost = train_cost if not flags or flags[0] else eval_cost
         weight = args[2] if call.op.name.endswith("layer_norm") else args[1]
-        return prod(args[0]) * (cost if isinstance(weight, Shape) else cost - 1)
+        return int(prod(args[0]) * (cost if isinstance(weight, Shape) else cost - 1))
 
     return count
 

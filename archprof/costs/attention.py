@@ -183,4 +183,4 @@ def transformer_encoder_layer(src: Shape, embed_dim: int, *args: Any) -> int:
     """The whole encoder layer in one operator: src (*, L, E), then two linear layers (E, F) and (F, E)."""
     first, second = args[12], args[14]
     feed_forward = prod(src[:-1]) * (prod(first) + prod(second))
-    return multi_head_attention(src, src, src, embed_dim) + feed_forward
+    return int(multi_head_attention(src, src, src, embed_dim) + feed_forward)

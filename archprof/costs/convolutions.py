@@ -180,4 +180,4 @@ def quantised(x: Shape, *args: Any, out: Shape) -> int | None:
     if packed is None:
         return None
     weight = packed.unpack()[0].shape
-    return prod(x if packed.transpose() else out) * prod(weight[1:])
+    return int(prod(x if packed.transpose() else out) * prod(weight[1:]))

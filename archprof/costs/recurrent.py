@@ -15,7 +15,7 @@ from .registry import Shape, aten, macs_of
 
 def _steps(x: Shape, weights: Any) -> int:
     """x (*, in): its vectors times the elements of the weight matrices; biases are vectors, and free."""
-    return prod(x[:-1]) * sum(prod(weight) for weight in weights if len(weight) == 2)
+    return int(prod(x[:-1]) * sum(prod(weight) for weight in weights if len(weight) == 2))
 
 
 @macs_of("aten::lstm.input", "aten::gru.input", "aten::rnn_tanh.input", "aten::rnn_relu.input", aten._lstm_mps)

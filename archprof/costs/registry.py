@@ -69,7 +69,7 @@ def _stored(tensor: torch.Tensor) -> int | None:
     layout = str(tensor.layout)
     if not layout.startswith("torch.sparse"):
         return None
-    return (tensor._values() if layout == "torch.sparse_coo" else tensor.values()).numel()
+    return int((tensor._values() if layout == "torch.sparse_coo" else tensor.values()).numel())
 
 
 class Namespace:

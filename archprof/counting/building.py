@@ -64,20 +64,22 @@ def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[n
                 module, way = make(), "meta"
         except Exception:
             module, way = make(), "real"
-        _drop_values(module)
+        replace_tensors(module, stand_in)
     finally:
         torch.set_rng_state(random_state)
     return module, way
 
 
-def _drop_values(module: nn.Module) -> None:
-    """Put stand-ins in the places of a network's own parameters and buffers that have values."""
+def replace_tensors(module: nn.Module, other: Callable[[Tensor], Tensor], on_meta: bool = False) -> None:
+    """Put `other` of each parameter and buffer that has values (`on_meta`: that has none) in its places."""
     made: dict[int, Tensor] = {}
     for _, part in walk(module):
         for table in (part._parameters, part._buffers):
             for name, tensor in table.items():
-                if tensor is not None and not tensor.is_meta:
-                    table[name] = made.setdefault(id(tensor), stand_in(tensor))
+                if tensor is not None and tensor.is_meta is on_meta:
+                    if id(tensor) not in made:
+                        made[id(tensor)] = other(tensor)
+                    table[name] = made[id(tensor)]
         for name, value in part.__dict__.items():  # a recurrent layer keeps a list of its own weights
             if made and isinstance(value, list) and any([id(item) in made for item in value]):
                 part.__dict__[name] = [made.get(id(item), item) for item in value]

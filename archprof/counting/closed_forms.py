@@ -47,7 +47,7 @@ def _plain(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
 
 def _is_plain(x: Tensor) -> bool:
     """Row-major to the letter: a dimension of length 1 may hide a channels-last stride from is_contiguous()."""
-    return x.stride() == contiguous(x.shape)
+    return bool(x.stride() == contiguous(x.shape))
 
 
 def _same(x: Tensor) -> Layout | None:

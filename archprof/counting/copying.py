@@ -15,7 +15,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +49,8 @@ _SHALLOW = frozenset({Tensor, nn.Parameter, types.FunctionType, types.MethodType
 _IDENTITIES = 2**24
 
 _MISSING = object()
+
+Twin = TypeVar("Twin")
 
 
 class Copier:
@@ -86,7 +88,7 @@ class Copier:
 
     # Containers and modules are remembered before what is inside of them is copied: it may lead back to them.
 
-    def _begun(self, value: Any, twin: Any) -> Any:
+    def _begun(self, value: Any, twin: Twin) -> Twin:
         self.memo[id(value)] = twin
         return twin
 
@@ -170,7 +172,7 @@ class Copier:
         return type(tensor)(tensor.requires_grad, device=tensor.device if self.real else "meta", dtype=tensor.dtype)
 
     def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
-        twin = self._begun(value, {})
+        twin: dict[Any, Any] = self._begun(value, {})
         for key, item in value.items():
             if type(key) is int and key > _IDENTITIES:
                 self._by_identity.append(twin)
@@ -189,7 +191,7 @@ class Copier:
         return twin
 
     def _deque(self, value: deque[Any]) -> deque[Any]:
-        twin = self._begun(value, deque(maxlen=value.maxlen))
+        twin: deque[Any] = self._begun(value, deque(maxlen=value.maxlen))
         twin.extend([self.copy(item) for item in value])
         return twin
 
@@ -228,7 +230,7 @@ class Copier:
         """A function with a copy of what it closes over, of its defaults and its attributes."""
         written = value.__dict__.get("_torchdynamo_orig_callable")
         if written is not None:  # compiled, as above
-            return self.copy(written)
+            return self.copy(written)  # type: ignore[no-any-return]
         if not (value.__closure__ or value.__defaults__ or value.__kwdefaults__ or value.__dict__) or (
             value.__module__ or ""
         ).startswith("torch."):

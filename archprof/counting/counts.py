@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from .. import models
 from ..base import streams
-from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed
+from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed, one_line
 from ..results.profile import Shape, StaticProfile
 from . import memory
 from .aggregate import aggregate
@@ -57,7 +56,7 @@ class Subject:
 
 def profile(
     model: str | ModelSpec | nn.Module,
-    inputs: tuple | None = None,
+    inputs: tuple[Any, ...] | None = None,
     kwargs: dict[str, Any] | None = None,
     *,
     batch_size: int = 1,
@@ -110,7 +109,9 @@ def training_activation_bytes(subject: Subject, batch_size: int) -> int | None:
     return memory.saved_for_backward(found)
 
 
-def _profiled(subject: Subject, args: tuple, kwargs: dict[str, Any], mode: str) -> tuple[StaticProfile, Trace]:
+def _profiled(
+    subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any], mode: str
+) -> tuple[StaticProfile, Trace]:
     training = mode == "train"
     with _no_collection():
         found = run(subject, args, kwargs, _scalar_of if training else None)
@@ -181,7 +182,7 @@ def _uncompiled(module: nn.Module) -> nn.Module:
 
 
 def run(
-    subject: Subject, args: tuple, kwargs: dict[str, Any], backward: Callable[[Any], Tensor] | None = None
+    subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any], backward: Callable[[Any], Tensor] | None = None
 ) -> Trace:
     """One recorded pass: on meta, or with real tensors where the network looks at values.
 
@@ -195,7 +196,9 @@ def run(
         raise ForwardFailed(f"{subject.name}: its own forward calls sys.exit({error.code!r}).") from None
 
 
-def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], backward: Callable[[Any], Tensor] | None) -> Trace:
+def _run(
+    subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any], backward: Callable[[Any], Tensor] | None
+) -> Trace:
     training = backward is not None
     try:
         return trace(subject.module, args, kwargs, memory=subject.shape_memory, training=training, backward=backward)
@@ -208,7 +211,7 @@ def _run(subject: Subject, args: tuple, kwargs: dict[str, Any], backward: Callab
 
 def _run_really(
     subject: Subject,
-    args: tuple,
+    args: tuple[Any, ...],
     kwargs: dict[str, Any],
     backward: Callable[[Any], Tensor] | None,
     on_meta: Exception,
@@ -216,7 +219,7 @@ def _run_really(
     """The pass with real tensors; `on_meta` is raised again where that cannot help or cannot be afforded."""
     if isinstance(on_meta, TypeError) and not hasattr(on_meta, "archprof_module"):
         raise on_meta  # forward's signature: real tensors raise the same
-    reason = textwrap.shorten(" ".join(str(on_meta).split()), 120, placeholder=" ...")
+    reason = one_line(on_meta, kind=False, longest=120)
     module = subject.module
     if any(tensor.is_meta for tensor in [*module.parameters(), *module.buffers()]):
         if subject.found is None or subject.found.instance is not None:
@@ -247,11 +250,11 @@ def _scalar_of(output: Any) -> Tensor:
     return total
 
 
-def _explain(subject: Subject, args: tuple, kwargs: dict[str, Any], error: Exception) -> ArchprofError:
+def _explain(subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> ArchprofError:
     """One line: which module raised, what it said, and what it was given."""
     if isinstance(error, ArchprofError):
         return error
-    said = textwrap.shorten(str(error), SAID, placeholder=" ...") or type(error).__name__
+    said = one_line(error, kind=False, longest=SAID)
     path = getattr(error, "archprof_module", "")
     if isinstance(error, TypeError) and not path:
         from .inputs import signature_of

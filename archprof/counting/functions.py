@@ -77,7 +77,7 @@ def _device(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str,
 
 def _on(kind: str) -> _Answer:
     def answer(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        return mode.device.type == kind if args[0].is_meta else func(*args)
+        return bool(mode.device.type == kind if args[0].is_meta else func(*args))
 
     return answer
 

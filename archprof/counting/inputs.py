@@ -61,7 +61,7 @@ def real_inputs(inputs: Any, device: torch.device) -> Any:
     return pytree.tree_map_only(Tensor, real, inputs)
 
 
-def first_shape(args: tuple, kwargs: dict[str, Any]) -> Shape:
+def first_shape(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Shape:
     """Shape of the first tensor among the inputs, () where there is none."""
     leaves = pytree.tree_leaves((args, kwargs))
     return next((tuple(leaf.shape) for leaf in leaves if isinstance(leaf, Tensor)), ())

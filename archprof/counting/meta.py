@@ -115,7 +115,7 @@ class WithoutValues(TorchDispatchMode):
         if any([tensor.is_meta for tensor in tensors]):
             return False
         if tensors:
-            return sum(tensor.numel() for tensor in tensors) <= SMALL
+            return bool(sum(tensor.numel() for tensor in tensors) <= SMALL)
         device = kwargs.get("device")
         if device is not None and torch.device(device).type == "meta":
             return False

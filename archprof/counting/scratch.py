@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import torch
 
@@ -51,7 +52,7 @@ def _forward(op: Op, block: int, threads: int) -> int:
     if not _taken_by_onednn(x, weight, stride, dilation, groups, threads):
         return _patches(x, weight, out)
     copies, blocked_weight, blocked_out = _blocked(x, weight, out, groups, block)
-    return max(copies + blocked_weight + blocked_out - 4 * prod(out), blocked_out)
+    return int(max(copies + blocked_weight + blocked_out - 4 * prod(out), blocked_out))
 
 
 def _backward(op: Op, block: int, threads: int) -> int:
@@ -77,22 +78,26 @@ def _attention(op: Op, threads: int) -> int:
     """
     query, key = op.args[:2]
     queries = min(256 if query[2] >= 768 else 64 if query[2] >= 192 else 32, query[2])
-    return 4 * threads * queries * (min(512, key[2]) + 2 + query[3])
+    return int(4 * threads * queries * (min(512, key[2]) + 2 + query[3]))
 
 
-def _taken_by_onednn(x: tuple, weight: tuple, stride: list, dilation: list, groups: int, threads: int) -> bool:
+def _taken_by_onednn(
+    x: tuple[Any, ...], weight: tuple[Any, ...], stride: list[int], dilation: list[int], groups: int, threads: int
+) -> bool:
     """torch's own choice (use_mkldnn in ATen's Convolution.cpp): small and single-threaded work is not worth it."""
     strided, dilated = any(step != 1 for step in stride), any(step != 1 for step in dilation)
     worthwhile = strided or dilated or x[0] >= 16 or prod(weight[2:]) != 1 or threads > 1
     return worthwhile and (groups > 1 or all(side > 3 for side in weight[2:]) or x[0] > 1 or prod(x) > 20480)
 
 
-def _patches(x: tuple, weight: tuple, out: tuple) -> int:
+def _patches(x: tuple[Any, ...], weight: tuple[Any, ...], out: tuple[Any, ...]) -> int:
     """Bytes of im2col's matrix: at each position of the output its patch of the input; a 1x1 kernel needs none."""
     return 0 if prod(weight[2:]) == 1 else 4 * x[0] * prod(weight[1:]) * prod(out[2:])
 
 
-def _blocked(x: tuple, weight: tuple, out: tuple, groups: int, block: int) -> tuple[int, int, int]:
+def _blocked(
+    x: tuple[Any, ...], weight: tuple[Any, ...], out: tuple[Any, ...], groups: int, block: int
+) -> tuple[int, int, int]:
     """Bytes of the blocked copies of input, weight and output; few input channels stay as they are."""
 
     def up(channels: int) -> int:

@@ -41,7 +41,9 @@ class Op:
 
     __slots__ = ("__weakref__", "args", "fate", "func", "kwargs", "layouts", "out", "sizes")
 
-    def __init__(self, func: Any, args: tuple, kwargs: dict, out: Any, fate: str, layouts: Any) -> None:
+    def __init__(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, fate: str, layouts: Any
+    ) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
         made = layouts if type(layouts) is list else [layouts] if layouts else ()
@@ -62,12 +64,12 @@ class ShapeMemory:
 
     def __init__(self, remember: bool = True) -> None:
         self.remember = remember
-        self._known: dict[tuple, Op] = {}
+        self._known: dict[tuple[Any, ...], Op] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def known(self, key: tuple | None) -> Op | None:
+    def known(self, key: tuple[Any, ...] | None) -> Op | None:
         """The Op that was remembered under this key."""
         if key is None or not self.remember:
             return None
@@ -76,7 +78,9 @@ class ShapeMemory:
         except TypeError:  # an argument that cannot be hashed
             return None
 
-    def answer(self, func: Any, args: tuple, kwargs: dict[str, Any], key: tuple | None = None) -> tuple[Any, Op]:
+    def answer(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...] | None = None
+    ) -> tuple[Any, Op]:
         """What `func(*args, **kwargs)` returns, tensors on the meta device, and the Op that describes the call.
 
         It is remembered under `key`, as `read` makes it, where one is given.
@@ -85,7 +89,9 @@ class ShapeMemory:
             return _ask_torch(func, args, kwargs)
         return self.foretell(func, args, kwargs, key) or self._remembered(key, _ask_torch(func, args, kwargs))
 
-    def foretell(self, func: Any, args: tuple, kwargs: dict[str, Any], key: tuple) -> tuple[Any, Op] | None:
+    def foretell(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: tuple[Any, ...]
+    ) -> tuple[Any, Op] | None:
         """The answer where it follows from what is written down here, remembered; None where torch must be asked."""
         if _writes_only_self(func) and _fits_into_self(args):
             return self._remembered(key, (args[0], describe(func, args, kwargs, args[0], "self")))
@@ -98,7 +104,7 @@ class ShapeMemory:
         value = fresh(layouts)
         return self._remembered(key, (value, describe(func, args, kwargs, value, "fresh", layouts)))
 
-    def _remembered(self, key: tuple, answer: tuple[Any, Op]) -> tuple[Any, Op]:
+    def _remembered(self, key: tuple[Any, ...], answer: tuple[Any, Op]) -> tuple[Any, Op]:
         if self.remember:
             if len(self._known) >= MEMORY_LIMIT:
                 self._known.clear()
@@ -120,7 +126,7 @@ def fresh(layouts: Any) -> Any:
     return _empty(shape, stride, dtype=dtype, device=_META)
 
 
-def _ask_torch(func: Any, args: tuple, kwargs: dict[str, Any]) -> tuple[Any, Op]:
+def _ask_torch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Op]:
     if _makes_fresh_tensors(func):
         # the kernel gets and makes tensors of its own: torch's Python kernels leave some in reference cycles, and
         # those that the network made must die when the network lets go of them
@@ -141,7 +147,7 @@ def _share(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors are views of the same storage."""
     if one.layout is not _STRIDED or other.layout is not _STRIDED or one.is_nested or other.is_nested:
         return False
-    return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
 
 
 def _blank(value: Any) -> Any:
@@ -158,10 +164,12 @@ def nbytes_of(layout: Layout | None) -> int:
     shape, stride, dtype = layout
     if 0 in shape:
         return 0
-    return (1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))) * dtype.itemsize
+    return int((1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True))) * dtype.itemsize)
 
 
-def describe(func: Any, args: tuple, kwargs: dict, value: Any, fate: str = "torch", layouts: Any = None) -> Op:
+def describe(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], value: Any, fate: str = "torch", layouts: Any = None
+) -> Op:
     """The Op of a call whose outputs are known."""
     given = {key: shapes_of(item) for key, item in kwargs.items()}
     return Op(func, shapes_of(args), given, shapes_of(value), fate, layouts)
@@ -187,10 +195,10 @@ def shapes_of(value: Any) -> Any:
 def op_name(func: Any) -> str:
     """'aten.convolution' for torch.ops.aten.convolution.default; a higher-order operator by its own name."""
     schema = getattr(func, "_schema", None)
-    return schema.name.replace("::", ".") if schema is not None else func.name()
+    return str(schema.name.replace("::", ".") if schema is not None else func.name())
 
 
-def key_of(func: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor]) -> tuple | None:
+def key_of(func: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor]) -> tuple[Any, ...] | None:
     """What determines the outputs' layouts; None where the call is not one for the memory.
 
     That is so for real tensors, subclasses, tensors without strides. Every tensor is put into `tensors`.
@@ -299,7 +307,7 @@ def _writes_only_self(func: Any) -> bool:
     return known
 
 
-def _fits_into_self(args: tuple) -> bool:
+def _fits_into_self(args: tuple[Any, ...]) -> bool:
     """Whether writing into the first argument plainly works: one dtype, the other tensors expand to its shape."""
     first = args[0]
     for other in args[1:]:

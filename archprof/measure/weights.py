@@ -17,6 +17,8 @@ import torch
 from torch import nn
 
 from ..base.errors import BuildFailed
+from ..counting.building import replace_tensors
+from ..counting.meta import duplicate
 from ..results.conditions import Conditions
 
 #: Length of the pool of normal values that weights are cut from: copying is several times faster than
@@ -123,7 +125,7 @@ def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -
     if keep:
         module = copy.deepcopy(module)
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
-        _to_memory(module)
+        replace_tensors(module, _in_memory, on_meta=True)
         fill(module)
     module = module.to(conditions.device, getattr(torch, conditions.dtype))
     if conditions.channels_last:
@@ -131,17 +133,6 @@ def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -
     return module.train(conditions.mode == "train")
 
 
-def _to_memory(module: nn.Module) -> None:
-    """Give each meta tensor memory on the CPU, once for each tensor however many modules share it."""
-    made: dict[int, Any] = {}
-    for owner in module.modules():
-        for name, parameter in owner._parameters.items():
-            if parameter is not None and parameter.is_meta:
-                made.setdefault(
-                    id(parameter),
-                    nn.Parameter(torch.empty_like(parameter, device="cpu"), requires_grad=parameter.requires_grad),
-                )
-                owner._parameters[name] = made[id(parameter)]
-        for name, buffer in owner._buffers.items():
-            if buffer is not None and buffer.is_meta:
-                owner._buffers[name] = made.setdefault(id(buffer), torch.empty_like(buffer, device="cpu"))
+def _in_memory(tensor: torch.Tensor) -> torch.Tensor:
+    """A tensor like one on meta, with memory on the CPU."""
+    return duplicate(torch.empty_like(tensor, device="cpu"))

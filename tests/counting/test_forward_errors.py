@@ -93,3 +93,15 @@ def test_on_a_device_that_is_gone() -> None:
 def test_training_needs_something_to_train() -> None:
     with pytest.raises(ForwardFailed, match="trainable"):
         profile(nn.ReLU(), (T(2, 3),), mode="train")
+
+
+def test_an_error_that_cannot_be_read_is_said_so() -> None:
+    class Unreadable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        raise Unreadable
+
+    with pytest.raises(ForwardFailed, match="its text cannot be read, for reading it raises RuntimeError"):
+        profile(Does(forward), (T(1),))
