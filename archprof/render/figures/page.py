@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 
 from ...base.errors import BadOption
@@ -28,7 +27,6 @@ from .rows import Row, rows_of
 
 _EDGE = 0.10  # inches of paper around everything
 _GAP = 0.07  # inches between title, legend, plots and small print
-_PAD = 0.06  # inches around each plot and its labels
 
 
 class Page:
@@ -53,18 +51,20 @@ class Page:
         self._strips: list[tuple[Axes, float, float]] = []
         self._notes: list[str] = []
         self._missing: dict[tuple[str, str], tuple[list[str], dict[str, list[int]]]] = {}
+        self._grid: list[list[Axes]] = []
         self.right_margin = 0.0  # inches kept free right of the plots, for labels at line ends
 
     # -- content ---------------------------------------------------------------------------------
 
     def plots(self, rows: int = 1, columns: int = 1) -> list[list[Axes]]:
         """Empty plots in a grid; one call a page."""
-        grid: list[list[Axes]] = self.figure.subplots(rows, columns, squeeze=False).tolist()
-        for r, row in enumerate(grid):
-            for c, plot in enumerate(row):
-                plot.set_label(f"plot {r} {c}")
-                self._dress(plot)
-        return grid
+        self._grid = [
+            [self.figure.add_axes((0.1, 0.1, 0.8, 0.8), label=f"plot {r} {c}") for c in range(columns)]
+            for r in range(rows)
+        ]
+        for plot in (plot for row in self._grid for plot in row):
+            self._dress(plot)
+        return self._grid
 
     def plot(self) -> Axes:
         """The one plot of a page that has one."""
@@ -197,7 +197,7 @@ class Page:
         if total - top - bottom < 0.8:
             raise BadOption(
                 f"height {total:g} inches leaves no room for the plot;",
-                f"expected at least {top + bottom + 1:.1f} at this width.",
+                f"wanted: at least {top + bottom + 1:.1f} at this width.",
             )
         self.figure.set_size_inches(width, total)
         at = total - _EDGE
@@ -210,11 +210,9 @@ class Page:
             )
         if small_print:
             small_print.set_position((_EDGE / width, _EDGE / total))
-        # the engine pads plots at their outer sides too, where edges and gaps are enough: its box reaches into them
-        room = width - 2 * _EDGE - self.right_margin, total - top - bottom
-        corner, size = ((_EDGE - _PAD) / width, (bottom - _PAD) / total), [inches + 2 * _PAD for inches in room]
-        rect = (*corner, size[0] / width, size[1] / total)
-        ConstrainedLayoutEngine(rect=rect, w_pad=_PAD, h_pad=_PAD, wspace=0, hspace=0).execute(self.figure)
+        box = (_EDGE, bottom, width - _EDGE - self.right_margin, total - top)
+        for _ in range(2):  # ticks depend on the size that they help to decide
+            self._arrange(box, total)
         if place is not None:
             place()
 
@@ -268,6 +266,43 @@ class Page:
             artist.set_bbox_to_anchor(at, transform=self.figure.transFigure)
         else:
             artist.set_position(at)
+
+    def _arrange(self, box: tuple[float, float, float, float], total: float) -> None:
+        """Share the box (left, bottom, right, top in inches) among the plots, room for their labels
+        included.
+        """
+        left, bottom, right, top = box
+        width = self.options.width
+        around = [[self._surroundings(plot) for plot in row] for row in self._grid]
+        columns, rows = len(self._grid[0]), len(self._grid)
+        lefts = [max(row[c][0] for row in around) for c in range(columns)]
+        rights = [max(row[c][2] for row in around) for c in range(columns)]
+        bottoms = [max(cell[1] for cell in row) for row in around]
+        tops = [max(cell[3] for cell in row) for row in around]
+        gap = 0.12
+        wide = (right - left - sum(lefts) - sum(rights) - gap * (columns - 1)) / columns
+        tall = (top - bottom - sum(bottoms) - sum(tops) - gap * (rows - 1)) / rows
+        y = top
+        for r, row in enumerate(self._grid):
+            y -= tops[r] + tall
+            x = left
+            for c, plot in enumerate(row):
+                x += lefts[c]
+                plot.set_position((x / width, y / total, max(wide, 0.3) / width, max(tall, 0.3) / total))
+                x += wide + rights[c] + gap
+            y -= bottoms[r] + gap
+
+    def _surroundings(self, plot: Axes) -> tuple[float, float, float, float]:
+        """Inches that ticks and labels need left, below, right and above the plot."""
+        inner = plot.get_window_extent(self.renderer)
+        outer = plot.get_tightbbox(self.renderer) or inner
+        dpi = self.figure.dpi
+        return (
+            max(inner.x0 - outer.x0, 0) / dpi,
+            max(inner.y0 - outer.y0, 0) / dpi,
+            max(outer.x1 - inner.x1, 0) / dpi,
+            max(outer.y1 - inner.y1, 0) / dpi,
+        )
 
     # -- text ------------------------------------------------------------------------------------
 
