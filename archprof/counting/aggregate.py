@@ -39,8 +39,9 @@ def aggregate(found: Trace, train: bool = False) -> StaticProfile:
     uncounted: Counter[str] = Counter()
     macs = activations = 0
     readers = _Readers(found)
+    known: dict[Op, Facts] = {}  # the distinct calls of this pass
     for call in found.calls:
-        facts = facts_of(call.op)
+        facts = known.get(call.op) or known.setdefault(call.op, facts_of(call.op))
         if facts.macs:
             macs += facts.macs
             if not call.backward:

@@ -98,16 +98,16 @@ class Copier:
         for buffer in (attributes.get("_buffers") or {}).values():
             if buffer is not None and id(buffer) not in self.memo and type(buffer) is not UninitializedBuffer:
                 self._parameter(buffer)
-        copied, shared, tables = self.copy, _SHARED, _TABLES
-        twin_attributes = {}
+        shared, tables = _SHARED, _TABLES
+        twin_attributes = attributes.copy()
         for name, value in attributes.items():
             kind = type(value)
-            if kind in shared or (kind is tuple and shared.issuperset(map(type, value))):
-                twin_attributes[name] = value
-            elif name in tables and not value:
+            if kind in shared:
+                continue
+            if name in tables and not value:
                 twin_attributes[name] = kind()
-            else:
-                twin_attributes[name] = copied(value) if kind in _SHALLOW else self._deeply(value)
+            elif kind is not tuple or not shared.issuperset(map(type, value)):
+                twin_attributes[name] = self.copy(value) if kind in _SHALLOW else self._deeply(value)
         object.__setattr__(twin, "__dict__", twin_attributes)
         self._slots(module, twin)
         return twin
@@ -174,6 +174,9 @@ class Copier:
     def _dict(self, value: dict[Any, Any]) -> dict[Any, Any]:
         twin: dict[Any, Any] = self._begun(value, {})
         for key, item in value.items():
+            if type(key) is str:
+                twin[key] = self.copy(item)
+                continue
             if type(key) is int and key > _IDENTITIES:
                 self._by_identity.append(twin)
             twin[self.copy(key)] = self.copy(item)

@@ -88,7 +88,8 @@ def profile(
 
 def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval") -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
-    return recorded(subject, batch_size, mode)[0]
+    with _no_collection():  # until the pass itself is gone, which reference counts see to
+        return recorded(subject, batch_size, mode)[0]
 
 
 def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval") -> tuple[StaticProfile, Trace]:

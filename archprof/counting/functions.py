@@ -41,7 +41,7 @@ class Functions(TorchFunctionMode):
             self.answers = {**self.answers, torch.ops.higher_order.flex_attention: _flexible_attention}
 
     def __torch_function__(self, func: Any, kinds: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if kwargs is None:
+        if not kwargs:
             kwargs = {}
         elif kwargs.get("device") is self.device:
             kwargs = {**kwargs, "device": _META}
@@ -50,7 +50,7 @@ class Functions(TorchFunctionMode):
             return answer(self, func, args, kwargs)
         if type(func) is types.FunctionType and not func.__globals__["__name__"].startswith("torch"):
             func = _original(func)
-        return func(*args, **kwargs)
+        return func(*args, **kwargs) if kwargs else func(*args)
 
     def refuse(self, said: str) -> NeedsValues:
         """The error for a request that only values could answer."""

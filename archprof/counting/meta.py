@@ -23,7 +23,8 @@ SMALL = 2**16
 
 _EMPTY = torch.ops.aten.empty.memory_format
 _META = torch.device("meta")
-_empty = torch.empty
+_empty, _empty_strided, _subclass = torch.empty, torch.empty_strided, Tensor._make_subclass
+_function_modes = torch._C._len_torch_function_stack
 
 
 class NeedsValues(RuntimeError):
@@ -60,7 +61,7 @@ class WithoutValues(TorchDispatchMode):
         # batch norm's reserve is none of the network's tensors: nothing to note
         if func is _EMPTY and args[0] == [0] and kwargs.get("dtype") is torch.uint8:
             return _empty(0, dtype=torch.uint8, device=_META)
-        if torch._C._len_torch_function_stack():  # compiled code calls operators past torch's functions
+        if _function_modes():  # compiled code calls operators past torch's functions
             with torch._C.DisableTorchFunction():
                 return self._answer(func, args, kwargs)
         return self._answer(func, args, kwargs)
@@ -152,7 +153,15 @@ class WithoutValues(TorchDispatchMode):
 def _again(op: Op, args: Any, kwargs: Any) -> Any:
     """What a call returns that is known."""
     fate = op.fate
-    return fresh(op.layouts) if fate == "fresh" else args[0] if fate == "self" else op.func(*args, **kwargs)
+    if fate == "fresh":
+        return fresh(op.layouts)
+    if fate == "self":
+        return args[0]
+    if op.seen is None:
+        return op.func(*args, **kwargs)
+    shape, stride, behind = op.seen
+    first = args[0]
+    return first.as_strided(shape, stride, first.storage_offset() + behind)
 
 
 _names: dict[Any, frozenset[str]] = {}
@@ -191,9 +200,9 @@ def stand_in(tensor: Tensor) -> Tensor:
         return tensor.to("meta")
     if tensor.layout is not torch.strided or tensor.is_nested:
         raise NeedsValues(f"the cost of a {str(tensor.layout).removeprefix('torch.')} tensor depends on its contents")
-    blank = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
+    blank = _empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=_META)
     if kind is Parameter:
-        return Tensor._make_subclass(Parameter, blank, tensor.requires_grad)
+        return _subclass(Parameter, blank, tensor.requires_grad)
     if kind is not Tensor:
         return blank.as_subclass(kind).requires_grad_(tensor.requires_grad)
     return blank.requires_grad_() if tensor.requires_grad else blank

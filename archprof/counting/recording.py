@@ -188,16 +188,16 @@ class Recorder(WithoutValues):
         self._nodes: dict[int, str] | None = {} if follow_gradients else None
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
-        inputs: list[int | None] = []
         outputs: list[int | None] = []
         fate = op.fate
         if fate == "torch":  # a view's storage must be known as its parameter's
-            inputs = [self.number(tensor, "constant", op) for tensor in tensors]
+            inputs: list[int | None] = [self.number(tensor, "constant", op) for tensor in tensors]
             if value is not None:
                 made: list[Tensor] = []
                 collect_tensors(value if isinstance(value, list | tuple) else (value,), made)
                 outputs = [self.number(tensor, "activation") for tensor in made]
         else:
+            inputs = []
             owned, numbers = self._owned, self._numbers
             for tensor in tensors:
                 number = owned.get(id(tensor))
@@ -208,8 +208,11 @@ class Recorder(WithoutValues):
                 inputs.append(self.number(tensor, "constant", op) if number is None else number)
             if fate == "self" or fate == "view":
                 outputs = inputs[:1]
+            elif type(value) is Tensor:
+                if op.sizes[0]:
+                    outputs.append(self._new(value.untyped_storage(), op.sizes[0], "activation"))
             else:
-                for tensor, nbytes in zip((value,) if type(value) is Tensor else value, op.sizes, strict=True):
+                for tensor, nbytes in zip(value, op.sizes, strict=True):
                     if nbytes:
                         outputs.append(self._new(tensor.untyped_storage(), nbytes, "activation"))
         module, backward = self.place.module, False

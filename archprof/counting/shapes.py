@@ -26,6 +26,9 @@ MEMORY_LIMIT = 50_000
 #: Operators whose schema promises a fresh tensor, but which hand on their input's storage.
 _SECRET_VIEWS = {aten._unsafe_view.default, aten._reshape_alias.default, aten.lift_fresh.default}
 
+#: Views that say themselves where in the storage they begin.
+_ABSOLUTE = {aten.as_strided.default}
+
 _META = torch.device("meta")
 _STRIDED = torch.strided
 _empty = torch.empty_strided
@@ -35,17 +38,19 @@ class Op:
     """One distinct call: an operator with its arguments, every tensor replaced by its Shape.
 
     Calls that repeat it share this object. `fate` says how an output comes about: 'fresh' (new storage,
-    as in `layouts`, of `sizes` bytes each), 'self' (the first argument, written in place), 'view' (torch
-    makes one of the first argument), 'torch' (torch must be asked for anything unusual).
+    as in `layouts`, of `sizes` bytes each), 'self' (the first argument, written in place), 'view' (a view of
+    the first argument: `seen` is its shape, its strides and how far behind the argument it begins, None
+    where torch must be asked), 'torch' (torch must be asked for anything unusual).
     """
 
-    __slots__ = ("__weakref__", "args", "fate", "func", "kwargs", "layouts", "out", "sizes")
+    __slots__ = ("__weakref__", "args", "fate", "func", "kwargs", "layouts", "out", "seen", "sizes")
 
     def __init__(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any, fate: str, layouts: Any
     ) -> None:
         self.func, self.args, self.kwargs, self.out = func, args, kwargs, out
         self.fate, self.layouts = fate, layouts
+        self.seen: tuple[Any, Any, int] | None = None
         made = layouts if type(layouts) is list else [layouts] if layouts else ()
         self.sizes = tuple([nbytes_of(layout) for layout in made])
 
@@ -139,7 +144,10 @@ def _ask_torch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
     if args and value is args[0] and _writes_only_self(func):
         fate = "self"
     elif type(value) is Tensor and args and type(args[0]) in (Tensor, Parameter) and _share(value, args[0]):
-        fate = "view"
+        op = describe(func, args, kwargs, value, "view")
+        if func not in _ABSOLUTE and value.dtype is args[0].dtype and not value.dtype.is_complex:
+            op.seen = tuple(value.shape), value.stride(), value.storage_offset() - args[0].storage_offset()
+        return value, op
     return value, describe(func, args, kwargs, value, fate)
 
 
@@ -203,7 +211,7 @@ def key_of(func: Any, args: Any, kwargs: dict[str, Any], tensors: list[Tensor]) 
 
     That is so for real tensors, subclasses, tensors without strides. Every tensor is put into `tensors`.
     """
-    parts: list[Any] = [func]
+    parts: list[Any] = [id(func)]  # OpOverload hashes itself in Python; the Op that is remembered keeps it alive
     try:
         plain = _read(args, parts, tensors)
         for name, value in kwargs.items():
