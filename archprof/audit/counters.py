@@ -30,7 +30,7 @@ from . import rules as audit_rules
 from .opinions import Audit, Opinion, Term
 
 
-class _Count(NamedTuple):
+class Count(NamedTuple):
     """What a tool says."""
 
     total: int
@@ -43,7 +43,7 @@ class _Tool(NamedTuple):
     name: str
     package: str
     unit: str
-    ask: Callable[[nn.Module, Tensor], _Count]
+    ask: Callable[[nn.Module, Tensor], Count]
     rules: Callable[[Trace], tuple[Term, ...]]
     real: bool = False
 
@@ -56,10 +56,11 @@ def audit(model: str | ModelSpec | nn.Module, *, batch_size: int = 1, input_shap
     subject = counts.subject_of(model, input_shape)
     profile, found = counts.recorded(subject, batch_size)
     (x,) = default_inputs(subject.module, batch_size, subject.input_shape)
-    return Audit(profile, tuple(_opinion(tool, subject.module, x, profile.macs, found) for tool in _TOOLS))
+    return Audit(profile, tuple(opinion_of(tool, subject.module, x, profile.macs, found) for tool in TOOLS))
 
 
-def _opinion(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace) -> Opinion:
+def opinion_of(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace) -> Opinion:
+    """What a tool says of the module at this input, beside `ours`, with the gap explained by what the pass recorded."""
     try:
         version = importlib.metadata.version(tool.package)
     except importlib.metadata.PackageNotFoundError:
@@ -73,7 +74,7 @@ def _opinion(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace)
     return Opinion(tool.name, version, tool.unit, ours, count.total, tool.rules(found), count.parameters)
 
 
-def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> _Count:
+def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> Count:
     """The tool's answer on a copy of the module."""
     with surroundings(walk(module)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -91,14 +92,14 @@ def _with_values(tensor: Tensor) -> Tensor:
     return duplicate(torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor)
 
 
-def _torchinfo(module: nn.Module, x: Tensor) -> _Count:
+def _torchinfo(module: nn.Module, x: Tensor) -> Count:
     import torchinfo
 
     summary = torchinfo.summary(module, input_data=x, verbose=0, device=x.device)
-    return _Count(int(summary.total_mult_adds), int(summary.total_params))
+    return Count(int(summary.total_mult_adds), int(summary.total_params))
 
 
-def _fvcore(module: nn.Module, x: Tensor) -> _Count:
+def _fvcore(module: nn.Module, x: Tensor) -> Count:
     from fvcore.nn import FlopCountAnalysis, parameter_count
 
     analysis = FlopCountAnalysis(module, x)
@@ -107,20 +108,20 @@ def _fvcore(module: nn.Module, x: Tensor) -> _Count:
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        return _Count(int(analysis.total()), int(parameter_count(module)[""]))
+        return Count(int(analysis.total()), int(parameter_count(module)[""]))
     finally:
         log.setLevel(level)
 
 
-def _flop_counter_mode(module: nn.Module, x: Tensor) -> _Count:
+def _flop_counter_mode(module: nn.Module, x: Tensor) -> Count:
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
         module(x)
-    return _Count(int(counter.get_total_flops()))
+    return Count(int(counter.get_total_flops()))
 
 
-_TOOLS = (
+TOOLS = (
     _Tool("torchinfo", "torchinfo", "mult-adds", _torchinfo, audit_rules.torchinfo),
     _Tool("fvcore", "fvcore", "flops, one for a mult-add", _fvcore, audit_rules.fvcore, real=True),
     _Tool(

@@ -12,7 +12,7 @@ import re
 from functools import cache
 from typing import Any
 
-#: Reason -> names of operators of aten, as `_root` spells them: 'relu' stands for `relu_`, `relu_backward`,
+#: Reason -> names of operators of aten, as `root_of` spells them: 'relu' stands for `relu_`, `relu_backward`,
 #: `_foreach_relu`, `relu.out` and whatever else differs in an affix.
 FREE: dict[str, str] = {
     "elementwise: a product that is added to nothing": """
@@ -213,7 +213,7 @@ _free_elsewhere = frozenset(name for names in FREE_ELSEWHERE.values() for name i
 _SUFFIX = re.compile(r"(_backward_data|_backward_impl|_double_backward|_backward|_functional|_copy|_jvp)+$")
 
 
-def _root(name: str) -> str:
+def root_of(name: str) -> str:
     """'_foreach_mul_', 'mul' and 'mul_backward' are 'mul': affixes change nothing about sums of products."""
     plain = name.strip("_").lower().removeprefix("foreach_")
     return plain if plain in _free_in_aten else _SUFFIX.sub("", plain)
@@ -232,7 +232,7 @@ def is_free(func: Any, name: str) -> bool:
     if namespace not in ("aten", "prims"):
         return False
     return (
-        _root(operator) in _free_in_aten
+        root_of(operator) in _free_in_aten
         or operator.startswith("special_")  # functions of one number: erf, gamma, Bessel, ...
         or getattr(func, "is_view", False)
         or any(tag.name in ("pointwise", "reduction", "inplace_view") for tag in getattr(func, "tags", ()))

@@ -120,7 +120,8 @@ class _Registered:
         return self.formula(*args, **named)
 
 
-_formulas: dict[str, _Registered] = {}
+#: By operator ('aten::convolution', or with its overload), each formula with what it can be called with.
+FORMULAS: dict[str, _Registered] = {}
 
 #: Goes up with every registration, so that remembered costs can be told from outdated ones.
 generation = 0
@@ -146,12 +147,12 @@ def macs_of(*operators: Any, replace: bool = False) -> Callable[[F], F]:
     def register(formula: F) -> F:
         if not callable(formula):
             raise BadOption(f"macs_of decorates a function, not {formula!r}.")
-        taken = [name for name in names if name in _formulas]
+        taken = [name for name in names if name in FORMULAS]
         if taken and not replace:
             raise BadOption(f"{taken[0]} has a formula already.", "replace=True puts this one in its place.")
         global generation
         generation += 1
-        _formulas.update(dict.fromkeys(names, _Registered.of(formula)))
+        FORMULAS.update(dict.fromkeys(names, _Registered.of(formula)))
         return formula
 
     return register
@@ -166,7 +167,7 @@ def macs(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None,
     """
     kwargs = kwargs or {}
     name = _name(func)
-    registered = _formulas.get(name) or _formulas.get(name.partition(".")[0])
+    registered = FORMULAS.get(name) or FORMULAS.get(name.partition(".")[0])
     if registered is None:
         if is_free(func, name):
             return 0

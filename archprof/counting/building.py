@@ -36,7 +36,7 @@ _INITIALISERS = {
 }
 
 
-class _Unmade(WithoutValues):
+class Unmade(WithoutValues):
     """While this mode is on, weights are created without storage and initialisers do nothing."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -60,7 +60,7 @@ def build_on_meta(make: Callable[[], nn.Module], memory: ShapeMemory) -> tuple[n
     random_state = torch.get_rng_state()
     try:
         try:
-            with _Unmade(memory):
+            with Unmade(memory):
                 module, way = make(), "meta"
         except Exception:
             module, way = make(), "real"

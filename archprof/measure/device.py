@@ -260,7 +260,7 @@ def available_bytes(conditions: Conditions) -> int | None:
         return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
     if conditions.kind == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
-    limits = [limit for limit in (_memory_available(), _group_available()) if limit is not None]
+    limits = [limit for limit in (_memory_available(), group_available()) if limit is not None]
     return min(limits, default=None)
 
 
@@ -272,7 +272,7 @@ def _memory_available() -> int | None:
     return int(found[1]) * 1024 if found else None
 
 
-def _group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+def group_available(root: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What a container's memory limit leaves (control groups version 2, then 1)."""
     for limit, used in (
         ("memory.max", "memory.current"),

@@ -53,7 +53,7 @@ def test_flop_counter_mode_is_explained(name: str) -> None:
     subject = counts.subject_of(name, small(name))
     profile, found = counts.recorded(subject)
     (x,) = default_inputs(subject.module, 1, subject.input_shape)
-    opinion = audit._opinion(audit._TOOLS[2], subject.module, x, profile.macs, found)
+    opinion = audit.opinion_of(audit.TOOLS[2], subject.module, x, profile.macs, found)
     assert opinion.total == 2 * profile.macs
     assert opinion.remainder == 0
 
@@ -183,8 +183,8 @@ def test_the_network_comes_back_untouched() -> None:
 def test_what_rules_do_not_explain_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed = audit._TOOLS[0]._replace(rules=lambda found: (Term("bias", 10),))
-    monkeypatch.setattr(audit, "_TOOLS", (changed,))
+    changed = audit.TOOLS[0]._replace(rules=lambda found: (Term("bias", 10),))
+    monkeypatch.setattr(audit, "TOOLS", (changed,))
     assert main(["audit", "resnet_tiny"]) == 1
     shown = capsys.readouterr()
     assert "torchinfo: +228 are not explained" in shown.out
@@ -192,13 +192,13 @@ def test_what_rules_do_not_explain_is_shown(
 
 
 def test_a_tool_that_fails_keeps_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stops(module: nn.Module, x: Tensor) -> audit._Count:
+    def stops(module: nn.Module, x: Tensor) -> audit.Count:
         raise ValueError("no\nsuch\nthing")
 
     monkeypatch.setattr(
         audit,
-        "_TOOLS",
-        (audit._TOOLS[1]._replace(ask=stops), audit._TOOLS[2]._replace(package="no-such-package")),
+        "TOOLS",
+        (audit.TOOLS[1]._replace(ask=stops), audit.TOOLS[2]._replace(package="no-such-package")),
     )
     failed, missing = audit.audit("resnet_tiny").opinions
     assert failed.error == "it stops with ValueError: no such thing"

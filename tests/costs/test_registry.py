@@ -74,7 +74,7 @@ def test_every_operator_seen_in_practice_has_a_verdict(name):
     if not hasattr(aten, packet):
         pytest.skip("not in this torch")
     op = getattr(getattr(aten, packet), overload or "default")
-    assert (f"aten::{packet}" in registry._formulas) != free.is_free(op, op.name())
+    assert (f"aten::{packet}" in registry.FORMULAS) != free.is_free(op, op.name())
 
 
 UNCOUNTED = [aten._fft_r2c.default, aten.linalg_inv_ex.default, aten._linalg_svd.default,
@@ -88,7 +88,7 @@ def test_what_multiplies_in_ways_that_shapes_dont_tell_is_uncounted(op):
 
 
 def test_no_operator_is_both_free_and_counted():
-    for name in registry._formulas:
+    for name in registry.FORMULAS:
         assert not free.is_free(None, name), name
 
 
@@ -100,13 +100,13 @@ def test_free_names_are_written_once_and_mean_something():
         for name in torch._C._dispatch_get_all_op_names()
         if name.startswith("aten::")
     }
-    unknown = set(names) - {free._root(name) for name in known}
+    unknown = set(names) - {free.root_of(name) for name in known}
     if torch.__version__.startswith("2.13."):
         assert sorted(unknown) == []
     assert len(unknown) < len(names) / 10  # another torch may lack some; most it has
 
 
-OF_TORCH = [one for one in registry._formulas if one.startswith(("aten::", "mkldnn::", "mkl::"))]
+OF_TORCH = [one for one in registry.FORMULAS if one.startswith(("aten::", "mkldnn::", "mkl::"))]
 
 
 @pytest.mark.parametrize("name", OF_TORCH)
@@ -117,7 +117,7 @@ def test_a_formula_takes_its_operators_arguments_in_their_order(name):
     packet = getattr(getattr(torch.ops, namespace), packet, None)
     if packet is None:
         pytest.skip("not in this torch")
-    parameters = inspect.signature(registry._formulas[name].formula).parameters.values()
+    parameters = inspect.signature(registry.FORMULAS[name].formula).parameters.values()
     wanted = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     for one in [overload] if overload else packet.overloads():
         if "out" in one or one == "sublist":  # results, and TorchScript alone
@@ -135,7 +135,7 @@ def test_a_formula_takes_its_operators_arguments_in_their_order(name):
 @pytest.fixture
 def mylib(monkeypatch):
     """A package with operators of its own; the registry is afterwards as it was."""
-    monkeypatch.setattr(registry, "_formulas", dict(registry._formulas))
+    monkeypatch.setattr(registry, "FORMULAS", dict(registry.FORMULAS))
     library = torch.library.Library("archprof_test", "FRAGMENT")
     for schema in (
         "fused(Tensor x, Tensor w, *, float scale=1.0) -> Tensor",

@@ -96,7 +96,7 @@ def test_the_way_is_kept_in_the_notes(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> object:
         raise RuntimeError("no values here")
 
-    monkeypatch.setattr(building._Unmade, "__torch_dispatch__", refuse)
+    monkeypatch.setattr(building.Unmade, "__torch_dispatch__", refuse)
     notes = counts.profile("resnet18").notes
     assert len(notes) == 1
     assert "real weights" in notes[0]

@@ -117,9 +117,9 @@ def test_memory_that_can_be_had_is_told(tmp_path):
     assert device.available_bytes(Conditions()) > 2**20
     (tmp_path / "memory.max").write_text("1000\n")
     (tmp_path / "memory.current").write_text("400\n")
-    assert device._group_available(tmp_path) == 600
+    assert device.group_available(tmp_path) == 600
     (tmp_path / "memory.max").write_text("max\n")
-    assert device._group_available(tmp_path) is None
+    assert device.group_available(tmp_path) is None
 
 
 class Tied(nn.Module):
