@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,8 @@ from torch import nn
 import archprof
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.counting import counts
+from archprof.counting import counts, memory
+from archprof.counting.scratch import cpu_scratch
 from archprof.counting.shapes import ShapeMemory
 from archprof.models import zoo
 from archprof.render.tables import costs, times
@@ -174,11 +176,59 @@ def test_memory_that_does_not_grow_is_refused():
         largest_batch(lambda _: 5, 10)
 
 
+@settings(max_examples=settings.default.max_examples * 2)
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**4)), min_size=3, max_size=3),
+    st.integers(0, 10**7),
+    st.integers(1, 2),
+)
+def test_memory_may_fall_where_other_kernels_take_over(lines, limit, least):
+    """Batch 1, 2 to 15, and from 16 on each have their own line; against every batch that can fit at all."""
+
+    def needs(batch_size: int) -> int:
+        constant, slope = lines[(batch_size >= 2) + (batch_size >= 16)]
+        return constant + slope * batch_size
+
+    fits = [size for size in range(least, 16) if needs(size) <= limit]
+    last = (limit - lines[2][0]) // lines[2][1]
+    assert largest_batch(needs, limit, least) == (last if last >= 16 else max(fits, default=0))
+
+
+def test_a_constant_that_outweighs_the_first_batches_is_no_end():
+    assert largest_batch(lambda batch_size: max(10**6, 3 * batch_size), 2 * 10**6) == 666_666
+
+
+def test_a_network_whose_memory_does_not_grow_keeps_its_row():
+    def inputs(batch_size: int):
+        return (torch.empty(1, 100, device="meta"),), {}
+
+    row = archprof.compare([nn.Linear(100, 10)], inputs=inputs, latency=False, memory=2**20).architectures[0]
+    assert row.profile.macs == 1000 and row.largest_batch is None and "does not grow" in row.error
+
+
+@pytest.mark.parametrize("name", zoo.architectures())
+def test_every_network_of_the_zoo_has_a_largest_batch(name):
+    """Whatever kernels one or two threads take at it."""
+    subject = counts.subject_of(name)
+    passes = functools.cache(lambda batch_size: counts.run(subject, *subject.given(batch_size)))
+    for threads in (1, 2):
+        scratch = cpu_scratch(threads)
+        fits = largest_batch(lambda size, scratch=scratch: memory.peak(passes(size), scratch).nbytes, 2**33)
+        assert memory.peak(passes(fits), scratch).nbytes <= 2**33 < memory.peak(passes(fits + 1), scratch).nbytes
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", [name for name in zoo.architectures() if "20_cifar" in name])
+def test_a_batch_that_needs_less_than_a_single_sample_loses_no_row(name, threads):
+    row = archprof.compare([name], batch_sizes=[1], latency=False, memory=2**33, threads=threads).architectures[0]
+    assert row.error is None and row.largest_batch.inference > row.largest_batch.training > 1000
+
+
 def test_a_memory_below_the_parameters_says_what_the_least_is(capsys):
     assert main(["compare", "resnet18", "--no-latency", "--memory", "40MiB", "--batch-sizes", "1"]) == 2
     said = capsys.readouterr().err
     assert "whose parameters and buffers alone take 44.6 MiB" in said
-    assert "the least is" in said and "for inference at batch 1" in said
+    assert "the least is" in said and "for inference." in said
 
 
 def test_a_memory_without_unit_is_refused(capsys):
