@@ -10,6 +10,7 @@ import torch
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
 from ..counting import counts, scratch
+from ..measure import device
 from ..models import published
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
@@ -24,6 +25,8 @@ def count(row: RowInProgress, request: Request) -> None:
     """Fill in the static profile and memory at each batch size, or the error."""
     try:
         subject = counts.subject_of(row.model, request.input_shape, request.inputs)
+        if request.conditions.dtype != Conditions.dtype:
+            subject = replace(subject, dtype=device.torch_dtype(request.conditions))
         predictor = _predictor(subject, request.conditions)
         profile = counts.profile_of(subject)
         memory = tuple(predictor.at(size) for size in request.batch_sizes)

@@ -36,14 +36,15 @@ class Predictor:
         return BatchMemory(
             batch_size,
             pure,
-            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else 0,
+            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else None,
             input_bytes=memory.input_bytes(found),
             **({} if step is None else self._of_training(step)),
         )
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes."""
-        return optimizer_memory(memory.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
+        sizes = memory.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype)
+        return optimizer_memory(sizes, self.on_cuda)
 
     def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training with that optimizer.
@@ -83,16 +84,23 @@ class Predictor:
         try:
             args, kwargs = self.subject.given(batch_size)
             with fused_attention():
-                return trace(self.subject.module, args, kwargs, memory=self.subject.shape_memory, backward=loss_of)
+                return trace(
+                    self.subject.module,
+                    args,
+                    kwargs,
+                    memory=self.subject.shape_memory,
+                    backward=loss_of,
+                    dtype=self.subject.dtype,
+                )
         except Exception:
             return None
 
-    def _of_training(self, step: Trace) -> dict[str, int]:
+    def _of_training(self, step: Trace) -> dict[str, int | None]:
         pure = memory.peak(step).nbytes
         return {
             "training_activation_bytes": memory.saved_for_backward(step),
             "training_peak_bytes": pure,
-            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else 0,
+            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else None,
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,13 @@ class Wide(nn.Module):
     def forward(self, x):
         made = self.branch(x)
         return torch.cat([x, made], 1) if self.concatenate else x + made
+
+
+class Values(nn.Module):
+    """Looks at a value, so that only a real pass can count it."""
+
+    def forward(self, x):
+        return x if x.sum().item() == x.sum().item() else -x
 
 
 def predicted(module: nn.Module, batch_size: int = 1, shape: tuple[int, ...] = (100,)) -> BatchMemory:
@@ -260,6 +268,46 @@ def test_totals_are_the_sums_of_their_parts():
         entry.training_peak_bytes + entry.training_scratch_bytes,
         entry.input_bytes + profile.gradient_bytes + step.update_bytes,
     )
+
+
+@pytest.mark.parametrize("name", ["resnet_tiny", "plain20_cifar"])
+def test_half_the_bytes_of_a_number_are_half_the_memory(name):
+    def predicted_in(dtype: str):
+        row = archprof.compare([name], batch_sizes=[4], latency=False, dtype=dtype, memory=2**31).architectures[0]
+        return row, row.memory_at(4)
+
+    (whole, full), (half, entry) = predicted_in("float32"), predicted_in("bfloat16")
+    assert half.profile.macs == whole.profile.macs
+    assert 2 * half.profile.parameter_bytes == whole.profile.parameter_bytes
+    assert 2 * half.profile.gradient_bytes == whole.profile.gradient_bytes
+    assert 2 * entry.input_bytes == full.input_bytes
+    assert entry.peak_activation_bytes == pytest.approx(full.peak_activation_bytes / 2, rel=0.02)
+    assert half.training_bytes(entry, "sgd") < 0.6 * whole.training_bytes(full, "sgd")
+    assert half.largest_batch.inference > 1.8 * whole.largest_batch.inference
+
+
+@pytest.mark.parametrize("handed_over", [nn.Linear(100, 10), nn.Sequential(nn.Linear(100, 10), Values())])
+def test_what_was_handed_over_keeps_its_own_type(handed_over):
+    row = archprof.compare(
+        [handed_over], input_shape=(100,), batch_sizes=[2], latency=False, dtype="bfloat16"
+    ).architectures[0]
+    assert row.profile.parameter_bytes == 2 * 1010
+    assert 0 <= row.memory_at(2).peak_activation_bytes - 2 * 2 * 110 <= 2  # of Values, its sum
+    assert all(parameter.dtype == torch.float32 for parameter in handed_over.parameters())
+
+
+UNKNOWN = [{"dtype": "bfloat16"}, {"channels_last": True}]
+
+
+@pytest.mark.parametrize("conditions", UNKNOWN)
+def test_scratch_that_is_not_known_is_said(conditions):
+    result = archprof.compare(["resnet_tiny"], batch_sizes=[2], latency=False, memory=2**30, **conditions)
+    entry = result.architectures[0].memory_at(2)
+    assert entry.scratch_bytes is None and entry.training_scratch_bytes is None
+    assert json.loads(result.to_json())["architectures"][0]["memory"][0]["scratch_bytes"] is None
+    shown = costs.memory(result)
+    assert "not known" in texts(shown) and "totals leave it out" in shown.notes[1]
+    assert "not known" in costs.largest_batches(result).notes[0]
 
 
 def test_the_record_comes_back_from_json():
