@@ -19,7 +19,7 @@ from ..results.profile import Shape, StaticProfile
 from . import memory
 from .aggregate import aggregate
 from .building import build_on_meta
-from .inputs import default_inputs, first_shape, real_inputs
+from .inputs import default_inputs, first_shape, in_dtype, real_inputs
 from .shapes import ShapeMemory
 from .trace import ONE_AT_A_TIME, Trace, WentOn, trace
 
@@ -36,7 +36,10 @@ SAID = 300
 
 @dataclass(frozen=True)
 class Subject:
-    """A network about to be profiled: where it came from, how it was built, and what shapes are remembered."""
+    """A network about to be profiled: where it came from, how it was built, and what shapes are remembered.
+
+    `dtype` is the floating-point type that it runs in; None: its own.
+    """
 
     module: nn.Module
     name: str
@@ -46,12 +49,13 @@ class Subject:
     found: models.Found | None = None
     inputs: Callable[[int], models.Arguments] | None = None
     shape_memory: ShapeMemory = SHARED
+    dtype: torch.dtype | None = None
 
     def given(self, batch_size: int) -> models.Arguments:
         """What forward is called with at that batch size: as described, as the source knows, or one image."""
-        if self.inputs is not None:
-            return self.inputs(batch_size)
-        return default_inputs(self.module, batch_size, self.input_shape), {}
+        inputs = self.inputs or (lambda size: (default_inputs(self.module, size, self.input_shape), {}))
+        given: models.Arguments = in_dtype(inputs(batch_size), self.dtype)
+        return given
 
 
 def profile(
@@ -202,7 +206,15 @@ def _run(
 ) -> Trace:
     training = backward is not None
     try:
-        return trace(subject.module, args, kwargs, memory=subject.shape_memory, training=training, backward=backward)
+        return trace(
+            subject.module,
+            args,
+            kwargs,
+            memory=subject.shape_memory,
+            training=training,
+            backward=backward,
+            dtype=subject.dtype,
+        )
     except Exception as on_meta:
         try:
             return _run_really(subject, args, kwargs, backward, on_meta)
@@ -231,7 +243,9 @@ def _run_really(
         module = subject.found.build()
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     args, kwargs = real_inputs((args, kwargs), device)
-    found = trace(module, args, kwargs, memory=None, training=backward is not None, backward=backward)
+    found = trace(
+        module, args, kwargs, memory=None, training=backward is not None, backward=backward, dtype=subject.dtype
+    )
     said = f"counted in a real pass, because the network looks at values ({reason})"
     return replace(found, notes=(*found.notes, said))
 

@@ -61,6 +61,17 @@ def real_inputs(inputs: Any, device: torch.device) -> Any:
     return pytree.tree_map_only(Tensor, real, inputs)
 
 
+def in_dtype(inputs: Any, dtype: torch.dtype | None) -> Any:
+    """The same structure with floating-point tensors in `dtype`; None leaves them."""
+    if dtype is None:
+        return inputs
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+    return pytree.tree_map_only(Tensor, cast, inputs)
+
+
 def first_shape(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Shape:
     """Shape of the first tensor among the inputs, () where there is none."""
     leaves = pytree.tree_leaves((args, kwargs))

@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from .trace import Trace
 
 if TYPE_CHECKING:
+    import torch
+
     from .recording import Owned
     from .scratch import Scratch
 
 _ACTIVATIONS = frozenset({"input", "activation"})
 
 
-def gradient_sizes(owned: Owned) -> list[int]:
-    """Bytes of each trainable parameter's gradient: its own."""
-    return [p.numel() * p.itemsize for p in owned.parameters if p.requires_grad]
+def gradient_sizes(owned: Owned, dtype: torch.dtype | None = None) -> list[int]:
+    """Bytes of each trainable parameter's gradient: its own, in `dtype` where one is given."""
+    return [
+        p.numel() * (dtype.itemsize if dtype is not None and p.is_floating_point() else p.itemsize)
+        for p in owned.parameters
+        if p.requires_grad
+    ]
 
 
 class Peak(NamedTuple):

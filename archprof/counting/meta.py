@@ -7,6 +7,7 @@ that it may look at the outcome; where values and shapes meet, the values are dr
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -224,3 +225,21 @@ def constant(tensor: Tensor) -> Tensor:
     if tensor.is_meta:
         return stand_in(tensor)
     return duplicate(tensor) if tensor.numel() <= SMALL else tensor
+
+
+def cast_to(dtype: torch.dtype | None, made: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """What makes a tensor as `made` does, floating-point ones in `dtype`, as `module.to(dtype)` leaves them."""
+    if dtype is None:
+        return made
+
+    def cast(tensor: Tensor) -> Tensor:
+        twin = made(tensor)
+        if not twin.is_floating_point() or twin.dtype == dtype:
+            return twin
+        with torch.no_grad():
+            other = twin.to(dtype)
+        if isinstance(twin, Parameter):
+            return Parameter(other, twin.requires_grad)
+        return other.requires_grad_(twin.requires_grad)
+
+    return cast

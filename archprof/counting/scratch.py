@@ -20,6 +20,10 @@ from .shapes import Op
 #: Channels in a block of float32, by what torch calls the CPU's capability.
 BLOCK = {"AVX512": 16, "AVX2": 8}
 
+#: Batch sizes from which on torch takes other kernels for the same convolution (use_mkldnn in ATen's Convolution.cpp),
+#: so that memory may fall there.
+CHANGES = (2, 16)
+
 Scratch = Callable[[Op], int]
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from .copying import Copier
 from .functions import Functions
-from .meta import NeedsValues, WithoutValues, constant, duplicate, stand_in
+from .meta import NeedsValues, WithoutValues, cast_to, constant, duplicate, stand_in
 from .recording import ModuleCall, OpCall, Owned, Parts, Recorder, Sizes, Storage, sizes_of, walk
 from .shapes import ShapeMemory
 from .surroundings import surroundings
@@ -57,16 +57,18 @@ def trace(
     memory: ShapeMemory | None,
     training: bool = False,
     backward: Callable[[Any], Tensor] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Trace:
     """Record one forward pass of a copy of `module`, and its backward pass where `backward` makes the output a scalar.
 
     `memory` answers on meta; None runs the pass for real. `training`, without `backward`, records the forward pass of a
-    training step. Neither the module nor its inputs are touched. Raises whatever forward raises, with the path of the
-    module as `error.archprof_module`, and WentOn where the network caught an error that it would not meet with values.
+    training step. The copy's weights are of `dtype` where one is given. Neither the module nor its inputs are touched.
+    Raises whatever forward raises, with the path of the module as `error.archprof_module`, and WentOn where the network
+    caught an error that it would not meet with values.
     """
     with ONE_AT_A_TIME, _deeper():
         return contextvars.copy_context().run(
-            _trace, module, args, kwargs or {}, memory, training or backward is not None, backward
+            _trace, module, args, kwargs or {}, memory, training or backward is not None, backward, dtype
         )
 
 
@@ -77,11 +79,13 @@ def _trace(
     memory: ShapeMemory | None,
     training: bool,
     backward: Callable[[Any], Tensor] | None,
+    dtype: torch.dtype | None,
 ) -> Trace:
     real = memory is None
     originals = walk(module)
     device = _device_of(originals)
-    copier = Copier(duplicate, duplicate, real) if real else Copier(stand_in, constant)
+    owned_as = cast_to(dtype, duplicate if real else stand_in)
+    copier = Copier(owned_as, duplicate, real) if real else Copier(owned_as, constant)
     with surroundings(originals), torch.no_grad(), _uncompiled(), torch.jit.optimized_execution(False):
         module = copier.copy(module)
         constants = copier.others

@@ -90,16 +90,19 @@ class ArchitectureResult:
         return None if self.profile is None else self.profile.parameter_bytes + self.profile.buffer_bytes
 
     def inference_bytes(self, entry: BatchMemory) -> int | None:
-        """Everything that a forward pass is predicted to hold at its peak."""
+        """Everything that a forward pass is predicted to hold at its peak, without scratch that is not known."""
         held = self.held_bytes
-        return None if held is None else held + entry.peak_activation_bytes + entry.scratch_bytes
+        return None if held is None else held + entry.peak_activation_bytes + (entry.scratch_bytes or 0)
 
     def training_bytes(self, entry: BatchMemory, optimizer: str) -> int | None:
-        """Everything that a training step is predicted to hold at its peak: in the backward pass or in the update."""
+        """Everything that a training step is predicted to hold at its peak: in the backward pass or in the update.
+
+        Scratch that is not known is left out.
+        """
         state = next((row for row in self.optimizers if row.optimizer == optimizer), None)
         if self.profile is None or self.held_bytes is None or entry.training_peak_bytes is None or state is None:
             return None
-        backward = entry.training_peak_bytes + entry.training_scratch_bytes
+        backward = entry.training_peak_bytes + (entry.training_scratch_bytes or 0)
         update = entry.input_bytes + self.profile.gradient_bytes + state.update_bytes
         return self.held_bytes + state.state_bytes + max(backward, update)
 

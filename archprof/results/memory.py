@@ -13,15 +13,15 @@ class BatchMemory:
     `peak_activation_bytes` is the most that a forward pass holds at once. `training_activation_bytes` is held between
     forward and backward, `training_peak_bytes` (activations and gradients) the most that the two hold at once; both
     are None where training was not traced or cannot be (a batch norm over one value). The two `scratch_bytes` are by
-    how much each peak is higher on the run's device with what operators take for themselves: 0 where that is not known.
+    how much each peak is higher on the run's device with what operators take for themselves; None: not known.
     """
 
     batch_size: int
     peak_activation_bytes: int
     training_activation_bytes: int | None = None
     training_peak_bytes: int | None = None
-    scratch_bytes: int = 0
-    training_scratch_bytes: int = 0
+    scratch_bytes: int | None = None
+    training_scratch_bytes: int | None = None
     input_bytes: int = 0
 
 

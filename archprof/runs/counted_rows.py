@@ -10,6 +10,7 @@ import torch
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
 from ..counting import counts, scratch
+from ..measure import device
 from ..models import published
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
@@ -24,6 +25,8 @@ def count(row: RowInProgress, request: Request) -> None:
     """Fill in the static profile and memory at each batch size, or the error."""
     try:
         subject = counts.subject_of(row.model, request.input_shape, request.inputs)
+        if request.conditions.dtype != Conditions.dtype:
+            subject = replace(subject, dtype=device.torch_dtype(request.conditions))
         predictor = _predictor(subject, request.conditions)
         profile = counts.profile_of(subject)
         memory = tuple(predictor.at(size) for size in request.batch_sizes)
@@ -37,8 +40,7 @@ def count(row: RowInProgress, request: Request) -> None:
             accuracy=_accuracy(row, profile, request),
         )
         if request.memory is not None:
-            fits = predictor.largest_batch(result, request.memory, request.conditions.optimizer)
-            result = replace(result, largest_batch=fits)
+            result = _with_largest_batch(result, predictor, request)
     except ArchprofError as error:
         row.result = replace(row.result, error=str(error))
         return
@@ -49,17 +51,28 @@ def count(row: RowInProgress, request: Request) -> None:
     row.needs = {entry.batch_size: _needed(result, entry, request.conditions) for entry in memory}
 
 
+def _with_largest_batch(result: ArchitectureResult, predictor: Predictor, request: Request) -> ArchitectureResult:
+    """The row with the batch that fits, or with the reason why none is the largest."""
+    assert request.memory is not None
+    try:
+        fits = predictor.largest_batch(result, request.memory, request.conditions.optimizer)
+    except BadOption as error:
+        return replace(result, error=f"{result.name}: {error}")
+    return replace(result, largest_batch=fits)
+
+
 def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> None:
     """Raise BadOption for a memory that does not even hold the parameters of the smallest network."""
     counted = [row.result for row in rows if row.result.held_bytes is not None]
     least = min(counted, key=lambda result: result.held_bytes or 0, default=None)
     if least is None or (least.held_bytes or 0) <= memory:
         return
-    assert least.largest_batch is not None
+    if least.largest_batch is None:
+        return
     raise BadOption(
         f"a memory of {units.size(memory)} does not hold {least.name}, whose parameters and buffers "
         f"alone take {units.size(least.held_bytes)};",
-        f"the least is {units.size(least.largest_batch.least_bytes)}, for inference at batch 1.",
+        f"the least is {units.size(least.largest_batch.least_bytes)}, for inference.",
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..base.errors import BadOption
-from ..counting import counts, memory
+from ..counting import counts, memory, scratch
 from ..counting.fused_attention import fused_attention
 from ..counting.recording import Owned, walk
 from ..counting.scratch import Scratch
@@ -15,6 +15,9 @@ from ..measure.steps import loss_of
 from ..results.comparison import ArchitectureResult
 from ..results.memory import BatchMemory, LargestBatch, OptimizerMemory
 from ..results.optimizers import optimizer_memory
+
+#: A batch size beyond which nobody asks whether memory grows.
+FARTHEST = 2**30
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,15 @@ class Predictor:
         return BatchMemory(
             batch_size,
             pure,
-            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else 0,
+            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else None,
             input_bytes=memory.input_bytes(found),
             **({} if step is None else self._of_training(step)),
         )
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes."""
-        return optimizer_memory(memory.gradient_sizes(Owned(walk(self.subject.module))), self.on_cuda)
+        sizes = memory.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype)
+        return optimizer_memory(sizes, self.on_cuda)
 
     def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training with that optimizer.
@@ -67,8 +71,8 @@ class Predictor:
             optimizer,
             largest_batch(inference, limit),
             None if least is None else largest_batch(training, limit, least),
-            inference(1),
-            None if least is None else training(least),
+            min(inference(1), inference(2)),
+            None if least is None else min(training(least), training(2)),
         )
 
     def _inference(self, batch_size: int) -> Trace:
@@ -80,38 +84,65 @@ class Predictor:
         try:
             args, kwargs = self.subject.given(batch_size)
             with fused_attention():
-                return trace(self.subject.module, args, kwargs, memory=self.subject.shape_memory, backward=loss_of)
+                return trace(
+                    self.subject.module,
+                    args,
+                    kwargs,
+                    memory=self.subject.shape_memory,
+                    backward=loss_of,
+                    dtype=self.subject.dtype,
+                )
         except Exception:
             return None
 
-    def _of_training(self, step: Trace) -> dict[str, int]:
+    def _of_training(self, step: Trace) -> dict[str, int | None]:
         pure = memory.peak(step).nbytes
         return {
             "training_activation_bytes": memory.saved_for_backward(step),
             "training_peak_bytes": pure,
-            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else 0,
+            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else None,
         }
 
 
 def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:
     """The largest batch size from `least` on for which `needs(batch_size)` bytes are within `limit`; 0: none is.
 
-    Needs grow with the batch, from 2 on along straight lines, so that few questions find the place where they
-    cross the limit: the chord between a batch that fits and one that does not says where to ask next, in turn with
-    the middle between them, because chords alone creep along where the lines meet at a sharp angle.
+    Needs grow between the sizes at which the device changes its kernels, and may fall there. So the last stretch in
+    which a batch fits is looked for, and the place within it.
     Raises BadOption where they do not grow.
     """
-    if needs(least) > limit:
-        return 0
-    low, high = least, least + 1
-    while needs(high) <= limit:
+    starts = sorted({least, *(size for size in scratch.CHANGES if size > least)})
+    for start, end in reversed([*zip(starts, [*starts[1:], None], strict=True)]):
+        if needs(start) <= limit:
+            return _largest_between(needs, limit, start, end)
+    return 0
+
+
+def _largest_between(needs: Callable[[int], int], limit: int, fits: int, end: int | None) -> int:
+    """The largest batch size from `fits`, which does, to below `end` (None: no end).
+
+    Needs grow along straight lines, so that few questions find the place where they cross the limit: the chord
+    between a batch that fits and one that does not says where to ask next, in turn with the middle between them,
+    because chords alone creep along where the lines meet at a sharp angle.
+    """
+    low, high = fits, fits + 1
+    while end is None or high < end:
+        if needs(high) > limit:
+            break
         growth = needs(high) - needs(low)
-        if growth <= 0:
+        if growth > 0:
+            further = (limit - needs(high)) * (high - low) // growth
+        elif high < FARTHEST:  # what does not grow yet may be a constant that outweighs the rest
+            further = high
+        else:
             raise BadOption("memory does not grow with the batch size,", "so no batch is the largest that fits.")
-        further = (limit - needs(high)) * (high - low) // growth
         low, high = high, high + max(further, 1)
-        if needs(high) <= limit:  # on a straight line the next batch is the first that does not fit
+        if (end is None or high < end) and needs(high) <= limit:  # on a straight line the next is the first too many
             low, high = high, high + 1
+    if end is not None and high >= end:
+        if needs(end - 1) <= limit:
+            return end - 1
+        high = end - 1
     by_chord = False
     while high - low > 1:
         by_chord = not by_chord

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import replace
 
 import pytest
@@ -13,7 +15,8 @@ from torch import nn
 import archprof
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.counting import counts
+from archprof.counting import counts, memory
+from archprof.counting.scratch import cpu_scratch
 from archprof.counting.shapes import ShapeMemory
 from archprof.models import zoo
 from archprof.render.tables import costs, times
@@ -38,6 +41,13 @@ class Wide(nn.Module):
     def forward(self, x):
         made = self.branch(x)
         return torch.cat([x, made], 1) if self.concatenate else x + made
+
+
+class Values(nn.Module):
+    """Looks at a value, so that only a real pass can count it."""
+
+    def forward(self, x):
+        return x if x.sum().item() == x.sum().item() else -x
 
 
 def predicted(module: nn.Module, batch_size: int = 1, shape: tuple[int, ...] = (100,)) -> BatchMemory:
@@ -174,11 +184,59 @@ def test_memory_that_does_not_grow_is_refused():
         largest_batch(lambda _: 5, 10)
 
 
+@settings(max_examples=settings.default.max_examples * 2)
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**4)), min_size=3, max_size=3),
+    st.integers(0, 10**7),
+    st.integers(1, 2),
+)
+def test_memory_may_fall_where_other_kernels_take_over(lines, limit, least):
+    """Batch 1, 2 to 15, and from 16 on each have their own line; against every batch that can fit at all."""
+
+    def needs(batch_size: int) -> int:
+        constant, slope = lines[(batch_size >= 2) + (batch_size >= 16)]
+        return constant + slope * batch_size
+
+    fits = [size for size in range(least, 16) if needs(size) <= limit]
+    last = (limit - lines[2][0]) // lines[2][1]
+    assert largest_batch(needs, limit, least) == (last if last >= 16 else max(fits, default=0))
+
+
+def test_a_constant_that_outweighs_the_first_batches_is_no_end():
+    assert largest_batch(lambda batch_size: max(10**6, 3 * batch_size), 2 * 10**6) == 666_666
+
+
+def test_a_network_whose_memory_does_not_grow_keeps_its_row():
+    def inputs(batch_size: int):
+        return (torch.empty(1, 100, device="meta"),), {}
+
+    row = archprof.compare([nn.Linear(100, 10)], inputs=inputs, latency=False, memory=2**20).architectures[0]
+    assert row.profile.macs == 1000 and row.largest_batch is None and "does not grow" in row.error
+
+
+@pytest.mark.parametrize("name", zoo.architectures())
+def test_every_network_of_the_zoo_has_a_largest_batch(name):
+    """Whatever kernels one or two threads take at it."""
+    subject = counts.subject_of(name)
+    passes = functools.cache(lambda batch_size: counts.run(subject, *subject.given(batch_size)))
+    for threads in (1, 2):
+        scratch = cpu_scratch(threads)
+        fits = largest_batch(lambda size, scratch=scratch: memory.peak(passes(size), scratch).nbytes, 2**33)
+        assert memory.peak(passes(fits), scratch).nbytes <= 2**33 < memory.peak(passes(fits + 1), scratch).nbytes
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", [name for name in zoo.architectures() if "20_cifar" in name])
+def test_a_batch_that_needs_less_than_a_single_sample_loses_no_row(name, threads):
+    row = archprof.compare([name], batch_sizes=[1], latency=False, memory=2**33, threads=threads).architectures[0]
+    assert row.error is None and row.largest_batch.inference > row.largest_batch.training > 1000
+
+
 def test_a_memory_below_the_parameters_says_what_the_least_is(capsys):
     assert main(["compare", "resnet18", "--no-latency", "--memory", "40MiB", "--batch-sizes", "1"]) == 2
     said = capsys.readouterr().err
     assert "whose parameters and buffers alone take 44.6 MiB" in said
-    assert "the least is" in said and "for inference at batch 1" in said
+    assert "the least is" in said and "for inference." in said
 
 
 def test_a_memory_without_unit_is_refused(capsys):
@@ -210,6 +268,46 @@ def test_totals_are_the_sums_of_their_parts():
         entry.training_peak_bytes + entry.training_scratch_bytes,
         entry.input_bytes + profile.gradient_bytes + step.update_bytes,
     )
+
+
+@pytest.mark.parametrize("name", ["resnet_tiny", "plain20_cifar"])
+def test_half_the_bytes_of_a_number_are_half_the_memory(name):
+    def predicted_in(dtype: str):
+        row = archprof.compare([name], batch_sizes=[4], latency=False, dtype=dtype, memory=2**31).architectures[0]
+        return row, row.memory_at(4)
+
+    (whole, full), (half, entry) = predicted_in("float32"), predicted_in("bfloat16")
+    assert half.profile.macs == whole.profile.macs
+    assert 2 * half.profile.parameter_bytes == whole.profile.parameter_bytes
+    assert 2 * half.profile.gradient_bytes == whole.profile.gradient_bytes
+    assert 2 * entry.input_bytes == full.input_bytes
+    assert entry.peak_activation_bytes == pytest.approx(full.peak_activation_bytes / 2, rel=0.02)
+    assert half.training_bytes(entry, "sgd") < 0.6 * whole.training_bytes(full, "sgd")
+    assert half.largest_batch.inference > 1.8 * whole.largest_batch.inference
+
+
+@pytest.mark.parametrize("handed_over", [nn.Linear(100, 10), nn.Sequential(nn.Linear(100, 10), Values())])
+def test_what_was_handed_over_keeps_its_own_type(handed_over):
+    row = archprof.compare(
+        [handed_over], input_shape=(100,), batch_sizes=[2], latency=False, dtype="bfloat16"
+    ).architectures[0]
+    assert row.profile.parameter_bytes == 2 * 1010
+    assert 0 <= row.memory_at(2).peak_activation_bytes - 2 * 2 * 110 <= 2  # of Values, its sum
+    assert all(parameter.dtype == torch.float32 for parameter in handed_over.parameters())
+
+
+UNKNOWN = [{"dtype": "bfloat16"}, {"channels_last": True}]
+
+
+@pytest.mark.parametrize("conditions", UNKNOWN)
+def test_scratch_that_is_not_known_is_said(conditions):
+    result = archprof.compare(["resnet_tiny"], batch_sizes=[2], latency=False, memory=2**30, **conditions)
+    entry = result.architectures[0].memory_at(2)
+    assert entry.scratch_bytes is None and entry.training_scratch_bytes is None
+    assert json.loads(result.to_json())["architectures"][0]["memory"][0]["scratch_bytes"] is None
+    shown = costs.memory(result)
+    assert "not known" in texts(shown) and "totals leave it out" in shown.notes[1]
+    assert "not known" in costs.largest_batches(result).notes[0]
 
 
 def test_the_record_comes_back_from_json():

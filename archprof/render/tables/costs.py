@@ -60,7 +60,11 @@ def _inputs(comparison: Comparison) -> str:
     others = any(
         (row.profile.batch_size, row.profile.input_shape) != usual for row in comparison.architectures if row.profile
     )
-    return f"batch {batch_size}, input {'x'.join(map(str, shape))}{' where not noted' if others else ''}"
+    dtype = comparison.environment.get("dtype") or "float32"
+    return (
+        f"batch {batch_size}, input {'x'.join(map(str, shape))}{' where not noted' if others else ''}"
+        f"{f', {dtype}' if dtype != 'float32' else ''}"
+    )
 
 
 def _usual_input(comparison: Comparison) -> tuple[int, tuple[int, ...]] | None:
@@ -189,13 +193,40 @@ def memory(comparison: Comparison) -> Table:
                 state,
                 row.training_bytes(entry, optimizer),
             )
-            rows.append(tuple(Cell(value) for value in values))
-    return Table(
-        "Memory, predicted",
-        columns,
-        tuple(rows),
-        ("Inference and Training are everything that is held at the highest point of a pass, of a step.",),
-    )
+            scratch = columns.index(next(column for column in columns if column.key == "scratch_bytes"))
+            cells = [Cell(value) for value in values]
+            if entry.scratch_bytes is None:
+                cells[scratch] = Cell(text="not known")
+            rows.append(tuple(cells))
+    return Table("Memory, predicted", columns, tuple(rows), tuple(_memory_notes(comparison)))
+
+
+def _memory_notes(comparison: Comparison) -> list[str]:
+    """What the totals are, and what they leave out because it is not known."""
+    notes = ["Inference and Training are everything that is held at the highest point of a pass, of a step."]
+    entries = [entry for row in comparison.architectures for entry in row.memory]
+    unknown = [
+        *(["inference"] if any(entry.scratch_bytes is None for entry in entries) else []),
+        *(
+            ["training"]
+            if any(entry.training_scratch_bytes is None for entry in entries if entry.training_peak_bytes is not None)
+            else []
+        ),
+    ]
+    if unknown:
+        notes.append(
+            f"What operators take for themselves is not known for {_conditions_of(comparison)} "
+            f"({' and '.join(unknown)}): totals leave it out there."
+        )
+    return notes
+
+
+def _conditions_of(comparison: Comparison) -> str:
+    """'bfloat16 on cpu, channels last': what scratch depends on."""
+    said = comparison.environment
+    layout = ", channels last" if said.get("channels_last") else ""
+    compiled = ", compiled" if said.get("compile") else ""
+    return f"{said.get('dtype') or 'float32'} on {said.get('device') or 'cpu'}{layout}{compiled}"
 
 
 def largest_batches(comparison: Comparison) -> Table:
@@ -207,6 +238,8 @@ def largest_batches(comparison: Comparison) -> Table:
         Column("training", f"Training ({found[0][1].optimizer})", "number", "more"),
     )
     notes = []
+    if any(row.largest_batch and any(e.scratch_bytes is None for e in row.memory) for row in comparison.architectures):
+        notes.append("What operators take for themselves is not known and left out: fewer may fit.")
     for name, fits in found:
         if not fits.inference:
             notes.append(f"{name}: inference needs {units.size(fits.least_bytes)} at least.")
