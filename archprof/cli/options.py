@@ -64,17 +64,27 @@ def inputs(args: Any) -> Callable[[int], Any] | None:
 
 
 def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
-    """The models that are meant, wildcards resolved. More than MANY are asked about where there is somebody to ask."""
-    if not any(mark in pattern for pattern in patterns for mark in "*?"):
-        return list(patterns)
-    from ..models import expand
+    """The models that are meant, wildcards resolved.
 
-    models = expand(patterns)
-    print(
-        f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
-        file=sys.stderr,
-    )
-    if len(models) > MANY and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+    More than MANY are asked about; where there is nobody to ask, they need `yes`. Raises BadOption without either.
+    """
+    models, wild = list(patterns), any(mark in pattern for pattern in patterns for mark in "*?")
+    if wild:
+        from ..models import expand
+
+        models = expand(patterns)
+    many = len(models) > MANY and not yes
+    if many and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BadOption(
+            f"{len(models)} networks are meant, more than {MANY}, and nobody can be asked whether that is so.",
+            "Add --yes, or use 'archprof sweep PATTERN -o FILE.jsonl', which can be stopped and resumed.",
+        )
+    if wild or many:
+        print(
+            f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
+            file=sys.stderr,
+        )
+    if many:
         print(f"Go on with all {len(models)}? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise BadOption("stopped: nothing was done.", "Narrow the pattern, or add --yes.")
