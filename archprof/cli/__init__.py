@@ -43,7 +43,8 @@ RARELY = (50_000, 50, 50)
 
 EXIT_CODES = """\
 exit codes: 0 done; 1 over a budget, or a network failed; 2 misuse, or an output that cannot be written;
-            130 interrupted (Ctrl-C); 141 the reader of stdout went away; 128 + N ended by signal N"""
+            130 interrupted (Ctrl-C); 128 + N ended by signal N.
+            A reader that goes away ('archprof list | head -1') changes none of them"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         gc.set_threshold(*thresholds)
 
 
-def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: Parser) -> NoReturn:
+def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: argparse.ArgumentParser) -> NoReturn:
     """Raise or end with what is said of words that nobody takes."""
     first = getattr(args, "model", None) or getattr(args, "network", None)
     if first and not any(word.startswith("-") for word in unknown):
@@ -101,7 +102,8 @@ def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: Parser) ->
             f"'{command}' looks at one network, and '{unknown[0]}' is given beside '{first}'.",
             f"Several side by side: archprof compare {shlex.join([first, *unknown])}",
         )
-    getattr(args, "parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
+    own: argparse.ArgumentParser = getattr(args, "parser", parser)
+    own.error(f"unrecognized arguments: {' '.join(unknown)}")
 
 
 def _run(argv: Sequence[str] | None) -> int:
@@ -123,12 +125,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("archprof: interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        streams.give_up_stdout()  # the reader went away (head, less)
-        return 141
     except OSError as error:
         if (why := streams.why_not(error)) is None:
             raise
-        streams.give_up_stdout()
+        streams.give_up(sys.stdout)
         print(f"archprof: {why}", file=sys.stderr)
         return 2
