@@ -221,13 +221,13 @@ def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] 
 def add_one_model(parser: Any) -> None:
     """The model of a command that looks at one, and what it is fed."""
     parser.add_argument("model", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
-    add_batch_size(parser)
+    add_batch_size(parser, None, "default: 1, or what the network was exported for")
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W", help="default: the network's own")
 
 
-def add_batch_size(parser: Any) -> None:
+def add_batch_size(parser: Any, default: int | None = 1, said: str = "default: 1") -> None:
     """--batch-size, of a command that looks at one."""
-    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+    parser.add_argument("--batch-size", type=typed(whole), default=default, metavar="N", help=said)
 
 
 def add_json(parser: Any) -> None:
