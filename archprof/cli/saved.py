@@ -15,7 +15,7 @@ from . import options
 if TYPE_CHECKING:
     from ..results.comparison import Accuracy, Comparison
 
-#: How a file that was packed with gzip begins, and the bytes that it may hold: a sweep of all of timm has 3 MiB.
+#: How a file that was packed with gzip begins, and the bytes that it may hold: many times what any comparison takes.
 _GZIP, LARGEST = b"\x1f\x8b", 1 << 30
 
 #: The exit code after Ctrl-C.
