@@ -48,7 +48,9 @@ class _Tool(NamedTuple):
     real: bool = False
 
 
-def audit(model: str | ModelSpec | nn.Module, *, batch_size: int | None = None, input_shape: Shape | None = None) -> Audit:
+def audit(
+    model: str | ModelSpec | nn.Module, *, batch_size: int | None = None, input_shape: Shape | None = None
+) -> Audit:
     """Every tool's opinion on one network in inference mode, for one tensor of (batch_size, *input_shape).
 
     A tool that fails keeps its place, with its own message. Raises what `archprof.profile` raises.

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import BadOption, did_you_mean
+from ..base.errors import BadOption
 from ..base.options import positive, whole
 from ..results.conditions import Sampling
 from . import options, saved
@@ -78,11 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
     from ..render import figures
 
-    if args.kind not in figures.KINDS:
-        raise BadOption(
-            f"unknown figure '{args.kind}'.{did_you_mean(args.kind, figures.KINDS)}",
-            f"Kinds: {', '.join(figures.KINDS)}.",
-        )
+    figures.check_kind(args.kind)
     saved.check_subjects(args)
     _check_measure(args)
     figures.check_format(args.output)

@@ -28,7 +28,10 @@ def add_subjects(parser: Any) -> None:
         "models", nargs="*", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128"
     )
     parser.add_argument(
-        "--from", dest="saved", metavar="FILE", help="a saved comparison (JSON, also .json.gz) or sweep (JSON lines) instead of models"
+        "--from",
+        dest="saved",
+        metavar="FILE",
+        help="a saved comparison (JSON, also .json.gz) or sweep (JSON lines) instead of models",
     )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")

@@ -74,9 +74,9 @@ def profile(
 
     `model` is a name or a module; a copy of a module is traced, the module itself and its inputs are not touched.
     `inputs` are forward's positional arguments and `kwargs` its keyword arguments; without them one float tensor of
-    (batch_size, *input_shape) is assumed, where `input_shape` defaults to the network's own and `batch_size` to 1, or to
-    the only one that an exported network takes. `mode` is 'eval' (one
-    forward pass) or 'train' (forward and backward, `training_activation_bytes` filled in).
+    (batch_size, *input_shape) is assumed, where `input_shape` defaults to the network's own and `batch_size` to 1,
+    or to the only one that an exported network takes. `mode` is 'eval' (one forward pass) or 'train' (forward and
+    backward, `training_activation_bytes` filled in).
 
     Raises UnknownModel, BadOption, BuildFailed, or ForwardFailed with the module that raised.
     """
@@ -99,9 +99,7 @@ def profile_of(subject: Subject, batch_size: int | None = None, mode: str = "eva
         return recorded(subject, batch_size, mode)[0]
 
 
-def recorded(
-    subject: Subject, batch_size: int | None = None, mode: str = "eval"
-) -> tuple[StaticProfile, Trace]:
+def recorded(subject: Subject, batch_size: int | None = None, mode: str = "eval") -> tuple[StaticProfile, Trace]:
     """The profile of a subject at its default input, and the pass that it was aggregated from."""
     fixed = subject.fixed_batch if batch_size is None else None
     size = batch_size or fixed or 1

@@ -26,8 +26,8 @@ class Found:
 
     `published` is the name under which accuracies are looked up; `family` groups networks in figures. Where one
     image is not what the network takes, `inputs` makes forward's arguments for a batch size; `batch_size` is the only
-    one that they can be made for, None where any will do. `instance` is set where the network exists already and belongs
-    to somebody else: it is looked at, never changed.
+    one that they can be made for, None where any will do. `instance` is set where the network exists already and
+    belongs to somebody else: it is looked at, never changed.
     """
 
     spec: ModelSpec

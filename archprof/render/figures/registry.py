@@ -88,14 +88,19 @@ def draws(name: str, caption: str) -> Callable[[Callable[[Page], None]], Callabl
     return register
 
 
+def check_kind(name: str) -> None:
+    """Raise BadOption unless there is a kind of that name."""
+    if name not in KINDS:
+        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, KINDS)}", f"Kinds: {', '.join(KINDS)}.")
+
+
 def draw(name: str, comparison: Comparison, options: FigureOptions | None = None) -> Figure:
     """The figure `name` of `comparison`.
 
     Raises BadOption for an unknown kind, for patterns and labels that match nothing, and where the comparison
     lacks what the kind shows: the message names the flag that gives it.
     """
-    if name not in KINDS:
-        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, KINDS)}", f"Kinds: {', '.join(KINDS)}.")
+    check_kind(name)
     from .page import Page
     from .style import pinned_settings
 
