@@ -34,6 +34,7 @@ COMMANDS = (
     "fit",
     "diff",
     "env",
+    "schema",
 )
 
 
