@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import BadOption
+from ..base.errors import BadOption, printable
 from ..base.options import positive, whole
 from ..results.conditions import Sampling
 from . import options, saved
@@ -109,6 +109,13 @@ def run(args: argparse.Namespace) -> int:
         _tell_what_is_kept(comparison, measure, args)
         return code
     figures.save(figures.draw(args.kind, comparison, how), args.output)
+    if lacking := figures.letters_lacking(comparison, how):
+        listed = printable(" ".join(lacking[:10])) + (" ..." if len(lacking) > 10 else "")
+        print(
+            f"archprof: the figures' font lacks {listed}, and draws boxes for them; "
+            "--label NAME=TEXT gives a network another name.",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .measures import TIMED
 from .options import FigureOptions
-from .registry import KINDS, FigureKind, check_kind, draw
+from .registry import KINDS, FigureKind, check_kind, draw, letters_lacking
 from .save import FORMATS, check_format, save
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "check_format",
     "check_kind",
     "draw",
+    "letters_lacking",
     "save",
 ]
