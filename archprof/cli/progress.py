@@ -45,7 +45,7 @@ def _plain_lines() -> Tell:
         if left_s > 0 and "measuring" not in told:
             told.add("measuring")
             beside = "first passes, compiling and one block of each come on top where they take longer"
-            print(f"archprof: measuring, at most {left_s:.0f} s; {beside}", file=sys.stderr)
+            print(f"archprof: measuring, at most {left_s:.{0 if left_s >= 10 else 1}f} s; {beside}", file=sys.stderr)
         elif doing.startswith("profiling") and "profiling" not in told:
             told.add("profiling")
             print("archprof: profiling, a few seconds for each network", file=sys.stderr)
