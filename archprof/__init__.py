@@ -3,6 +3,7 @@
     archprof.load("resnet50")                        -> nn.Module
     archprof.profile("resnet50").macs                -> 4089184256
     archprof.compare(["resnet50", "mobilenetv1"])    -> Comparison
+    archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
 
 Nothing here imports torch; the functions do, when they are first used.
 """
@@ -20,6 +21,7 @@ _PUBLIC = {
     "load": "models",
     "profile": "counting.counts",
     "compare": "runs.compare",
+    "plot": "render.plotting",
     "check": "budgets.judging",
     "Budget": "budgets.budget",
     "Comparison": "results.comparison",
@@ -51,6 +53,7 @@ __all__ = [
     "compare",
     "costs",
     "load",
+    "plot",
     "profile",
     "separable",
 ]
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from .budgets.judging import check
     from .counting.counts import profile
     from .models import load
+    from .render.plotting import plot
     from .results.comparison import Accuracy, ArchitectureResult, Comparison
     from .results.conditions import Conditions, Sampling
     from .results.latency import Latency

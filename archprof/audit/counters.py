@@ -48,14 +48,16 @@ class _Tool(NamedTuple):
     real: bool = False
 
 
-def audit(model: str | ModelSpec | nn.Module, *, batch_size: int = 1, input_shape: Shape | None = None) -> Audit:
+def audit(
+    model: str | ModelSpec | nn.Module, *, batch_size: int | None = None, input_shape: Shape | None = None
+) -> Audit:
     """Every tool's opinion on one network in inference mode, for one tensor of (batch_size, *input_shape).
 
     A tool that fails keeps its place, with its own message. Raises what `archprof.profile` raises.
     """
     subject = counts.subject_of(model, input_shape)
     profile, found = counts.recorded(subject, batch_size)
-    (x,) = default_inputs(subject.module, batch_size, subject.input_shape)
+    (x,) = default_inputs(subject.module, profile.batch_size, subject.input_shape)
     return Audit(profile, tuple(opinion_of(tool, subject.module, x, profile.macs, found) for tool in TOOLS))
 
 

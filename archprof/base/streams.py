@@ -44,9 +44,52 @@ class _Closed(io.TextIOBase):
         return True
 
 
+class _WhileRead(io.TextIOBase):
+    """A stream whose reader may go away (head, less): what would follow is dropped, and the command goes on.
+
+    Its files are then written all the same, and its exit code is its own.
+    """
+
+    def __init__(self, to: TextIO) -> None:
+        self.to = to
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self.to.encoding
+
+    @property
+    def errors(self) -> str | None:  # type: ignore[override]
+        return self.to.errors
+
+    def write(self, text: str) -> int:
+        try:
+            return self.to.write(text)
+        except BrokenPipeError:
+            give_up(self.to)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self.to.flush()
+        except BrokenPipeError:
+            give_up(self.to)
+
+    def fileno(self) -> int:
+        return self.to.fileno()
+
+    def isatty(self) -> bool:
+        return self.to.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+
 @contextlib.contextmanager
 def usable() -> Iterator[None]:
-    """Within, stdout and stderr take any text: letters that their encoding lacks are written as escapes."""
+    """Within, stdout and stderr take any text, also where nobody reads it any more.
+
+    Letters that their encoding lacks are written as escapes.
+    """
     before = sys.stdout, sys.stderr
     if None in before:
         # Python has no stream for a descriptor that is closed, and the next file that is opened would get its number
@@ -59,6 +102,7 @@ def usable() -> Iterator[None]:
     for stream in strict:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = _WhileRead(sys.stdout), _WhileRead(sys.stderr)
     try:
         yield
     finally:
@@ -75,9 +119,9 @@ def why_not(error: OSError) -> str | None:
     return None
 
 
-def give_up_stdout() -> None:
-    """Nothing that is left in stdout's buffer can be written; without this Python tries again at its end."""
+def give_up(stream: TextIO) -> None:
+    """Nothing that is left in the stream's buffer can be written; without this Python tries again at its end."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
+        os.dup2(null, stream.fileno())
         os.close(null)

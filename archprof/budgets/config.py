@@ -17,7 +17,7 @@ from . import lock
 from .budget import Budget, expanded, from_entry
 from .limits import is_pattern, known_keys, shown
 
-FILE_NAME = "archprof.toml"
+FILE_NAME = lock.CONFIG_NAME
 
 #: Budgets that a complaint lists.
 LISTED = 10
@@ -74,10 +74,7 @@ def read_all(paths: Iterable[Path]) -> tuple[Config, ...]:
         for budget in config.budgets:
             other = seen.setdefault((os.path.realpath(config.lock_path), budget.name), config)
             if other is not config:
-                raise BadOption(
-                    f"{other.shown} and {config.shown} both have a budget '{budget.name}', and share {lock.FILE_NAME};",
-                    'give one of them a name of its own: name = "...".',
-                )
+                raise _shared(other.shown, config.shown, budget.name)
     return configs
 
 
@@ -106,17 +103,41 @@ def select(configs: Sequence[Config], names: Sequence[str]) -> tuple[Config, ...
     )
 
 
-def names_in(configs: Iterable[Config], lock_path: Path, baselines: Mapping[str, lock.Baseline]) -> set[str]:
-    """The budgets of all files whose baselines lie in that lock.
+def names_in(configs: Sequence[Config], lock_path: Path, baselines: Mapping[str, lock.Baseline]) -> set[str]:
+    """The budgets of all files whose baselines lie in that lock; those of files that were not read stay as they are.
 
     A pattern whose networks cannot be listed stands for those of the `baselines` that it matches.
     """
+    read_now = {config.path.name for config in configs if config.lock_path == lock_path}
+    elsewhere = {
+        name
+        for name, entry in baselines.items()
+        if entry.config not in read_now and (lock_path.parent / Path(entry.config).name).is_file()
+    }
     budgets = [one for config in configs if config.lock_path == lock_path for one in config.budgets]
     patterns = [one.model for one in budgets if is_pattern(one.model)]
     matched = {
         name for name, entry in baselines.items() if any(fnmatch.fnmatchcase(entry.model, each) for each in patterns)
     }
-    return matched | {one.name for one in budgets}
+    return elsewhere | matched | {one.name for one in budgets}
+
+
+def refuse_taken(configs: Sequence[Config], lock_path: Path, baselines: Mapping[str, lock.Baseline]) -> None:
+    """Raise BadOption for a budget whose name in that lock is one of another file's budgets, which was not read."""
+    mine = {config.path.name: config for config in configs if config.lock_path == lock_path}
+    for config in mine.values():
+        for budget in config.budgets:
+            entry = baselines.get(budget.name)
+            other = lock_path.parent / Path(entry.config).name if entry and entry.config not in mine else None
+            if other and other.is_file() and budget.name in {one.name for one in read(other).budgets}:
+                raise _shared(lock.shown_path(other), config.shown, budget.name)
+
+
+def _shared(one: str, other: str, name: str) -> BadOption:
+    return BadOption(
+        f"{one} and {other} both have a budget '{name}', and share {lock.FILE_NAME};",
+        'give one of them a name of its own: name = "...".',
+    )
 
 
 def _text_of(path: Path) -> str:

@@ -76,7 +76,11 @@ def accept(checked: Iterable[Checked], baselines: Mapping[str, Baseline], known:
     """
     fresh = {
         one.budget.name: lock.baseline_of(
-            one.budget.shown_model, one.profile, one.budget.counts_training, one.budget.shown_inputs
+            one.budget.shown_model,
+            one.profile,
+            one.budget.counts_training,
+            one.budget.shown_inputs,
+            Path(one.budget.file).name or lock.CONFIG_NAME,
         )
         for one in checked
         if one.profile is not None

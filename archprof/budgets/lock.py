@@ -19,6 +19,8 @@ from .limits import MEASURES
 
 SCHEMA_VERSION = 1
 FILE_NAME = "archprof.lock.json"
+#: The file of budgets where nothing else is said.
+CONFIG_NAME = "archprof.toml"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class LayerSummary:
 class Baseline:
     """One model's counts at the time of acceptance: `counts` by measure, `layers` by module path.
 
-    `inputs` are the arguments that its budget states, where it states any.
+    `inputs` are the arguments that its budget states, where it states any; `config` is the file beside the lock that
+    states the budget.
     """
 
     model: str
@@ -45,6 +48,7 @@ class Baseline:
     counts: Mapping[str, int] = field(default_factory=dict)
     layers: Mapping[str, LayerSummary] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    config: str = CONFIG_NAME
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,18 @@ class LayerChange:
     after: int
 
 
-def baseline_of(model: str, profile: StaticProfile, training: bool = False, inputs: tuple[str, ...] = ()) -> Baseline:
+def baseline_of(
+    model: str,
+    profile: StaticProfile,
+    training: bool = False,
+    inputs: tuple[str, ...] = (),
+    config: str = CONFIG_NAME,
+) -> Baseline:
     """What the lock keeps of a profile; `training_bytes` only where a training pass was counted."""
     counts = {
         name: measure.value(profile) for name, measure in MEASURES.items() if training or name != "training_bytes"
     }
-    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile), inputs)
+    return Baseline(model, profile.input_shape, profile.batch_size, counts, layers_of(profile), inputs, config)
 
 
 def layers_of(profile: StaticProfile) -> dict[str, LayerSummary]:
@@ -122,6 +132,7 @@ def to_json(baselines: Mapping[str, Baseline]) -> str:
         head = {
             "model": entry.model,
             "input_shape": list(entry.input_shape),
+            **({"config": entry.config} if entry.config != CONFIG_NAME else {}),
             **({"input": list(entry.inputs)} if entry.inputs else {}),
             "batch_size": entry.batch_size,
             **entry.counts,

@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import re
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..base import streams
-from ..base.errors import ArchprofError, did_you_mean, printable
+from ..base.errors import LONGEST, ArchprofError, BadOption, did_you_mean, printable
 from ..base.version import __version__
 from . import stopping
 
@@ -32,6 +34,7 @@ COMMANDS = (
     "fit",
     "diff",
     "env",
+    "schema",
 )
 
 
@@ -41,7 +44,8 @@ RARELY = (50_000, 50, 50)
 
 EXIT_CODES = """\
 exit codes: 0 done; 1 over a budget, or a network failed; 2 misuse, or an output that cannot be written;
-            130 interrupted (Ctrl-C); 141 the reader of stdout went away; 128 + N ended by signal N"""
+            130 interrupted (Ctrl-C); 128 + N ended by signal N.
+            A reader that goes away ('archprof list | head -1') changes none of them"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,8 +60,11 @@ class Parser(argparse.ArgumentParser):
             seen = message.removeprefix("unrecognized arguments: ").split()[0]
             known = [flag for action in self._actions for flag in action.option_strings]
             message = f"unknown option '{seen}'.{did_you_mean(seen, known)}"
+        elif unknown := re.match(r"argument COMMAND: invalid choice: (['\"])(.*)\1 \(", message, re.DOTALL):
+            near = did_you_mean(unknown[2], COMMANDS) or f" Commands: {', '.join(COMMANDS)}."
+            message = f"unknown command '{printable(unknown[2])}'.{near}"
         stop = "" if message.endswith((".", "?")) else "."
-        self.exit(2, f"{self.prog}: {printable(message)}{stop} See '{self.prog} --help'.\n")
+        self.exit(2, f"{self.prog}: {printable(message, LONGEST)}{stop} See '{self.prog} --help'.\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"archprof {__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name in COMMANDS:
         importlib.import_module(f"{__name__}.{name}").add(commands)
     return parser
@@ -87,12 +94,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         gc.set_threshold(*thresholds)
 
 
+def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: argparse.ArgumentParser) -> NoReturn:
+    """Raise or end with what is said of words that nobody takes."""
+    first = getattr(args, "model", None) or getattr(args, "network", None)
+    if first and not any(word.startswith("-") for word in unknown):
+        command = args.parser.prog.rpartition(" ")[2]
+        raise BadOption(
+            f"'{command}' looks at one network, and '{unknown[0]}' is given beside '{first}'.",
+            f"Several side by side: archprof compare {shlex.join([first, *unknown])}",
+        )
+    own: argparse.ArgumentParser = getattr(args, "parser", parser)
+    own.error(f"unrecognized arguments: {' '.join(unknown)}")
+
+
 def _run(argv: Sequence[str] | None) -> int:
     """The command's exit code; what a user or the system can cause is one line here, for all commands."""
     try:
-        args, unknown = build_parser().parse_known_args(argv)
+        parser = build_parser()
+        args, unknown = parser.parse_known_args(argv)
         if unknown:
-            args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+            _refuse(unknown, args, parser)
+        if not hasattr(args, "run"):
+            parser.print_help()
+            return 0
         code: int = args.run(args)
         sys.stdout.flush()
         return code
@@ -102,12 +126,9 @@ def _run(argv: Sequence[str] | None) -> int:
     except KeyboardInterrupt:
         print("archprof: interrupted.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        streams.give_up_stdout()  # the reader went away (head, less)
-        return 141
     except OSError as error:
         if (why := streams.why_not(error)) is None:
             raise
-        streams.give_up_stdout()
+        streams.give_up(sys.stdout)
         print(f"archprof: {why}", file=sys.stderr)
         return 2

@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
             alone.enter_context(files.alone(str(path)))
         if args.update:
             accepted = {path: lock.read_for_update(path, whole=not args.names) for path in locks}
+            for path in locks:
+                config.refuse_taken(stated, path, accepted[path])
         else:
             accepted = {path: lock.read(path) for path in locks}
         of_lock = [(one.lock_path, budget) for one in chosen for budget in one.budgets]

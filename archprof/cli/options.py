@@ -64,17 +64,27 @@ def inputs(args: Any) -> Callable[[int], Any] | None:
 
 
 def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
-    """The models that are meant, wildcards resolved. More than MANY are asked about where there is somebody to ask."""
-    if not any(mark in pattern for pattern in patterns for mark in "*?"):
-        return list(patterns)
-    from ..models import expand
+    """The models that are meant, wildcards resolved.
 
-    models = expand(patterns)
-    print(
-        f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
-        file=sys.stderr,
-    )
-    if len(models) > MANY and not yes and sys.stdin.isatty() and sys.stderr.isatty():
+    More than MANY are asked about; where there is nobody to ask, they need `yes`. Raises BadOption without either.
+    """
+    models, wild = list(patterns), any(mark in pattern for pattern in patterns for mark in "*?")
+    if wild:
+        from ..models import expand
+
+        models = expand(patterns)
+    many = len(models) > MANY and not yes
+    if many and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise BadOption(
+            f"{len(models)} networks are meant, more than {MANY}, and nobody can be asked whether that is so.",
+            "Add --yes, or use 'archprof sweep PATTERN -o FILE.jsonl', which can be stopped and resumed.",
+        )
+    if wild or many:
+        print(
+            f"archprof: {len(models)} networks: {', '.join(models[:3])}{', ...' if len(models) > 3 else ''}",
+            file=sys.stderr,
+        )
+    if many:
         print(f"Go on with all {len(models)}? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise BadOption("stopped: nothing was done.", "Narrow the pattern, or add --yes.")
@@ -211,13 +221,13 @@ def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] 
 def add_one_model(parser: Any) -> None:
     """The model of a command that looks at one, and what it is fed."""
     parser.add_argument("model", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128")
-    add_batch_size(parser)
+    add_batch_size(parser, None, "default: 1, or what the network was exported for")
     parser.add_argument("--input-shape", type=typed(input_shape), metavar="C,H,W", help="default: the network's own")
 
 
-def add_batch_size(parser: Any) -> None:
+def add_batch_size(parser: Any, default: int | None = 1, said: str = "default: 1") -> None:
     """--batch-size, of a command that looks at one."""
-    parser.add_argument("--batch-size", type=typed(whole), default=1, metavar="N", help="default: 1")
+    parser.add_argument("--batch-size", type=typed(whole), default=default, metavar="N", help=said)
 
 
 def add_json(parser: Any) -> None:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import BadOption, did_you_mean
+from ..base.errors import BadOption, printable
 from ..base.options import positive, whole
 from ..results.conditions import Sampling
 from . import options, saved
@@ -78,11 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
     from ..render import figures
 
-    if args.kind not in figures.KINDS:
-        raise BadOption(
-            f"unknown figure '{args.kind}'.{did_you_mean(args.kind, figures.KINDS)}",
-            f"Kinds: {', '.join(figures.KINDS)}.",
-        )
+    figures.check_kind(args.kind)
     saved.check_subjects(args)
     _check_measure(args)
     figures.check_format(args.output)
@@ -113,6 +109,13 @@ def run(args: argparse.Namespace) -> int:
         _tell_what_is_kept(comparison, measure, args)
         return code
     figures.save(figures.draw(args.kind, comparison, how), args.output)
+    if lacking := figures.letters_lacking(comparison, how):
+        listed = printable(" ".join(lacking[:10])) + (" ..." if len(lacking) > 10 else "")
+        print(
+            f"archprof: the figures' font lacks {listed}, and draws boxes for them; "
+            "--label NAME=TEXT gives a network another name.",
+            file=sys.stderr,
+        )
     return 0
 
 

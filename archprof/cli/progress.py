@@ -44,7 +44,8 @@ def _plain_lines() -> Tell:
         # a line when measuring begins, and one for the profiler; the rest would only fill a log
         if left_s > 0 and "measuring" not in told:
             told.add("measuring")
-            print(f"archprof: measuring, at most {left_s:.0f} s", file=sys.stderr)
+            beside = "first passes, compiling and one block of each come on top where they take longer"
+            print(f"archprof: measuring, at most {left_s:.{0 if left_s >= 10 else 1}f} s; {beside}", file=sys.stderr)
         elif doing.startswith("profiling") and "profiling" not in told:
             told.add("profiling")
             print("archprof: profiling, a few seconds for each network", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from . import options
 
 if TYPE_CHECKING:
     from ..results.comparison import Accuracy, Comparison
+
+#: How a file that was packed with gzip begins, and the bytes that it may hold: many times what any comparison takes.
+_GZIP, LARGEST = b"\x1f\x8b", 1 << 30
 
 #: The exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -24,7 +28,10 @@ def add_subjects(parser: Any) -> None:
         "models", nargs="*", metavar="MODEL", help="such as resnet50, mobilenetv1(width=0.5), resnet18@128"
     )
     parser.add_argument(
-        "--from", dest="saved", metavar="FILE", help="a saved comparison (JSON) or sweep (JSON lines) instead of models"
+        "--from",
+        dest="saved",
+        metavar="FILE",
+        help="a saved comparison (JSON, also .json.gz) or sweep (JSON lines) instead of models",
     )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
@@ -124,11 +131,13 @@ def read(path: str) -> Comparison:
     from ..results.comparison import Comparison
 
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except OSError as reason:
+        with open(path, "rb") as file:
+            data = file.read()
+        text = (_unpacked(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as reason:  # gzip's errors are OSErrors without strerror
         raise BadFile(
-            f"'{path}' cannot be read: {reason.strerror}.", "Save one: archprof compare ... --json FILE"
+            f"'{path}' cannot be read: {getattr(reason, 'strerror', None) or reason}.",
+            "Save one: archprof compare ... --json FILE",
         ) from None
     except UnicodeDecodeError:
         raise BadFile(
@@ -138,6 +147,18 @@ def read(path: str) -> Comparison:
         return Comparison.from_json(text)
     except BadFile as reason:
         raise BadFile(f"'{path}': {reason.message}", reason.remedy) from None
+
+
+def _unpacked(data: bytes) -> bytes:
+    """What a .gz holds. Raises OSError for more than a comparison of all the networks that there are takes."""
+    import gzip
+    import io
+
+    with gzip.open(io.BytesIO(data)) as packed:
+        text = packed.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise OSError(f"unpacked it has more than {LARGEST >> 20} MiB")
+    return text
 
 
 def pairs(given: Sequence[str]) -> dict[str, str]:

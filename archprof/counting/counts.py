@@ -51,6 +51,12 @@ class Subject:
     shape_memory: ShapeMemory = SHARED
     dtype: torch.dtype | None = None
 
+    @property
+    def fixed_batch(self) -> int | None:
+        """The only batch size that its inputs can be made for; None: any will do."""
+        own = self.found is not None and self.inputs is self.found.inputs
+        return self.found.batch_size if self.found is not None and own else None
+
     def given(self, batch_size: int) -> models.Arguments:
         """What forward is called with at that batch size: as described, as the source knows, or one image."""
         inputs = self.inputs or (lambda size: (default_inputs(self.module, size, self.input_shape), {}))
@@ -63,7 +69,7 @@ def profile(
     inputs: tuple[Any, ...] | None = None,
     kwargs: dict[str, Any] | None = None,
     *,
-    batch_size: int = 1,
+    batch_size: int | None = None,
     input_shape: Shape | None = None,
     mode: str = "eval",
     shape_memory: ShapeMemory = SHARED,
@@ -72,14 +78,15 @@ def profile(
 
     `model` is a name or a module; a copy of a module is traced, the module itself and its inputs are not touched.
     `inputs` are forward's positional arguments and `kwargs` its keyword arguments; without them one float tensor of
-    (batch_size, *input_shape) is assumed, where `input_shape` defaults to the network's own. `mode` is 'eval' (one
-    forward pass) or 'train' (forward and backward, `training_activation_bytes` filled in).
+    (batch_size, *input_shape) is assumed, where `input_shape` defaults to the network's own and `batch_size` to 1,
+    or to the only one that an exported network takes. `mode` is 'eval' (one forward pass) or 'train' (forward and
+    backward, `training_activation_bytes` filled in).
 
     Raises UnknownModel, BadOption, BuildFailed, or ForwardFailed with the module that raised.
     """
     if mode not in ("eval", "train"):
         raise BadOption(f"mode {mode!r} is unknown;", "expected 'eval' or 'train'.")
-    if type(batch_size) is not int or batch_size < 1:
+    if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
         raise BadOption(
             f"batch size {batch_size!r} is not a positive whole number;", "expected a batch size such as 8."
         )
@@ -90,16 +97,19 @@ def profile(
     return _profiled(subject, args, kwargs or {}, mode)[0]
 
 
-def profile_of(subject: Subject, batch_size: int = 1, mode: str = "eval") -> StaticProfile:
+def profile_of(subject: Subject, batch_size: int | None = None, mode: str = "eval") -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
     with _no_collection():  # until the pass itself is gone, which reference counts see to
         return recorded(subject, batch_size, mode)[0]
 
 
-def recorded(subject: Subject, batch_size: int = 1, mode: str = "eval") -> tuple[StaticProfile, Trace]:
+def recorded(subject: Subject, batch_size: int | None = None, mode: str = "eval") -> tuple[StaticProfile, Trace]:
     """The profile of a subject at its default input, and the pass that it was aggregated from."""
-    profile, found = _profiled(subject, *subject.given(batch_size), mode)
-    return replace(profile, batch_size=batch_size), found
+    fixed = subject.fixed_batch if batch_size is None else None
+    size = batch_size or fixed or 1
+    profile, found = _profiled(subject, *subject.given(size), mode)
+    said = (f"exported for a batch of {fixed} alone, which is what was counted",) if fixed and fixed > 1 else ()
+    return replace(profile, batch_size=size, notes=(*profile.notes, *said)), found
 
 
 def training_activation_bytes(subject: Subject, batch_size: int) -> int | None:

@@ -25,8 +25,9 @@ class Found:
     """A network that a source knows: `make` builds it, `input_shape` (C, H, W) is its default input.
 
     `published` is the name under which accuracies are looked up; `family` groups networks in figures. Where one
-    image is not what the network takes, `inputs` makes forward's arguments for a batch size. `instance` is set where
-    the network exists already and belongs to somebody else: it is looked at, never changed.
+    image is not what the network takes, `inputs` makes forward's arguments for a batch size; `batch_size` is the only
+    one that they can be made for, None where any will do. `instance` is set where the network exists already and
+    belongs to somebody else: it is looked at, never changed.
     """
 
     spec: ModelSpec
@@ -36,6 +37,7 @@ class Found:
     family: str = ""
     year: int | None = None
     inputs: Callable[[int], Arguments] | None = None
+    batch_size: int | None = None
     instance: nn.Module | None = None
 
     @property

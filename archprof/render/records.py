@@ -1,15 +1,30 @@
-"""Records as one text: what a notebook shows, and what `to_markdown` returns."""
+"""Records as one text: what a notebook and a prompt show, and what `to_markdown` returns."""
 
 from __future__ import annotations
 
-from ..results.comparison import Comparison
+from collections.abc import Sequence
+
+from ..results.comparison import ArchitectureResult, Comparison
+from ..results.profile import StaticProfile
+from .brief import brief
 from .html import html
 from .markdown import markdown
 from .tables.comparison import tables
+from .tables.layers import layer_table
+from .tables.profile import totals
+from .tables.table import Table
 
 _FORMATS = {"markdown": markdown, "html": html}
 
 
-def render(record: Comparison, format: str) -> str:
-    """The record's tables in that format: 'markdown' or 'html'."""
-    return _FORMATS[format](tables(record))
+def render(record: Comparison | ArchitectureResult | StaticProfile, format: str) -> str:
+    """The record in a few lines ('text'), or its tables as 'markdown' or 'html'."""
+    return brief(record) if format == "text" else _FORMATS[format](_tables(record))
+
+
+def _tables(record: Comparison | ArchitectureResult | StaticProfile) -> Sequence[Table]:
+    if isinstance(record, Comparison):
+        return tables(record)
+    if isinstance(record, ArchitectureResult):
+        return tables(Comparison({}, (record,)))
+    return (totals(record), *([layer_table(record, "type")] if record.by_type else []))

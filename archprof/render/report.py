@@ -7,6 +7,7 @@ from __future__ import annotations
 import shlex
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..base import files, options, units
@@ -52,7 +53,34 @@ KINDS = (
 #: Those that only a device with an energy meter gives.
 METERED_KINDS = ("power", "power-ops")
 
-_FORMATS = ("svg", "png")
+#: Figures are drawn in these formats unless others are asked for.
+FORMATS = ("svg", "png")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Which figures a report has, of KINDS and METERED_KINDS, and in which formats; the text shows the first of these
+    that a browser can (SVG, PNG).
+
+    Raises BadOption for a kind or a format that there is not.
+    """
+
+    kinds: tuple[str, ...] = KINDS + METERED_KINDS
+    formats: tuple[str, ...] = FORMATS
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            options.one_of("figure of a report", kind, KINDS + METERED_KINDS)
+        for format in self.formats:
+            options.one_of("format of figures", format, figures.FORMATS)
+        if not self.formats:
+            raise BadOption("no format of figures is given;", f"expected some of {', '.join(figures.FORMATS)}.")
+
+    @property
+    def words(self) -> list[str]:
+        """The command-line words that ask for it."""
+        kinds = ["--figures", ",".join(self.kinds) or "none"] if self.kinds != Drawing.kinds else []
+        return [*kinds, *(["--formats", ",".join(self.formats)] if self.formats != FORMATS else [])]
 
 
 def check_folder(folder: str | Path, force: bool = False) -> None:
@@ -81,7 +109,13 @@ def is_ours(folder: Path) -> bool:
         return False
 
 
-def write(comparison: Comparison, folder: str | Path, with_latex: bool = False, force: bool = False) -> list[Path]:
+def write(
+    comparison: Comparison,
+    folder: str | Path,
+    with_latex: bool = False,
+    force: bool = False,
+    drawing: Drawing = Drawing(),
+) -> list[Path]:
     """Write the report into `folder` and return its files.
 
     The same comparison in a folder of the same name gives the same bytes. Figures of an earlier report in that
@@ -98,7 +132,7 @@ def write(comparison: Comparison, folder: str | Path, with_latex: bool = False, 
             shutil.rmtree(half, ignore_errors=True)  # of a run that was killed
             try:
                 (half / "figures").mkdir(parents=True)
-                names = _write(comparison, half, _name(folder.resolve()), with_latex)
+                names = _write(comparison, half, _name(folder.resolve()), with_latex, drawing)
                 _moved(half, folder, names) if exists else half.rename(folder)
             finally:
                 shutil.rmtree(half, ignore_errors=True)
@@ -107,16 +141,16 @@ def write(comparison: Comparison, folder: str | Path, with_latex: bool = False, 
     return [folder / name for name in names]
 
 
-def _write(comparison: Comparison, folder: Path, title: str, with_latex: bool) -> list[str]:
+def _write(comparison: Comparison, folder: Path, title: str, with_latex: bool, drawing: Drawing) -> list[str]:
     """Everything, the README last; returns the files' names."""
-    drawn, missing = _draw(comparison, folder / "figures")
+    drawn, missing = _draw(comparison, folder / "figures", drawing)
     texts = {"comparison.json": comparison.to_json() + "\n", "comparison.csv": csv_text(comparison)}
     if with_latex:
         texts["table.tex"] = latex(static(comparison))
-    texts["README.md"] = readme(comparison, title, drawn, missing, with_latex)
+    texts["README.md"] = readme(comparison, title, drawn, missing, with_latex, drawing)
     for name, text in texts.items():
         files.write(str(folder / name), text)
-    return [*texts, *(f"figures/{kind}.{format}" for kind in drawn for format in _FORMATS)]
+    return [*texts, *(f"figures/{kind}.{format}" for kind in drawn for format in drawing.formats)]
 
 
 def _moved(half: Path, folder: Path, names: Sequence[str]) -> None:
@@ -124,7 +158,7 @@ def _moved(half: Path, folder: Path, names: Sequence[str]) -> None:
     (folder / "figures").mkdir(exist_ok=True)
     for name in sorted(names, key=lambda name: name == "README.md"):
         (half / name).replace(folder / name)
-    ours = [f"figures/{kind}.{format}" for kind in KINDS + METERED_KINDS for format in _FORMATS]
+    ours = [f"figures/{kind}.{format}" for kind in KINDS + METERED_KINDS for format in figures.FORMATS]
     for name in {*ours, "table.tex"} - {*names}:
         (folder / name).unlink(missing_ok=True)
 
@@ -137,16 +171,16 @@ def _name(folder: Path) -> str:
     return folder.relative_to(folder.parents[above.index("reports")]).as_posix()
 
 
-def _draw(comparison: Comparison, folder: Path) -> tuple[list[str], dict[str, str]]:
+def _draw(comparison: Comparison, folder: Path, drawing: Drawing) -> tuple[list[str], dict[str, str]]:
     """Draw what can be drawn; returns the kinds, and for the others why not. Few devices have a meter: without
     readings nothing is said of it."""
     drawn, missing = [], {}
-    options = figures.FigureOptions(dataset=comparison.dataset)
-    for kind in KINDS + METERED_KINDS:
-        paths = [folder / f"{kind}.{format}" for format in _FORMATS]
+    how = figures.FigureOptions(dataset=comparison.dataset)
+    for kind in drawing.kinds:
+        paths = [folder / f"{kind}.{format}" for format in drawing.formats]
         try:
             _check_worth(kind, comparison)
-            figure = figures.draw(kind, comparison, options)
+            figure = figures.draw(kind, comparison, how)
         except BadOption as reason:
             if comparison.metered or kind not in METERED_KINDS:
                 missing[kind] = str(reason)
@@ -166,9 +200,16 @@ def _check_worth(kind: str, comparison: Comparison) -> None:
         raise BadOption(f"all networks have the same {what}.")
 
 
-def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dict[str, str], with_latex: bool) -> str:
+def readme(
+    comparison: Comparison,
+    name: str,
+    drawn: Sequence[str],
+    missing: dict[str, str],
+    with_latex: bool,
+    drawing: Drawing = Drawing(),
+) -> str:
     """The report's Markdown."""
-    pictures = _Pictures(drawn)
+    pictures = _Pictures(drawn, drawing.formats)
     parts = [
         f"# {plain(name)}",
         _opening(comparison),
@@ -201,7 +242,7 @@ def readme(comparison: Comparison, name: str, drawn: Sequence[str], missing: dic
         parts += ["## Not drawn", _bullets(f"{kind}: {why}" for kind, why in missing.items())]
     parts += ["## How it was counted and measured", _method(comparison)]
     parts += [_environment(comparison)]
-    parts += ["## To repeat it", _repeat(comparison, name, with_latex)]
+    parts += ["## To repeat it", _repeat(comparison, name, with_latex, drawing)]
     if comparison.warnings:
         parts += ["## Warnings", _bullets(comparison.warnings)]
     parts += [MARK]
@@ -215,8 +256,10 @@ def _timed_layers(comparison: Comparison) -> bool:
 class _Pictures:
     """Figures as Markdown, those that were drawn."""
 
-    def __init__(self, drawn: Sequence[str]) -> None:
+    def __init__(self, drawn: Sequence[str], formats: Sequence[str]) -> None:
         self.drawn = drawn
+        self.shown = next((format for format in ("svg", "png") if format in formats), "")
+        self.linked = [format for format in formats if format != self.shown]
 
     def of(self, *kinds: str) -> list[str]:
         """Heading, image and caption of each."""
@@ -225,10 +268,11 @@ class _Pictures:
             if kind in self.drawn:
                 told = figures.KINDS[kind]
                 title = _title(told.summary)
+                links = ", ".join(f"[{format.upper()}](figures/{kind}.{format})" for format in self.linked)
                 parts += [
                     f"### {title}",
-                    f"![{title}](figures/{kind}.svg)",
-                    f"{plain(told.caption)} ([PNG](figures/{kind}.png))",
+                    f"![{title}](figures/{kind}.{self.shown})" if self.shown else "",
+                    f"{plain(told.caption)} ({links})" if links else plain(told.caption),
                 ]
         return parts
 
@@ -291,8 +335,8 @@ def _environment(comparison: Comparison) -> str:
     return _table(environment.table(known)) if known else "## Environment\n\nThe record does not say."
 
 
-def _repeat(comparison: Comparison, name: str, with_latex: bool) -> str:
-    more = ["--latex"] if with_latex else []
+def _repeat(comparison: Comparison, name: str, with_latex: bool, drawing: Drawing) -> str:
+    more = [*drawing.words, *(["--latex"] if with_latex else [])]
     out_folder = f"reports/{name}"
     measured = shlex.join(command(comparison))
     again = shlex.join(["archprof", "report", "--from", "comparison.json", *more])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,25 +16,38 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+#: Characters of a line where stdout is no terminal and COLUMNS does not say, and what COLUMNS may say at least.
+PIPED, LEAST = 160, 20
+
+#: What ends a line: blanks, and escape sequences of colours among them.
+_END = re.compile(r"(?: |\x1b\[[0-9;]*m)+$", re.MULTILINE)
+
+
 def show(tables: Iterable[Table], console: Console | None = None, export: str = "--markdown") -> None:
-    """Print tables to stdout, notes below each; wide tables keep their columns whole when piped.
+    """Print tables to stdout, notes below each, as wide as the terminal or, when piped, as COLUMNS says.
 
     `export` is the option of the command that shows what has no room on a terminal.
     """
     from rich.console import Console
 
+    asked = None
     if console is None:
         piped = not sys.stdout.isatty()
+        asked = _columns() if piped else None
+        console = Console(width=asked or PIPED if piped else None, highlight=False)
+    with console.capture() as drawn:
+        for place, table in enumerate(tables):
+            if place:
+                console.print()
+            _show(fitting(table, console.width, export), console, wrap=asked is not None)
+    # rich fills every line to the full width
+    console.file.write(_END.sub(lambda end: end[0].replace(" ", ""), drawn.get()))
 
-        class Ours(Console):
-            def on_broken_pipe(self) -> None:
-                raise BrokenPipeError  # rich would end the process itself, with another exit code
 
-        console = Ours(width=160 if piped else None, highlight=False, soft_wrap=False)
-    for place, table in enumerate(tables):
-        if place:
-            console.print()
-        _show(fitting(table, console.width, export), console)
+def _columns() -> int | None:
+    """The width that the environment asks for; None: it does not."""
+    asked = os.environ.get("COLUMNS", "")
+    return max(int(asked), LEAST) if re.fullmatch("[0-9]{1,5}", asked) and int(asked) else None
 
 
 #: Characters that the frame takes at both sides together.
@@ -68,7 +83,7 @@ def _width(table: Table, place: int) -> int:
 _STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow"}
 
 
-def _show(table: Table, console: Console) -> None:
+def _show(table: Table, console: Console, wrap: bool) -> None:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -102,4 +117,4 @@ def _show(table: Table, console: Console) -> None:
         )
     console.print(drawn)
     for note in table.notes:
-        console.print(Text(escapes.terminal(note)), soft_wrap=True)
+        console.print(Text(escapes.terminal(note)), soft_wrap=not wrap)  # a whole sentence can be searched for

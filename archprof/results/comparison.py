@@ -5,12 +5,12 @@ Stored values are SI base units (seconds, bytes, counts). Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import json_lines
-from ..base.errors import BadFile
+from ..base.errors import BadFile, did_you_mean
 from . import presentation
 from .latency import WIDEST, Latency
 from .memory import BatchMemory, LargestBatch, OptimizerMemory
@@ -55,7 +55,7 @@ class Accuracy:
     retrieved: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ArchitectureResult:
     """One row of a comparison. A network that failed keeps its place: `error` says why, `profile` is None.
 
@@ -110,11 +110,16 @@ class ArchitectureResult:
         """The published claim to show for this metric: the first that is listed."""
         return next((a for a in self.accuracy if (a.metric, a.dataset) == (metric, dataset)), None)
 
+    def __repr__(self) -> str:
+        return presentation.brief(self)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Several architectures side by side: the record that tables, figures, reports and budgets read.
 
+    It is a collection of its rows: `len(comparison)`, `for row in comparison`, `comparison["resnet50"]`, and by place
+    `comparison[0]`.
     `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
     about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
     nothing was measured, or it was interrupted.
@@ -126,6 +131,29 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     archprof: str = field(default="")
     stopping: Stopping | None = None
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+    def __iter__(self) -> Iterator[ArchitectureResult]:
+        return iter(self.architectures)
+
+    def __contains__(self, row: object) -> bool:
+        return row in self.names if isinstance(row, str) else row in self.architectures
+
+    def __getitem__(self, key: str | int) -> ArchitectureResult:
+        """The row of that name, or at that place. Raises KeyError, which names those that there are, or IndexError."""
+        if not isinstance(key, str):
+            return self.architectures[key]
+        if key not in self.names:
+            listed = ", ".join(self.names[:10]) + (", ..." if len(self) > 10 else "")
+            raise KeyError(f"no network '{key}'.{did_you_mean(key, self.names)} There are: {listed or 'none'}.")
+        return self.architectures[self.names.index(key)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the rows, in their order."""
+        return tuple(row.name for row in self.architectures)
 
     @property
     def batch_sizes(self) -> tuple[int, ...]:
@@ -208,6 +236,9 @@ class Comparison:
     def to_markdown(self) -> str:
         """The tables as Markdown, notes below each."""
         return presentation.present(self, "markdown")
+
+    def __repr__(self) -> str:
+        return presentation.brief(self)
 
     def _repr_html_(self) -> str:
         return presentation.present(self, "html")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from . import presentation
+
 if TYPE_CHECKING:
     import pandas
 
@@ -74,7 +76,7 @@ class ModuleCost(NamedTuple):
     output_bytes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StaticProfile:
     """What one network costs by counting alone, for one forward pass of `batch_size` samples.
 
@@ -117,3 +119,9 @@ class StaticProfile:
         import pandas
 
         return pandas.DataFrame(self.layers, columns=list(LayerCost._fields))
+
+    def __repr__(self) -> str:
+        return presentation.brief(self)
+
+    def _repr_html_(self) -> str:
+        return presentation.present(self, "html")

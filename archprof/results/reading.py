@@ -102,6 +102,40 @@ _KNOWN = msgspec.defstruct(
 )
 
 
+# --- what is written, as JSON Schema ----------------------------------------------------------------------------------
+
+
+def written(name: str, /, *records: Any, without: Any = (), **keys: Any) -> type[msgspec.Struct]:
+    """The form of an object with the fields of these records, those in `without` left out, and with more `keys`.
+
+    No key may be missing, but for those that are `maybe`.
+    """
+    if len(records) == 1 and not without and not keys:
+        return _form(records[0], whole=True)
+    fields: dict[str, Any] = {}
+    for record in records:
+        form = _form(record, whole=True)
+        fields |= {key: hint for key, hint in get_type_hints(form, include_extras=True).items() if key not in without}
+    fields |= keys
+    optional = {key for key, hint in fields.items() if msgspec.UnsetType in get_args(hint)}
+    return msgspec.defstruct(
+        name,
+        [(key, hint, msgspec.UNSET) if key in optional else (key, hint) for key, hint in fields.items()],
+        kw_only=True,
+    )
+
+
+def maybe(hint: Any) -> Any:
+    """A key that is not always there."""
+    return Union[hint, msgspec.UnsetType]  # noqa: UP007
+
+
+def json_schema(forms: Mapping[str, Any]) -> dict[str, Any]:
+    """The forms as JSON Schema 2020-12: the definitions, each form's under its name among them."""
+    (_, definitions) = msgspec.json.schema_components(tuple(forms.values()), ref_template="#/$defs/{name}")
+    return dict(definitions)
+
+
 # --- from a record's annotations to the form that its JSON has -----------------------------------------------------
 
 
@@ -115,7 +149,7 @@ def _form(kind: Any, left_out: tuple[str, ...] = (), whole: bool = False) -> typ
     fields = []
     for name in field_names(kind):
         if name not in left_out:
-            checked_type = _checked_type(hints[name], name, f"{kind.__name__}.{name}")
+            checked_type = _checked_type(hints[name], name, f"{kind.__name__}.{name}", whole)
             fields.append((name, checked_type, *(() if whole else _default(kind, name))))
     return msgspec.defstruct(kind.__name__, fields, kw_only=True)
 
@@ -126,18 +160,18 @@ def _default(kind: Any, name: str) -> tuple[Any, ...]:
     return (getattr(kind, name),) if hasattr(kind, name) else ()
 
 
-def _checked_type(hint: Any, name: str, full_name: str) -> Any:
+def _checked_type(hint: Any, name: str, full_name: str, whole: bool = False) -> Any:
     """The annotation with its bounds, records replaced by their forms."""
     if hint in (int, float):
         return Annotated[hint, _BOUNDS.get(full_name) or _BOUNDS.get(name) or (_COUNT if hint is int else _FIGURE)]
     origin, parts = get_origin(hint), get_args(hint)
     if origin is tuple and parts[-1] is ...:
-        return tuple.__class_getitem__((_checked_type(parts[0], name, full_name), ...))
+        return tuple.__class_getitem__((_checked_type(parts[0], name, full_name, whole), ...))
     if origin in (Union, types.UnionType):
-        return Union[tuple(_checked_type(part, name, full_name) for part in parts)]  # noqa: UP007
+        return Union[tuple(_checked_type(part, name, full_name, whole) for part in parts)]  # noqa: UP007
     if origin is collections.abc.Mapping:
-        return dict.__class_getitem__((parts[0], _checked_type(parts[1], name, full_name)))
-    return _form(hint) if _is_record(hint) and not issubclass(hint, msgspec.Struct) else hint
+        return dict.__class_getitem__((parts[0], _checked_type(parts[1], name, full_name, whole)))
+    return _form(hint, whole=whole) if _is_record(hint) and not issubclass(hint, msgspec.Struct) else hint
 
 
 @functools.cache

@@ -29,8 +29,12 @@ def count(row: RowInProgress, request: Request) -> None:
             subject = replace(subject, dtype=device.torch_dtype(request.conditions))
         predictor = _predictor(subject, request.conditions)
         profile = counts.profile_of(subject)
-        memory = tuple(predictor.at(size) for size in request.batch_sizes)
-        training, *_ = [entry.training_activation_bytes for entry in memory if entry.batch_size == 1] or [None]
+        sizes = (profile.batch_size,) if subject.fixed_batch and request.batch_sizes else request.batch_sizes
+        memory = tuple(predictor.at(size) for size in sizes)
+        same = [entry.training_activation_bytes for entry in memory if entry.batch_size == profile.batch_size]
+        training, *_ = same or [None]
+        if sizes != request.batch_sizes and sizes == (1,):  # of others the profile itself tells
+            profile = replace(profile, notes=(*profile.notes, "exported for a batch of 1 alone"))
         profile = replace(profile, training_activation_bytes=training)
         result = replace(
             row.result,

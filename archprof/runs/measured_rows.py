@@ -24,9 +24,9 @@ def refuse_what_cannot_fit(rows: Sequence[RowInProgress], request: Request) -> N
     have = device.available_bytes(request.conditions)
     counted = [row for row in rows if row.needs]
     for size in request.batch_sizes:
-        if have is None or not counted:
-            return
-        least = min(counted, key=lambda row: row.needs[size])
+        least = min((row for row in counted if size in row.needs), key=lambda row: row.needs[size], default=None)
+        if have is None or least is None:
+            continue
         if least.needs[size] > have:
             raise BadOption(
                 f"batch size {size}: {least.result.name} alone needs {units.size(least.needs[size])}, and "
@@ -93,7 +93,7 @@ def _step(row: RowInProgress, request: Request, batch_size: int) -> Step:
 
 def _keep(rows: Sequence[RowInProgress], request: Request, measured: Mapping[sampling.Key, Latency]) -> None:
     for row in rows:
-        mine = tuple(measured[key] for size in request.batch_sizes if (key := (row.result.name, size)) in measured)
+        mine = tuple(measured[key] for size in row.needs if (key := (row.result.name, size)) in measured)
         row.result = replace(row.result, latency=mine)
 
 

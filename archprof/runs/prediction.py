@@ -64,6 +64,16 @@ class Predictor:
         def training(batch_size: int) -> int:
             return row.training_bytes(at(batch_size), optimizer) or 0
 
+        if only := self.subject.fixed_batch:
+            trained = row.training_bytes(at(only), optimizer)
+            return LargestBatch(
+                limit,
+                optimizer,
+                only * (inference(only) <= limit),
+                None if trained is None else only * (trained <= limit),
+                inference(only),
+                trained,
+            )
         # a single sample may be too few to train on (batch norm): then the count starts at two
         least = next((size for size in (1, 2) if row.training_bytes(at(size), optimizer) is not None), None)
         return LargestBatch(

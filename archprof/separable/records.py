@@ -16,6 +16,23 @@ from .formula import Convolution, Cost
 
 NOTHING = Cost()
 
+#: Of each side of a NetworkComparison, what its JSON has of the profile.
+SIDE = (
+    "name",
+    "source",
+    "input_shape",
+    "batch_size",
+    "parameters",
+    "trainable_parameters",
+    "buffers",
+    "macs",
+    "activations",
+    "parameter_bytes",
+    "buffer_bytes",
+    "peak_activation_bytes",
+    "training_activation_bytes",
+)
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -159,23 +176,8 @@ def to_json(record: LayerComparison | NetworkComparison, indent: int | None = 2)
 
 
 def _network(record: NetworkComparison) -> dict[str, Any]:
-    kept = (
-        "name",
-        "source",
-        "input_shape",
-        "batch_size",
-        "parameters",
-        "trainable_parameters",
-        "buffers",
-        "macs",
-        "activations",
-        "parameter_bytes",
-        "buffer_bytes",
-        "peak_activation_bytes",
-        "training_activation_bytes",
-    )
     sides = {
-        side: {key: value for key, value in as_json(getattr(record, side)).items() if key in kept}
+        side: {key: value for key, value in as_json(getattr(record, side)).items() if key in SIDE}
         for side in ("before", "after")
     }
     return {

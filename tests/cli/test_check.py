@@ -11,6 +11,7 @@ import pytest
 from helpers.budget_records import TWO, budget, network, written
 
 from archprof.base.errors import MissingPackage
+from archprof.budgets import lock
 from archprof.budgets.networks import Relative
 
 
@@ -306,3 +307,37 @@ def test_a_reader_sees_the_old_lock_until_the_new_one_is_whole(check, tmp_path, 
     check("--update", net=network(17))
     assert seen == [[618, 656]]
     assert json.loads(path.read_text())["budgets"]["small"]["parameters"] == 656
+
+
+@pytest.fixture
+def two_files(tmp_path):
+    """Two files of budgets in one folder, which share its lock."""
+    written(tmp_path, budget(name="first", growth="1 %"))
+    written(tmp_path, budget(name="second", model="wider", growth="1 %"), "other.toml")
+    return tmp_path
+
+
+def test_files_that_are_updated_one_by_one_keep_each_others_baselines(check, two_files):
+    assert check("--update")[0] == 0
+    assert check("--update", "--config", "other.toml")[0] == 0
+    assert set(lock.read(two_files / lock.FILE_NAME)) == {"first", "second"}
+    assert check("--update")[0] == 0
+    assert check()[0] == check("--config", "other.toml")[0] == 0
+    written(two_files, budget(name="third", growth="1 %"))
+    assert check("--update")[0] == 0
+    assert set(lock.read(two_files / lock.FILE_NAME)) == {"second", "third"}
+    (two_files / "other.toml").unlink()
+    assert check("--update")[0] == 0
+    assert set(lock.read(two_files / lock.FILE_NAME)) == {"third"}
+
+
+def test_files_that_are_updated_one_by_one_cannot_share_a_name(check, two_files):
+    written(two_files, budget(name="first", model="wider", growth="1 %"), "other.toml")
+    assert check("--update")[0] == 0
+    before = (two_files / lock.FILE_NAME).read_text()
+    code, _, err = check("--update", "--config", "other.toml")
+    assert code == 2 and "archprof.toml and other.toml both have a budget 'first', and share archprof.lock.json" in err
+    assert (two_files / lock.FILE_NAME).read_text() == before
+    written(two_files, budget(name="moved", growth="1 %"))  # a budget may move from one file to another
+    assert check("--update", "--config", "other.toml")[0] == 0
+    assert lock.read(two_files / lock.FILE_NAME)["first"].config == "other.toml"

@@ -129,7 +129,7 @@ def test_exports(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
     saved = json.loads(files[0].read_text())
     assert saved["total"]["macs"] == 963_072 == sum(row["macs"] or 0 for row in saved["rows"])
     rows = list(csv.DictReader(io.StringIO(files[1].read_text())))
-    assert rows[0]["output_shape"] == "1x9x32x32"
+    assert (rows[0]["type"], rows[0]["output_shape"]) == ("conv 3x3", "1x6x32x32")
     assert rows[-1]["parameters"] == "95071"
     assert "| fc | fully connected |" in files[2].read_text()
     capsys.readouterr()

@@ -197,12 +197,36 @@ def test_a_closed_stderr_keeps_results_on_stdout(here):
     assert done.communicate(timeout=60)[0] == "" and done.returncode == 2
 
 
-def test_a_reader_that_went_away_is_no_error_to_speak_of(here):
+@pytest.fixture
+def unread():
+    """The end of a pipe that nobody reads."""
     read, write = os.pipe()
     os.close(read)
-    code, err = finished(*SHOW, stdout=write)
+    yield write
     os.close(write)
-    assert (code, err) == (141, "")
+
+
+@pytest.mark.parametrize("argv", [(), ("list",), ("show", "resnet18"), (*SHOW, "--json", "-"), ("env",), ("--help",)])
+def test_a_reader_that_went_away_is_no_error_to_speak_of(argv, here, unread):
+    assert finished(*argv, stdout=unread) == (0, "")
+
+
+def test_what_nobody_reads_does_not_keep_files_from_being_written(here, unread):
+    assert finished(*SHOW, "--csv", "x.csv", stdout=unread) == (0, "")
+    assert "resnet_tiny" in (here / "x.csv").read_text()
+
+
+def test_a_verdict_that_nobody_reads_is_still_the_exit_code(here, unread):
+    (here / "archprof.toml").write_text('[[budget]]\nmodel = "resnet_tiny"\nparameters = "1 k"\n')
+    assert finished("check", stdout=unread) == (1, "")
+    assert finished("check", "--json", stdout=unread) == (1, "")
+
+
+def test_a_reader_of_errors_that_went_away(here, unread):
+    done = start("compare", "nosuchnet", stderr=unread)
+    assert (done.communicate(timeout=60)[0], done.returncode) == ("", 2)
+    done = start("compare", "resnet_tin?", "--no-latency", stderr=unread)
+    assert "resnet_tiny" in done.communicate(timeout=60)[0] and done.returncode == 0
 
 
 @pytest.mark.parametrize("argv", [SHOW, ("list", "resnet*"), ("compare", "caf\u00e9.py:Fine", "--no-latency")])

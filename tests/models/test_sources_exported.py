@@ -233,3 +233,50 @@ def test_something_else_is_not_an_archive(tmp_path):
     (tmp_path / "text.pt2").write_text("hello")
     with pytest.raises(BadFile, match=r"is not an archive of torch\.export: File is not a zip file\. Save it with"):
         archprof.profile(str(tmp_path / "text.pt2"))
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory):
+    """An archive that takes a batch of 4, and no other."""
+    return export(tmp_path_factory.mktemp("exported") / "fixed.pt2", 4)
+
+
+def test_a_fixed_batch_is_what_is_counted_and_that_is_said(fixed):
+    found, made = archprof.profile(fixed), archprof.profile(net(), torch.zeros(4, 3, 16, 16))
+    assert (found.batch_size, found.macs, found.input_shape) == (4, made.macs, (3, 16, 16))
+    assert found.notes == ("exported for a batch of 4 alone, which is what was counted",)
+    assert archprof.profile(fixed, batch_size=4).notes == ()
+
+
+def test_a_fixed_batch_is_compared_and_measured_alone(fixed, free):
+    result = archprof.compare([fixed, free], batch_sizes=(1, 2), time_budget=2.0, memory=2**30)
+    one, other = result.architectures
+    assert (one.error, other.error, one.profile.batch_size, other.profile.batch_size) == (None, None, 4, 1)
+    assert [cell.batch_size for cell in one.latency] == [4] and one.latency[0].error is None
+    assert [cell.batch_size for cell in other.latency] == [1, 2]
+    assert [entry.batch_size for entry in one.memory] == [4]
+    assert one.profile.training_activation_bytes == one.memory[0].training_activation_bytes
+    assert one.largest_batch.inference == one.largest_batch.training == 4 < other.largest_batch.inference
+    assert "exported for a batch of 4 alone" in result.to_markdown()
+
+
+def test_a_fixed_batch_is_shown_and_audited(fixed, capsys):
+    from archprof.cli import main
+
+    assert main(["show", fixed]) == 0
+    out = capsys.readouterr().out
+    assert "input 4x3x16x16" in out and "Exported for a batch of 4 alone, which is what was counted." in out
+    assert main(["show", fixed, "--batch-size", "2"]) == 2
+    assert main(["audit", fixed]) in (0, 1)
+    assert "2 is asked for" in capsys.readouterr().err
+
+
+def test_an_onnx_file_gets_a_way_out(capsys):
+    from archprof.cli import main
+
+    assert main(["compare", "net.onnx"]) == 2
+    assert capsys.readouterr().err == (
+        "archprof: 'net.onnx' is an ONNX graph, which is not read here; name the code that builds the network instead "
+        "(file.py:callable), or an archive of it: "
+        "torch.export.save(torch.export.export(model, (example,)), 'model.pt2').\n"
+    )

@@ -39,7 +39,7 @@ def find(spec: ModelSpec) -> Found:
     if suffix in _OTHERS:
         raise BadOption(
             f"'{shown}' {_OTHERS[suffix]};",
-            f"name the code that builds the network instead (file.py:callable), or export it: {archive.WAY_OUT}",
+            f"name the code that builds the network instead (file.py:callable), or an archive of it: {archive.SAVING}",
         )
     if spec.options or spec.resolution is not None:
         raise BadOption(
@@ -52,7 +52,7 @@ def find(spec: ModelSpec) -> Found:
     def inputs(batch_size: int) -> Arguments:
         return _inputs(shown, program, batch_size), {}
 
-    return Found(spec, lambda: module, shape, instance=module, inputs=inputs)
+    return Found(spec, lambda: module, shape, instance=module, inputs=inputs, batch_size=_fixed_batch(program))
 
 
 def _file(path: Path, shown: str) -> Path:
@@ -107,6 +107,19 @@ def _sizes(meta: Mapping[str, Any], symbols: Mapping[str, int]) -> tuple[int, ..
     return shape_of(meta, size)
 
 
+def _described(program: Program) -> list[Mapping[str, Any]]:
+    return [entry.meta for entry in program.inputs if entry.meta is not None]
+
+
+def _fixed_batch(program: Program) -> int | None:
+    """The batch that it was exported for; None where that is free, or no input has one."""
+    batched = next((meta for meta in _described(program) if meta["sizes"]), None)
+    if batched is None:
+        return None
+    formula, (now, *_) = batched["sizes"][0].get("as_expr"), _sizes(batched, {})
+    return None if formula and sizes.solved(formula["expr_str"], now) else now
+
+
 def _at_batch(shown: str, described: list[Mapping[str, Any]], batch_size: int) -> dict[str, int]:
     """The symbols' values at a batch size. Raises BadOption where the batch was exported as a fixed number."""
     dimensions = [entry["as_expr"] for meta in described for entry in meta["sizes"] if "as_expr" in entry]
@@ -131,8 +144,7 @@ def _at_batch(shown: str, described: list[Mapping[str, Any]], batch_size: int) -
 def _inputs(shown: str, program: Program, batch_size: int) -> tuple[Any, ...]:
     """Inputs like those that it was exported with, at another batch size: floating-point tensors on meta, whole numbers
     0, truth values true."""
-    described = [entry.meta for entry in program.inputs if entry.meta is not None]
-    symbols = _at_batch(shown, described, batch_size)
+    symbols = _at_batch(shown, _described(program), batch_size)
     return tuple(entry.value if entry.meta is None else _tensor(entry.meta, symbols) for entry in program.inputs)
 
 

@@ -19,7 +19,8 @@ from typing import Any
 from ...base import units
 from ...base.errors import BadFile, one_line, printable
 
-WAY_OUT = "Save it with torch.export.save(torch.export.export(model, (example,)), 'model.pt2')."
+SAVING = "torch.export.save(torch.export.export(model, (example,)), 'model.pt2')."
+WAY_OUT = f"Save it with {SAVING}"
 
 #: The bytes of a graph's JSON at most: large language models take a tenth of it.
 LARGEST_GRAPH = 512 * 2**20

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .measures import TIMED
 from .options import FigureOptions
-from .registry import KINDS, FigureKind, draw
+from .registry import KINDS, FigureKind, check_kind, draw, letters_lacking
 from .save import FORMATS, check_format, save
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "FigureKind",
     "FigureOptions",
     "check_format",
+    "check_kind",
     "draw",
+    "letters_lacking",
     "save",
 ]

@@ -52,6 +52,10 @@ class Page:
         self._notes: list[str] = []
         self._missing: dict[tuple[str, str], tuple[list[str], dict[str, list[int]]]] = {}
         self._grid: list[list[Axes]] = []
+        if lacking := style.letters_lacking([options.title or "", *(row.label + row.family for row in self.rows)]):
+            one = len(lacking) == 1
+            drawn = "is drawn as a box" if one else "are drawn as boxes"
+            self.note(f"{len(lacking)} letter{'s' * (not one)} that the font lacks {drawn}.")
         self.right_margin = 0.0  # inches kept free right of the plots, for labels at line ends
 
     # -- content ---------------------------------------------------------------------------------

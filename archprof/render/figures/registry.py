@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...base.errors import BadOption, did_you_mean
 from .options import FigureOptions
+from .rows import rows_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,14 +89,27 @@ def draws(name: str, caption: str) -> Callable[[Callable[[Page], None]], Callabl
     return register
 
 
+def check_kind(name: str) -> None:
+    """Raise BadOption unless there is a kind of that name."""
+    if name not in KINDS:
+        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, KINDS)}", f"Kinds: {', '.join(KINDS)}.")
+
+
+def letters_lacking(comparison: Comparison, options: FigureOptions) -> list[str]:
+    """The letters of labels and title that figures cannot show: their font, the same on every machine, lacks them."""
+    from .style import letters_lacking as lacking
+
+    rows = rows_of(comparison, options)
+    return lacking([options.title or "", *(row.label + row.family for row in rows)])
+
+
 def draw(name: str, comparison: Comparison, options: FigureOptions | None = None) -> Figure:
     """The figure `name` of `comparison`.
 
     Raises BadOption for an unknown kind, for patterns and labels that match nothing, and where the comparison
     lacks what the kind shows: the message names the flag that gives it.
     """
-    if name not in KINDS:
-        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, KINDS)}", f"Kinds: {', '.join(KINDS)}.")
+    check_kind(name)
     from .page import Page
     from .style import pinned_settings
 

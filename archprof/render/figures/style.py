@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,14 +141,28 @@ _GROUPS = (
 )
 
 
-def pinned_settings() -> AbstractContextManager[None]:
-    """matplotlib's own defaults and ours, whatever the user's matplotlibrc says; restored afterwards."""
+def letters_lacking(texts: Iterable[str]) -> list[str]:
+    """The letters that the font has no glyph for, each once, in their order: matplotlib draws a box for each."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont(FONT)).get_charmap()
+    return [letter for letter in dict.fromkeys("".join(texts)) if ord(letter) not in known and letter.isprintable()]
+
+
+@contextmanager
+def pinned_settings() -> Iterator[None]:
+    """matplotlib's own defaults and ours, whatever the user's matplotlibrc says; restored afterwards.
+
+    Meanwhile matplotlib warns of no glyph that its font lacks, several times for each letter: the page tells once.
+    """
     import matplotlib
 
     pinned: dict[Any, Any] = {
         key: value for key, value in matplotlib.rcParamsDefault.items() if key.split(".")[0] in _GROUPS
     }
-    return matplotlib.rc_context(pinned | _SETTINGS)
+    with matplotlib.rc_context(pinned | _SETTINGS), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .* missing from")
+        yield
 
 
 def dark(colour: str) -> bool:

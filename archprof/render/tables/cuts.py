@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...costs.kinds import UNUSED
@@ -105,8 +105,8 @@ def _at(path: str, depth: int) -> str:
 
 
 def _tree(profile: StaticProfile, depth: int) -> list[LayerRow]:
-    """Modules in the order of the tree down to `depth`, what lies deeper folded in; what a module runs beside
-    its children stands in rows of its own below it, one for each type.
+    """Modules in the order in which they ran, down to `depth`, what lies deeper folded in; what a module runs beside
+    its children stands in rows of its own among them, one for each type.
     """
     parents = {_at(module.path, depth_of(module.path) - 1) for module in profile.modules if module.path}
     rows: dict[tuple[str, str], LayerRow] = {}
@@ -124,24 +124,57 @@ def _tree(profile: StaticProfile, depth: int) -> list[LayerRow]:
                 (layer.module, layer.type), LayerRow(layer.module, depth_of(layer.module) + 1, layer.type)
             )
         row.add(layer)
-    # rows that were found late stand directly behind their module's own
-    late: dict[str, list[LayerRow]] = {}
-    for (path, kind), row in rows.items():
-        if kind:
-            late.setdefault(path, []).append(row)
     ordered: list[LayerRow] = []
-    for (path, kind), row in rows.items():
-        if kind:
-            continue
-        if not row.heading and len(row.types) == 1 and path not in parents:
+    for (path, kind), row in _as_run(profile, depth, rows):
+        if not kind and not row.heading and len(row.types) == 1 and path not in parents:
             row.type = next(iter(row.types))
-        elif not row.heading and not row.calls:
+        elif not kind and not row.heading and not row.calls:
             if not row.parameters:
                 continue  # a dropout or identity: nothing ran, nothing is owned
             row.type = f"{row.type}, {UNUSED}"
         ordered.append(row)
-        ordered += late.get(path, [])
     return [row for row in ordered if row.path or row.parameters or not row.heading]
+
+
+Place = tuple[float, int]
+
+
+def _as_run(
+    profile: StaticProfile, depth: int, rows: Mapping[tuple[str, str], LayerRow]
+) -> list[tuple[tuple[str, str], LayerRow]]:
+    """The rows of a tree in the order in which their first calls ran, what contains them in front.
+
+    A module that never ran stands behind the one that was defined before it.
+    """
+    first = _first_runs(profile)
+    own: dict[tuple[str, str], float] = {}
+    for at, layer in enumerate(profile.layers):
+        own.setdefault((_at(layer.module, depth), layer.type), at)
+    placed: dict[str, tuple[Place, ...]] = {"": ()}
+    for number, module in enumerate(profile.modules):
+        if module.path and depth_of(module.path) <= depth:
+            above = placed[_at(module.path, depth_of(module.path) - 1)]
+            placed[module.path] = (*above, (first.get(module.path, -1.0), number))
+
+    def place(key: tuple[str, str]) -> tuple[Place, ...]:
+        path, kind = key
+        return (*placed[path], (own[key], 0)) if kind else placed[path]
+
+    return sorted(rows.items(), key=lambda item: place(item[0]))
+
+
+def _first_runs(profile: StaticProfile) -> dict[str, float]:
+    """When each module, or what it contains, first ran: the place of the call; of those that never did, the place of
+    the sibling that was defined before."""
+    first: dict[str, float] = {}
+    for at, layer in enumerate(profile.layers):
+        for level in range(depth_of(layer.module) + 1):
+            first.setdefault(_at(layer.module, level), at)
+    before: dict[str, float] = {}
+    for module in profile.modules:
+        parent = _at(module.path, depth_of(module.path) - 1)
+        before[parent] = first.setdefault(module.path, before.get(parent, -1.0))
+    return first
 
 
 def _modules(profile: StaticProfile, depth: int) -> list[LayerRow]:
@@ -157,7 +190,7 @@ def _modules(profile: StaticProfile, depth: int) -> list[LayerRow]:
     for layer in profile.layers:
         for level in range(min(depth_of(layer.module), depth) + 1):
             rows[_at(layer.module, level)].add(layer)
-    return [row for row in rows.values() if row.path]
+    return [row for _, row in _as_run(profile, depth, {(path, ""): row for path, row in rows.items()}) if row.path]
 
 
 def total(profile: StaticProfile, rows: Sequence[LayerRow], by: str) -> LayerRow:

@@ -1,0 +1,77 @@
+"""Records in a few lines of plain text: what a prompt, a debugger or a test's failure shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..base import units
+from ..results.comparison import ArchitectureResult, Comparison
+from ..results.profile import StaticProfile
+from . import escapes
+from .tables.profile import totals
+
+#: Rows of a comparison that are shown; the rest is counted.
+SHOWN = 20
+
+
+def brief(record: Comparison | ArchitectureResult | StaticProfile) -> str:
+    """The record in a few lines, without the calls, modules and blocks that it holds."""
+    if isinstance(record, Comparison):
+        return _comparison(record)
+    return _row(record) if isinstance(record, ArchitectureResult) else _profile(record)
+
+
+def _profile(profile: StaticProfile) -> str:
+    """Its totals, aligned."""
+    table = totals(profile)
+    lines = _aligned([[table.text(row, place) for place in range(3)] for row in table.rows])
+    calls = sum(item.calls for item in profile.by_type)
+    kinds = len(profile.by_type)
+    said = (
+        [f"{calls:,} operator calls of {kinds} type{'s' * (kinds != 1)}; to_frame() has them."]
+        if profile.layers
+        else []
+    )
+    return "\n".join(map(escapes.terminal, [f"StaticProfile: {table.title}", *lines, *said, *table.notes]))
+
+
+def _row(row: ArchitectureResult) -> str:
+    """One line."""
+    if row.profile is None:
+        return escapes.terminal(f"ArchitectureResult: {row.name}, failed: {row.error}")
+    told = [f"{units.count(row.profile.parameters)} parameters", f"{units.count(row.profile.macs)} mult-adds"]
+    told += [f"{units.milliseconds(cell.p50_s)} ms at batch {cell.batch_size}" for cell in row.latency if cell.measured]
+    told += [f"error: {row.error}"] if row.error else []
+    return escapes.terminal(f"ArchitectureResult: {row.name}, {', '.join(told)}")
+
+
+def _comparison(comparison: Comparison) -> str:
+    """A line for each network: parameters, mult-adds, and the time at each batch size."""
+    rows, sizes = comparison.architectures, comparison.batch_sizes
+    reference = f", reference {comparison.reference}" if comparison.reference else ""
+    title = f"Comparison of {len(rows)} network{'s' * (len(rows) != 1)}{reference}"
+    heading = ["", "Params", "Mult-Adds", *(f"ms, batch {size}" for size in sizes)]
+    lines = _aligned([heading, *(_cells(row, sizes) for row in rows[:SHOWN])]) if rows else []
+    more = [f"... and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else []
+    warned = len(comparison.warnings)
+    warnings = [f"{warned} warning{'s' * (warned != 1)}: see .warnings"] if warned else []
+    return "\n".join(map(escapes.terminal, [title, *lines, *more, *warnings]))
+
+
+def _cells(row: ArchitectureResult, sizes: Sequence[int]) -> list[str]:
+    if row.profile is None:
+        return [row.name, "failed", *(units.DASH for _ in sizes), units.DASH]
+    cells = [row.latency_at(size) for size in sizes]
+    times = [units.milliseconds(cell.p50_s) if cell and cell.measured else units.DASH for cell in cells]
+    return [row.name, units.count(row.profile.parameters), units.count(row.profile.macs), *times]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first column to the left, the others to the right, two blanks between them."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [f"  {row[0]:{widths[0]}}", *(f"{cell:>{wide}}" for cell, wide in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
