@@ -12,31 +12,14 @@ import importlib
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
 from ..base import streams
 from ..base.errors import LONGEST, ArchprofError, BadOption, did_you_mean, printable
 from ..base.version import __version__
 from . import stopping
-
-#: One file each, in the order in which --help lists them. Each offers `add(commands)`.
-COMMANDS = (
-    "list",
-    "show",
-    "compare",
-    "separable",
-    "audit",
-    "plot",
-    "report",
-    "sweep",
-    "check",
-    "fit",
-    "diff",
-    "env",
-    "schema",
-)
-
+from .commands import COMMANDS
 
 #: Thresholds of the garbage collector while a command runs. A full collection walks all that torch has loaded, 0.08 s
 #: each time, and importing sets off several; what a command makes is freed by reference counts.
@@ -67,8 +50,8 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {printable(message, LONGEST)}{stop} See '{self.prog} --help'.\n")
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The command line, with the options of the chosen commands; the others are known by name alone, not imported."""
     parser = Parser(
         prog="archprof",
         description="Choose, compare and guard neural architectures.",
@@ -77,8 +60,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"archprof {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in COMMANDS:
-        importlib.import_module(f"{__name__}.{name}").add(commands)
+    for name, summary in COMMANDS.items():
+        if name in chosen:
+            importlib.import_module(f"{__name__}.{name}").add(commands)
+        else:
+            commands.add_parser(name, help=summary)
     return parser
 
 
@@ -110,8 +96,9 @@ def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: argparse.A
 def _run(argv: Sequence[str] | None) -> int:
     """The command's exit code; what a user or the system can cause is one line here, for all commands."""
     try:
-        parser = build_parser()
-        args, unknown = parser.parse_known_args(argv)
+        words = sys.argv[1:] if argv is None else argv
+        parser = build_parser([word for word in words if not word.startswith("-")][:1])
+        args, unknown = parser.parse_known_args(words)
         if unknown:
             _refuse(unknown, args, parser)
         if not hasattr(args, "run"):

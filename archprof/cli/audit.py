@@ -19,7 +19,6 @@ def add(commands: Any) -> None:
         commands,
         "audit",
         run,
-        "Our counts beside torchinfo's, fvcore's and FlopCounterMode's, every difference explained.",
         "archprof audit resnet50 --batch-size 32 --markdown audit.md",
     )
     options.add_one_model(parser)

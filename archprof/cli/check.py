@@ -26,7 +26,7 @@ exit codes: 0 within, 1 over (or under a minimum), 2 misuse, or a budget that ca
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = options.command(commands, "check", run, "Judge the budgets of archprof.toml (or pyproject.toml).", EXAMPLE)
+    parser = options.command(commands, "check", run, EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="judge these budgets alone")
     parser.add_argument(
         "--config",

@@ -18,7 +18,6 @@ def add(commands: Any) -> None:
         commands,
         "compare",
         run,
-        "Parameters, mult-adds, memory and latency of several models.",
         "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json",
     )
     parser.add_argument(

@@ -20,8 +20,7 @@ exit codes: 0 compared, 1 what a --fail-on option names, 2 misuse, or times of d
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    summary = "What grew or shrank, and what became slower or faster, between two saved comparisons."
-    parser = options.command(commands, "diff", run, summary, EXAMPLE)
+    parser = options.command(commands, "diff", run, EXAMPLE)
     parser.add_argument("before", metavar="A.json", help="written by 'archprof compare --json'")
     parser.add_argument("after", metavar="B.json", help="the same networks later, on the same machine")
     parser.add_argument(

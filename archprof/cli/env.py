@@ -20,7 +20,6 @@ def add(commands: Any) -> None:
         commands,
         "env",
         run,
-        "What is measured on, and what disturbs it.",
         "archprof env --device cuda --seconds 5",
     )
     parser.add_argument(

@@ -30,7 +30,6 @@ def add(commands: Any) -> None:
         commands,
         "fit",
         run,
-        "Members of a family that fit a budget, best first.",
         'archprof fit resnet18 --parameters "< 5 M" --input-shape 3,32,32 --num-classes 10',
     )
     parser.add_argument("network", metavar="NETWORK", help="the member to begin with, such as resnet18")

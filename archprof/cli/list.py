@@ -15,13 +15,14 @@ from ..results.profile import StaticProfile
 from ..results.saved import SCHEMA_VERSION, as_json
 from ..runs import catalogue
 from ..runs.catalogue import Entry
+from .commands import COMMANDS
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `list` to the command line."""
     parser = commands.add_parser(
         "list",
-        help="the zoo: what each network costs, and its published accuracy",
+        help=COMMANDS["list"],
         description="The networks of the zoo at their default inputs, with their published accuracy.",
         epilog="example: archprof list 'resnet*' vgg --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -15,6 +15,7 @@ from ..base.files import STDOUT
 from ..base.options import options_of, whole
 from ..models import input_spec
 from ..results import conditions as asked
+from .commands import COMMANDS
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -112,12 +113,12 @@ class _Parsed:
             raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def command(commands: Any, name: str, run: Callable[[Any], int], summary: str, example: str) -> Any:
+def command(commands: Any, name: str, run: Callable[[Any], int], example: str) -> Any:
     """Add a command with the shape that all of them have; returns its parser."""
     parser = commands.add_parser(
         name,
-        help=summary,
-        description=summary,
+        help=COMMANDS[name],
+        description=COMMANDS[name],
         epilog=f"example: {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -23,7 +23,6 @@ def add(commands: Any) -> None:
         commands,
         "plot",
         run,
-        "Draw a figure: PNG, SVG or PDF.",
         "archprof plot ball alexnet vgg16 resnet50 mobilenetv1 -o ball.svg",
     )
     parser.epilog = (

@@ -16,7 +16,6 @@ def add(commands: Any) -> None:
         commands,
         "report",
         run,
-        "Write a folder with a readable report, its figures and its data.",
         "archprof report alexnet vgg19 resnet152 mobilenetv1 --batch-sizes 1,16 -o reports/classics",
     )
     parser.description += (

@@ -37,7 +37,6 @@ def add(commands: Any) -> None:
         commands,
         "schema",
         run,
-        "The JSON Schema of what the other commands write.",
         "archprof schema compare",
     )
     parser.add_argument(

@@ -35,7 +35,6 @@ def add(commands: Any) -> None:
         commands,
         "separable",
         run,
-        "Standard against depthwise separable convolution, of a layer or a network.",
         "archprof separable --in-channels 32 --out-channels 64 --kernel 3 --size 112 --measure\n"
         "         archprof separable resnet50 --plot ratios.svg\n"
         "         archprof separable mobilenetv1 --to standard",

@@ -23,7 +23,6 @@ def add(commands: Any) -> None:
         commands,
         "show",
         run,
-        "The layer table of one network: where its cost lies.",
         "archprof show mobilenetv1 --by type --markdown split.md",
     )
     options.add_one_model(parser)

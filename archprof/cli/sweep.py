@@ -18,7 +18,6 @@ def add(commands: Any) -> None:
         commands,
         "sweep",
         run,
-        "Many networks into one file, resumable.",
         "archprof sweep 'timm:*' -o sweep.jsonl --jobs 2 --no-latency",
     )
     parser.add_argument(

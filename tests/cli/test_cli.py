@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from archprof.cli import COMMANDS, build_parser, main
+from archprof.cli import build_parser, main
+from archprof.cli.commands import COMMANDS
 
 HEAVY = ("torch", "pandas", "matplotlib", "torchinfo", "fvcore", "numpy")
 
@@ -133,3 +134,15 @@ def test_an_output_that_cannot_be_written_is_refused_beforehand(capsys, tmp_path
     code, _, err = run(capsys, "compare", "alexnet", "--no-latency", "--json", str(tmp_path / "x.json"))
     assert code == 2
     assert "permission" in err
+
+
+def test_help_and_a_mistyped_command_import_no_command() -> None:
+    program = (
+        "import sys\nfrom archprof.cli import main\n"
+        "try:\n    main([{!r}])\nexcept SystemExit: pass\n"
+        "print([name for name in sys.modules if name.startswith('archprof.') and name.split('.')[1] not in "
+        "('base', 'cli', 'results')], file=sys.stderr)"
+    )
+    for word in ("--help", "comapre"):
+        done = subprocess.run([sys.executable, "-c", program.format(word)], capture_output=True, text=True)
+        assert done.stderr.splitlines()[-1] == "[]"

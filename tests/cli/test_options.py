@@ -14,8 +14,8 @@ import pytest
 import archprof
 from archprof.base.errors import BadOption
 from archprof.base.options import option, options_of, recorded, whole, words
-from archprof.cli import COMMANDS as ALL
 from archprof.cli import build_parser, main, options
+from archprof.cli.commands import COMMANDS as ALL
 from archprof.measure import device
 from archprof.render import report
 from archprof.results import conditions

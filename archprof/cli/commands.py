@@ -1,0 +1,17 @@
+"""The commands, one file of this package each, with what --help says of them, in its order."""
+
+COMMANDS = {
+    "list": "The zoo: what each network costs, and its published accuracy.",
+    "show": "The layer table of one network: where its cost lies.",
+    "compare": "Parameters, mult-adds, memory and latency of several models.",
+    "separable": "Standard against depthwise separable convolution, of a layer or a network.",
+    "audit": "Our counts beside torchinfo's, fvcore's and FlopCounterMode's, every difference explained.",
+    "plot": "Draw a figure: PNG, SVG or PDF.",
+    "report": "Write a folder with a readable report, its figures and its data.",
+    "sweep": "Many networks into one file, resumable.",
+    "check": "Judge the budgets of archprof.toml (or pyproject.toml).",
+    "fit": "Members of a family that fit a budget, best first.",
+    "diff": "What grew or shrank, and what became slower or faster, between two saved comparisons.",
+    "env": "What is measured on, and what disturbs it.",
+    "schema": "The JSON Schema of what the other commands write.",
+}
