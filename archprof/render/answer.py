@@ -140,7 +140,7 @@ def _doubts(comparison: Comparison, found: Doubts) -> str:
         (first, notes), others = found.noted[0], len(found.noted) - 1
         more_notes = f" and {others} more, see --details" if others else ""
         parts.append(f"how it was counted: {first} ({_short(notes[0])}){more_notes}")
-    if found.unpublished and len(found.unpublished) < len(comparison.architectures):
+    if found.unpublished and any(row.top("top1", comparison.dataset) for row in comparison.architectures):
         parts.append(f"no top-1 known: {some(found.unpublished)}")
     parts += _places("not measured", found.unmeasured, found.times)
     parts += _places("not reliable (~)", found.unreliable, found.times)

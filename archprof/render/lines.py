@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LONGEST_LINE = 120
 
 #: Where a name is broken: behind what separates its parts.
-_PARTS = re.compile(r"[^\s:/,(=._@-]*[\s:/,(=._@-]?")
+_PARTS = re.compile(r"[^\s:/,(._@-]*[\s:/,(._@-]?")
 
 #: An amount with its unit, and what stands for the blank between them: a letter that nobody prints, of width 1.
 _AMOUNT = re.compile(r"(\d) (%|[kMGT]|[KMGT]iB|m?J|ms|s)(?!\w)")
