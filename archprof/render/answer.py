@@ -59,8 +59,13 @@ def _smallest(found: Answer) -> str:
 
 
 def _most(extremes: Extremes) -> str:
+    """' (alexnet has 14.4 times as many)', ' (resnet34 has 2.1 % more)'."""
     (_, low), (most, high) = extremes.least, extremes.most
-    return f" ({most} has {units.significant(high / low)} times as many)" if low else ""
+    if not low:
+        return ""
+    factor = high / low
+    more_by = f"{units.significant(100 * (factor - 1), 2)} % more"
+    return f" ({most} has {more_by if factor < 1.1 else f'{units.significant(factor)} times as many'})"
 
 
 def _fastest(found: Answer) -> str:
@@ -97,20 +102,17 @@ def _accurate(comparison: Comparison, found: Answer) -> list[str]:
     sources = f" (claims of {best.sources} sources)" if best.sources > 1 else ""
     said = f"Most accurate: {some(found.best_by('top1').names)} with {of}{sources}"
     if best.next_best and best.points > 0 and best.factor:
-        said += (
-            f", {best.points:.1f} points above {best.next_best} for {units.significant(best.factor)} times the "
-            "mult-adds"
-        )
+        points, factor = units.significant(best.points, 2), units.significant(best.factor)
+        said += f", {points} points above {best.next_best} for {factor} times the mult-adds"
     return [f"{said}.", *_front(best)]
 
 
 def _front(best: Accurate) -> list[str]:
     if len(best.front) + len(best.behind) < 2:
         return []
-    out = ""
-    if best.behind:
-        out = f"; {some(best.behind)} {'is' if len(best.behind) == 1 else 'are'} not"
-    return [f"Pareto front of top-1 and mult-adds: {some(best.front, 2 * FEW)}{out}."]
+    others = f"; {some(best.behind)} {'is' if len(best.behind) == 1 else 'are'} not" if best.behind else ""
+    names = some(best.front, 2 * FEW) + others if len(best.front) > 1 else f"{best.front[0]} alone"
+    return [f"Pareto front of top-1 and mult-adds: {names}."]
 
 
 def _separable(found: Answer) -> str:

@@ -155,7 +155,7 @@ def fastest(cells: Mapping[str, Latency]) -> tuple[str, ...]:
 
 
 def _has_interval(cell: Latency) -> bool:
-    return len(cell.clean) >= FEWEST_BLOCKS and cell.error is None
+    return len(cell.clean) >= FEWEST_BLOCKS and cell.error is None and cell.p50_s > 0
 
 
 def _measured(comparison: Comparison, batch_size: int) -> dict[str, Latency]:

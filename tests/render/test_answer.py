@@ -206,6 +206,20 @@ def test_counting_only():
     assert "Fastest" not in text and text.endswith("--details adds kinds of layer, all memory and sources.")
 
 
+def test_small_differences_are_told_as_such_and_one_network_may_be_the_whole_front():
+    near = row("near", 1_005_000, 205_000_000, 70.58, *THIN.latency)
+    said = answer.sentences(Comparison(HERE, (THIN, near)))
+    assert said[0] == (
+        "Smallest: thin with 1.00 M parameters (near has 0.50 % more) and 200 M mult-adds (near has 2.5 % more)."
+    )
+    assert "Pareto front of top-1 and mult-adds: thin alone." in said
+    better = row("better", 1_005_000, 205_000_000, 70.62, *THIN.latency)
+    said = answer.sentences(Comparison(HERE, (THIN, better)))
+    assert said[2] == (
+        "Most accurate: better with 70.6 % top-1 on imagenet-1k, 0.020 points above thin for 1.02 times the mult-adds."
+    )
+
+
 def test_equal_networks_are_said_to_be_equal():
     twin = replace(WIDE, name="twin")
     made = Comparison(HERE, (WIDE, twin))
