@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     for model in args.models:
         spec.parse(model)
     saved.refuse_unused_sampling(args)
+    if args.no_latency:
+        options.refuse_without_effect(args, "with --no-latency", also=("reference",))
     inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)

@@ -51,7 +51,7 @@ def heading(text: str, width: int) -> str:
 
 def folded(text: str, width: int) -> str:
     """The text in lines of at most so many cells, broken behind a separator where there is one."""
-    lines = [""]
+    lines, width = [""], max(width, 2)  # a letter may take two
     for part in _PARTS.findall(text):
         if lines[-1] and cell_len(lines[-1] + part.rstrip()) > width:
             lines.append("")

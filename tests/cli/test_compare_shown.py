@@ -40,6 +40,11 @@ def test_details_without_a_place_to_be_shown_are_refused(capsys, tmp_path):
     assert err == "archprof: --details has no effect where a result takes stdout. Leave it out, or write to a file.\n"
 
 
+def test_a_reference_for_no_ratios_is_refused(capsys):
+    code, out, err = run(capsys, *TWO, "--no-latency", "--reference", "plain_tiny")
+    assert (code, out) == (2, "") and err == "archprof: --reference has no effect with --no-latency. Leave it out.\n"
+
+
 def test_what_was_asked_for_is_shown_without_details(capsys):
     code, out, _ = run(capsys, *TWO, "--batch-sizes", "1,2", "--reference", "resnet_tiny", "--memory", "64MiB",
                        "--time-budget", "1", "--precision", "0.9")  # fmt: skip
@@ -55,7 +60,7 @@ def test_a_network_that_failed_is_named_beside_the_others(details, capsys, tmp_p
     monkeypatch.chdir(tmp_path)
     code, out, err = run(capsys, "nets.py:Broken", *TWO, "--no-latency", *details)
     assert code == 1 and "no such width" in err
-    assert ("Failed: nets.py:Broken." in out) == (not details) and out.count("nets.py:Broken") >= 2
+    assert ("Failed: nets.py:Broken." in out) is (not details) and out.count("nets.py:Broken") >= 2
 
 
 def test_the_dataset_and_the_accuracies_that_were_given_are_shown(capsys, tmp_path):
