@@ -38,7 +38,7 @@ def say(sentences: Iterable[str], console: Console, style: str = "") -> None:
 def narrowest(heading: str) -> int:
     """Characters that a heading needs in two lines."""
     words = heading.split()
-    places = range(1, len(words) + 1)
+    places = range(len(words) + 1)
     return min(max(len(" ".join(words[:place])), len(" ".join(words[place:]))) for place in places)
 
 

@@ -70,7 +70,8 @@ def fitting(table: Table, width: int, export: str = "--markdown") -> Table:
 def _width(table: Table, place: int) -> int:
     """Characters that a column needs with its margin: headings may break between words, cells where a column folds."""
     column, cells = table.columns[place], _longest(table, place)
-    heading = lines.narrowest(column.heading) if _folds(table) else max(map(len, column.heading.split()))
+    words = map(len, column.heading.split())
+    heading = lines.narrowest(column.heading) if _folds(table) else max(words, default=0)
     return max(heading, min(cells, NARROWEST) if column.folds else cells) + _gap(table)
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from archprof.render import answer, lines, terminal
 from archprof.render.tables import answer as first_screen
+from archprof.render.tables.table import Cell, Column, Table
 from archprof.results.comparison import Accuracy, ArchitectureResult, Comparison
 from archprof.results.latency import Block, Latency
 from archprof.results.memory import BatchMemory, LargestBatch, OptimizerMemory
@@ -164,6 +165,15 @@ def test_folding(text, broken):
 ])  # fmt: skip
 def test_headings_break_before_their_last_words(text, width, broken):
     assert lines.heading(text, width) == broken
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_a_column_may_have_no_heading_and_a_table_no_rows(folds):
+    columns = (Column("quantity", "", folds=folds), Column("macs", "Mult-Adds", "count"))
+    for rows in ((), ((Cell("a quantity"), Cell(12)),)):
+        console = Console(width=30, file=io.StringIO())
+        terminal.show([Table("Whole network", columns, rows)], console)
+        assert ("12" in console.file.getvalue()) == bool(rows)
 
 
 def test_a_number_is_not_parted_from_its_unit():
