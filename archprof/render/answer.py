@@ -144,6 +144,8 @@ def _doubts(comparison: Comparison, found: Doubts) -> str:
         parts.append(f"how it was counted: {first} ({_short(notes[0])}){more_notes}")
     if found.unpublished and any(row.top("top1", comparison.dataset) for row in comparison.architectures):
         parts.append(f"no top-1 known: {some(found.unpublished)}")
+    if found.without_scratch:
+        parts.append("memory without what operators take for themselves, which is not known here")
     parts += _places("not measured", found.unmeasured, found.times)
     parts += _places("not reliable (~)", found.unreliable, found.times)
     if (words := memory_words(comparison.environment)) and not comparison.environment.get("keep_memory"):

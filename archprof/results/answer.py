@@ -64,7 +64,8 @@ class Doubts:
 
     `uncounted` holds (network, operators without a formula), `noted` (network, notes of its profile), `failed`
     (network, reason), `unmeasured` and `unreliable` the places with their reasons. `within` is how many of `times` are
-    within the precision that was asked for; None where nothing was measured to an end.
+    within the precision that was asked for; None where nothing was measured to an end. `without_scratch`: the memory
+    shown leaves out what operators take for themselves, because that is not known.
     """
 
     uncounted: tuple[tuple[str, tuple[str, ...]], ...]
@@ -75,6 +76,7 @@ class Doubts:
     unreliable: Mapping[At, str]
     times: int
     within: int | None
+    without_scratch: bool
 
 
 @dataclass(frozen=True)
@@ -255,4 +257,14 @@ def _doubts(comparison: Comparison) -> Doubts:
         },
         times=len(cells),
         within=comparison.stopping.met(measured) if comparison.stopping else None,
+        without_scratch=any(_lacks_scratch(comparison, row) for row in counted),
     )
+
+
+def _lacks_scratch(comparison: Comparison, row: ArchitectureResult) -> bool:
+    size = memory_batch_size(comparison)
+    entry = None if size is None else row.memory_at(size)
+    if entry is None:
+        return False
+    training = comparison.environment.get("mode") == "train"
+    return (entry.training_scratch_bytes if training else entry.scratch_bytes) is None

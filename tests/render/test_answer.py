@@ -21,6 +21,7 @@ from archprof.results.profile import LayerCost, StaticProfile, TypeCost, Uncount
 from archprof.results.ratios import Stopping
 
 HERE = {"device": "cpu", "device_name": "A CPU", "threads": 2, "dtype": "float32", "torch": "2.13.0"}
+KNOWN = {"scratch_bytes": 0, "training_scratch_bytes": 0}
 
 
 def cell(seconds: float, batch_size: int = 1, spread: float = 0.01, **more) -> Latency:
@@ -37,10 +38,12 @@ def row(name: str, parameters: int, macs: int, top1: float | None, *cells: Laten
         by_type=(TypeCost("conv 3x3", parameters, macs, 1),), layers=(layer,),
     )  # fmt: skip
     claims = (Accuracy(name, "imagenet-1k", "top1", top1, "Doe 2020", "https://a.example"),) if top1 else ()
-    memory = tuple(BatchMemory(seen.batch_size, 2**20 * seen.batch_size, training_peak_bytes=2**22) for seen in cells)
+    memory = tuple(
+        BatchMemory(seen.batch_size, 2**20 * seen.batch_size, training_peak_bytes=2**22, **KNOWN) for seen in cells
+    )
     optimizers = (OptimizerMemory("adam", 8 * parameters, 0),)
     return ArchitectureResult(
-        name, "zoo", "f", 2020, replace(profile, **fields), claims, memory or (BatchMemory(1, 2**20),), cells,
+        name, "zoo", "f", 2020, replace(profile, **fields), claims, memory or (BatchMemory(1, 2**20, **KNOWN),), cells,
         optimizers=optimizers,
     )  # fmt: skip
 
@@ -294,6 +297,16 @@ def test_options_that_were_given_are_seen():
     assert re.search(r"^ thin +1.00 M\^ +200 M\^ +15.4 MiB\^ +7.63 MiB ", text, re.MULTILINE)  # 12 MB and 4 MiB; 8 MB
     left = replace(made, environment=HERE | {"keep_memory": False, "allocator": "glibc 2.36"})
     assert "memory that a pass freed was left to glibc 2.36" in " ".join(shown(left).split())
+
+
+def test_memory_that_is_not_known_whole_is_said():
+    memory = tuple(replace(entry, scratch_bytes=None) for entry in WIDE.memory)
+    made = Comparison(HERE | {"dtype": "bfloat16"}, (replace(WIDE, memory=memory),))
+    said = "Memory without what operators take for themselves, which is not known here."
+    assert answer.sentences(made)[-1] == said
+    assert said not in answer.sentences(replace(made, environment=made.environment | {"mode": "train"}))
+    counted = replace(made, architectures=(replace(WIDE, latency=()),))
+    assert shown(counted).startswith("Forward pass of 3x32x32, counted, not measured, bfloat16\n")
 
 
 def test_energy_where_there_is_a_meter():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...results.answer import Answer, answer, memory_batch_size, pass_bytes
 from ...results.comparison import ArchitectureResult, Comparison
-from .costs import inputs_of, largest_batches, other_inputs
+from .costs import inputs_of, largest_batches, other_dtype, other_inputs
 from .table import BEST, UNCOUNTED, UNRELIABLE, Cell, Column, Table
 from .times import conditions, what_is_timed
 
@@ -59,8 +59,8 @@ def _title(comparison: Comparison) -> str:
     if not inputs:
         return "Nothing was counted"
     what = what_is_timed(comparison)
-    how = conditions(comparison) if comparison.batch_sizes else "counted, not measured"
-    return f"{what[:1].upper()}{what[1:]} of {inputs}, {how}"
+    how = [conditions(comparison)] if comparison.batch_sizes else ["counted, not measured", *other_dtype(comparison)]
+    return ", ".join([f"{what[:1].upper()}{what[1:]} of {inputs}", *how])
 
 
 def _legend(rows: tuple[tuple[Cell, ...], ...]) -> list[str]:
