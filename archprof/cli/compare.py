@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..base.errors import BadOption
 from . import options, saved
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def add(commands: Any) -> None:
     )
     options.add_inputs(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask before comparing many networks")
+    parser.add_argument("--details", action="store_true", help="show every table and note")
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
@@ -51,9 +53,13 @@ def run(args: argparse.Namespace) -> int:
     for model in args.models:
         spec.parse(model)
     saved.refuse_unused_sampling(args)
+    if args.no_latency:
+        options.refuse_without_effect(args, "with --no-latency", also=("reference",))
     inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
+    if args.details and files.STDOUT in exports:
+        raise BadOption("--details has no effect where a result takes stdout.", "Leave it out, or write to a file.")
     models = options.expanded(args.models, args.yes)
 
     result, code = saved.compared(
@@ -65,16 +71,26 @@ def run(args: argparse.Namespace) -> int:
 
         raise ForwardFailed(failed[0].error or f"{failed[0].name} failed.")
     if files.STDOUT not in exports:
-        from ..render import terminal
-        from ..render.tables.comparison import tables
-
-        terminal.show(tables(result))
+        show(result, args)
     export(result, args)
     for warning in result.warnings:
         print(f"archprof: {warning}", file=sys.stderr)
     for row in failed if code != saved.INTERRUPTED else ():
         print(f"archprof: {row.error}", file=sys.stderr)
     return code
+
+
+def show(result: Comparison, args: argparse.Namespace) -> None:
+    """The answer in one table and a few sentences, with what was asked for besides; or every table."""
+    from ..render import answer, terminal
+    from ..render.tables import answer as first_screen
+    from ..render.tables import comparison
+
+    if args.details:
+        terminal.show(comparison.tables(result))
+        return
+    shown = first_screen.tables(result, with_ratios=args.reference is not None)
+    terminal.show(shown, export="--details", below=[*answer.sentences(result), answer.more(result)])
 
 
 def export(result: Comparison, args: argparse.Namespace) -> None:

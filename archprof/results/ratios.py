@@ -62,7 +62,7 @@ class Stopping:
     def sentence(self, cells: Sequence[Latency], ratios: Sequence[Ratio]) -> str:
         """Which of the two ended it, for the run's measurements and ratios."""
         within = f"within {100 * self.precision:g} %"
-        times = sum(cell.reliable and self._met(cell.ci95_s, cell.p50_s) for cell in cells)
+        times = self.met(cells)
         known = sum(ratio.reliable and self._met(ratio.ci95, ratio.ratio) for ratio in ratios)
         if (times, known) == (len(cells), len(ratios)):
             return f"Measuring stopped after {self.took_s:.3g} s: every 95 % interval is {within}."
@@ -71,6 +71,10 @@ class Stopping:
             f"The time budget of {self.time_budget_s:g} s ended measuring: {times} of {len(cells)} times"
             f"{and_ratios} are {within}; --time-budget allows more."
         )
+
+    def met(self, cells: Sequence[Latency]) -> int:
+        """How many of the measurements are within the precision."""
+        return sum(cell.reliable and self._met(cell.ci95_s, cell.p50_s) for cell in cells)
 
     def _met(self, interval: tuple[float, float], centre: float) -> bool:
         return statistics.half_width(interval, centre) <= self.precision

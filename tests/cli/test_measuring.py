@@ -34,7 +34,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         (("--no-keep-memory",), {"keep_memory": False}, "freed was left to"),
         (("--threads", "1"), {"threads": 1, "device": "cpu"}, "1 thread,"),
         (("--mode", "train", "--optimizer", "adamax"), {"mode": "train", "optimizer": "adamax"},
-         "one training step (adamax)"),
+         "Training step (adamax) of 3x"),
     ],
 )  # fmt: skip
 def test_conditions_reach_the_measurement(options, environment, titled, capsys, tmp_path):

@@ -7,12 +7,11 @@ import shlex
 from contextlib import redirect_stdout
 
 import pytest
-from rich.console import Console
+from helpers import readme
 
 import archprof
 from archprof.cli import main
-from archprof.render import terminal
-from archprof.render.tables import comparison as whole
+from archprof.results.conditions import BATCH_SIZES, TIME_BUDGET_S
 
 README = pathlib.Path(__file__).parents[2] / "README.md"
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
@@ -49,14 +48,31 @@ def test_commands_work_in_the_order_of_the_page(command, monkeypatch, folder):
     assert code == 0
 
 
-def test_the_output_shown_is_what_is_counted():
-    block = next(text for kind, text in BLOCKS if kind == "console" and "compare resnet50 mobilenetv1 alexnet" in text)
-    shown = [line.rstrip() for line in block.split("Latency of one")[0].splitlines()[1:] if line.strip()]
-    console = Console(width=100, file=io.StringIO(), highlight=False)
-    terminal.show(whole.tables(archprof.compare(["resnet50", "mobilenetv1", "alexnet"], latency=False)), console)
-    printed = [line.rstrip() for line in console.file.getvalue().splitlines() if line.strip()]
-    assert len(shown) >= 20
-    assert shown == printed
+SHOWN = next(text for kind, text in BLOCKS if kind == "console" and text.startswith(f"$ {readme.COMMAND}\n"))
+
+
+def test_the_output_shown_is_that_of_the_measurement_that_is_stored():
+    command, output = SHOWN.split("\n", 1)
+    assert (command, output) == (f"$ {readme.COMMAND}", readme.output(readme.stored()))
+    assert len(SHOWN.splitlines()) <= 23 and max(map(len, SHOWN.splitlines())) <= 80  # a screen, with the next prompt
+
+
+def test_what_it_counts_is_what_is_counted():
+    counted = archprof.compare(["resnet50", "mobilenetv1", "alexnet"], latency=False).architectures
+    for seen, row in zip(readme.stored().architectures, counted, strict=True):
+        assert (seen.name, seen.profile, seen.memory, seen.accuracy) == (
+            row.name,
+            row.profile,
+            row.memory,
+            row.accuracy,
+        )
+
+
+def test_its_times_were_measured_under_the_default_conditions():
+    found = readme.stored()
+    assert found.stopping is not None and found.stopping.time_budget_s == TIME_BUDGET_S
+    assert found.batch_sizes == BATCH_SIZES and found.environment["device"] == "cpu"
+    assert all(cell.measured for row in found.architectures for cell in row.latency)
 
 
 def test_the_two_commands_stand_in_the_readme_and_in_ci():

@@ -22,7 +22,7 @@ def static(comparison: Comparison) -> Table:
     )
     sources: dict[tuple[str, str, str, str], int] = {}
     rows = tuple(_static_row(row, comparison.dataset, sources) for row in comparison.architectures)
-    notes = _counting_notes(comparison) + _other_inputs(comparison)
+    notes = _counting_notes(comparison) + other_inputs(comparison)
     notes += [f"[{n}] {_source(*key)}" for key, n in sources.items()]
     return Table(f"Static cost, {_inputs(comparison)}", columns, rows, tuple(notes))
 
@@ -56,15 +56,24 @@ def _inputs(comparison: Comparison) -> str:
     usual = _usual_input(comparison)
     if usual is None:
         return "nothing was counted"
-    batch_size, shape = usual
+    return ", ".join([f"batch {usual[0]}", f"input {inputs_of(comparison)}", *other_dtype(comparison)])
+
+
+def other_dtype(comparison: Comparison) -> list[str]:
+    """The dtype where it is not float32."""
+    dtype = comparison.environment.get("dtype") or "float32"
+    return [] if dtype == "float32" else [dtype]
+
+
+def inputs_of(comparison: Comparison) -> str:
+    """'3x224x224', '3x224x224 where not noted'; '' where nothing was counted."""
+    usual = _usual_input(comparison)
+    if usual is None:
+        return ""
     others = any(
         (row.profile.batch_size, row.profile.input_shape) != usual for row in comparison.architectures if row.profile
     )
-    dtype = comparison.environment.get("dtype") or "float32"
-    return (
-        f"batch {batch_size}, input {'x'.join(map(str, shape))}{' where not noted' if others else ''}"
-        f"{f', {dtype}' if dtype != 'float32' else ''}"
-    )
+    return f"{'x'.join(map(str, usual[1]))}{' where not noted' if others else ''}"
 
 
 def _usual_input(comparison: Comparison) -> tuple[int, tuple[int, ...]] | None:
@@ -89,7 +98,7 @@ def _counting_notes(comparison: Comparison) -> list[str]:
     return notes
 
 
-def _other_inputs(comparison: Comparison) -> list[str]:
+def other_inputs(comparison: Comparison) -> list[str]:
     """Who was counted with another input than most, input by input."""
     usual = _usual_input(comparison)
     others: dict[tuple[int, ...], list[str]] = {}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ...base import units
 
-UNCOUNTED, UNRELIABLE = "*", "~"
+UNCOUNTED, UNRELIABLE, BEST = "*", "~", "^"
 
 _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "text": str,
@@ -38,20 +38,22 @@ _SHOWN: Mapping[str, Callable[[Any], str]] = {
 class Column:
     """`kind` names the unit of the values ('count', 'bytes', 'seconds', ...); `better` is 'less', 'more' or ''.
 
-    A `detail` may be left out where there is no room.
+    A `detail` may be left out where there is no room: the highest first, and from left to right among equals. The cells
+    of a column that `folds` may be set in several lines.
     """
 
     key: str
     heading: str
     kind: str = "text"
     better: str = ""
-    detail: bool = False
+    detail: int = 0
+    folds: bool = False
 
 
 class Cell(NamedTuple):
     """A value in base units (None: unknown), a footnote mark, and text where the value alone would mislead.
 
-    `tone` is 'good', 'bad' or 'doubtful' where a terminal may colour the cell.
+    `tone` is 'good', 'bad', 'doubtful' or 'best' where a terminal may set the cell off.
     """
 
     value: Any = None
