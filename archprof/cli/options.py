@@ -200,12 +200,14 @@ def conditions(args: Any) -> asked.Conditions:
 
 def sampling(args: Any) -> asked.Sampling:
     """What `add_sampling` reads."""
-    return replace(args.usual_sampling, **given(args, asked.Sampling))
+    usual: asked.Sampling = args.usual_sampling
+    return replace(usual, **given(args, asked.Sampling))
 
 
 def batch_sizes_of(args: Any) -> tuple[int, ...]:
     """What `add_batch_sizes` reads."""
-    return getattr(args, "batch_sizes", args.usual_batch_sizes)
+    sizes: tuple[int, ...] = getattr(args, "batch_sizes", args.usual_batch_sizes)
+    return sizes
 
 
 def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] = ()) -> None:

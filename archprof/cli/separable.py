@@ -88,24 +88,27 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _layer(args: argparse.Namespace) -> LayerComparison:
-    from .. import separable
+    from ..separable import convolution
+    from ..separable.counting import compare_layer
 
     given: dict[str, Any] = {
         name: usual if getattr(args, name) is None else getattr(args, name) for name, usual in _LAYER.items()
     }
     conditions = _conditions(args)
-    record = separable.compare_layer(separable.convolution(**given, batch_size=args.batch_size))
+    record = compare_layer(convolution(**given, batch_size=args.batch_size))
     if conditions is None:
         return record
+    from ..separable.measuring import measure_layer
+
     with progress() as tell:
-        return separable.measure_layer(record, conditions, options.sampling(args), lambda seen: tell(seen.doing))
+        return measure_layer(record, conditions, options.sampling(args), lambda seen: tell(seen.doing))
 
 
 def _network(args: argparse.Namespace) -> NetworkComparison:
-    from .. import separable
+    from ..separable.counting import rewritten
 
     conditions = _conditions(args)
-    pair = separable.rewritten(
+    pair = rewritten(
         args.model,
         to=args.to or "separable",
         style=args.style or "mobilenet",
@@ -114,8 +117,10 @@ def _network(args: argparse.Namespace) -> NetworkComparison:
     )
     if conditions is None:
         return pair.record
+    from ..separable.measuring import measure_network
+
     with progress() as tell:
-        return separable.measure_network(pair, conditions, options.sampling(args), lambda seen: tell(seen.doing))
+        return measure_network(pair, conditions, options.sampling(args), lambda seen: tell(seen.doing))
 
 
 def _conditions(args: argparse.Namespace) -> Conditions | None:
