@@ -18,7 +18,7 @@ IMPORT_TORCH = [sys.executable, "-c", "import torch"]
 
 #: Command, the most that its time may be of `import torch`'s.
 ROWS = [
-    (["--help"], 0.25),
+    (["--help"], 0.1),
     (["compare", "resnet50("], 0.25),
     (["compare", "resnet50", "mobilenetv1", "alexnet", "--no-latency"], 1.35),
     (["check", "--config", "archprof.toml"], 2.0),
