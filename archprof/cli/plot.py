@@ -12,7 +12,12 @@ from ..results.conditions import Sampling
 from . import options, saved
 
 if TYPE_CHECKING:
+    from ..render.figures import FigureOptions
     from ..results.comparison import Comparison
+
+
+#: Networks whose errors are told one by one.
+MOST_FAILURES = 5
 
 
 def add(commands: Any) -> None:
@@ -30,7 +35,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
     saved.add_subjects(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="ends in .png, .svg or .pdf")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="ends in .png, .svg, .pdf, or .html")
     parser.add_argument("--json", metavar="FILE", help="keep what is drawn as well, for --from")
     parser.add_argument(
         "--measure",
@@ -41,12 +46,11 @@ def add(commands: Any) -> None:
     group.add_argument(
         "--width",
         type=options.typed(positive),
-        default=7.0,
         metavar="INCHES",
         help="3.3 fits a column (default: 7)",
     )
     group.add_argument("--height", type=options.typed(positive), metavar="INCHES", help="(default: as needed)")
-    group.add_argument("--dpi", type=options.typed(whole), default=150, metavar="N", help="of PNG (default: 150)")
+    group.add_argument("--dpi", type=options.typed(whole), metavar="N", help="of PNG (default: 150)")
     group.add_argument("--title", metavar="TEXT", help="instead of the usual one; '' for none")
     group.add_argument("--label", action="append", default=[], metavar="NAME=TEXT", help="rename; may be repeated")
     group.add_argument(
@@ -56,6 +60,15 @@ def add(commands: Any) -> None:
         metavar="PATTERN",
         help="keep the names that match, such as 'resnet*'; may be repeated",
     )
+    group.add_argument(
+        "--highlight",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="ring and label a network, or all that match, such as 'mine*'; may be repeated",
+    )
+    group.add_argument("--log", action="store_true", help="operations on a logarithmic axis, whatever their range")
+    group.add_argument("--no-notes", action="store_true", help="without the small print, whose place a caption takes")
     group.add_argument("--dark", action="store_true", help="light ink on dark paper")
     group.add_argument("--ops", default="macs", metavar="UNIT", help="macs, or flops at 2 per MAC (default: macs)")
     group.add_argument(
@@ -75,28 +88,24 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked, get the comparison, draw, save; 130 after Ctrl-C, with nothing drawn."""
     from ..base import files
-    from ..render import figures
+    from ..render import figures, page
 
     figures.check_kind(args.kind)
     saved.check_subjects(args)
     _check_measure(args)
-    figures.check_format(args.output)
+    kind = figures.KINDS[args.kind]
+    unused = ("highlight",) * (not kind.highlights) + ("log",) * (not kind.has_operations)
+    options.refuse_without_effect(args, f"on '{args.kind}'", also=unused)
+    as_page = args.output.lower().endswith(page.EXTENSION)
+    if as_page:
+        options.refuse_without_effect(args, "on a page", also=("width", "height", "dpi", "dark", "no_notes"))
+        if (why := page.missing()) is not None:
+            raise why
+    else:
+        figures.check_format(args.output)
     files.check([args.output, args.json])
-    how = figures.FigureOptions(
-        width=args.width,
-        height=args.height,
-        dpi=args.dpi,
-        title=args.title,
-        labels=saved.pairs(args.label),
-        only=tuple(args.only),
-        dark=args.dark,
-        batch_size=args.batch_size,
-        ops=args.ops,
-        dataset=args.dataset,
-        metric=args.metric,
-        x=args.x,
-        y=args.y,
-    )
+    how = _figure_options(args)
+    start = page.start_of(args.kind, how) if as_page else None
     timed = args.kind == "pareto" and bool({args.x, args.y} & set(figures.TIMED))
     measure = args.measure or ((figures.KINDS[args.kind].measured or timed) and not args.no_latency)
     if not measure and not args.saved:
@@ -107,6 +116,10 @@ def run(args: argparse.Namespace) -> int:
     if code == saved.INTERRUPTED:
         _tell_what_is_kept(comparison, measure, args)
         return code
+    _tell_failures(comparison)
+    if start is not None:
+        page.write(comparison, args.output, start)
+        return 0
     figures.save(figures.draw(args.kind, comparison, how), args.output)
     if lacking := figures.letters_lacking(comparison, how):
         listed = printable(" ".join(lacking[:10])) + (" ..." if len(lacking) > 10 else "")
@@ -116,6 +129,39 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _tell_failures(comparison: Comparison) -> None:
+    """Errors are for a terminal: a figure says how many networks it leaves out, not what they said."""
+    failed = [row for row in comparison.architectures if row.profile is None and row.error]
+    for row in failed[:MOST_FAILURES]:
+        print(f"archprof: {printable(row.name)} could not be counted: {printable(row.error or '')}", file=sys.stderr)
+    if len(failed) > MOST_FAILURES:
+        print(f"archprof: nor could {len(failed) - MOST_FAILURES} more", file=sys.stderr)
+
+
+def _figure_options(args: argparse.Namespace) -> FigureOptions:
+    """What the options of the group 'figure' say. Raises BadOption for a value out of range."""
+    from ..render.figures import FigureOptions
+
+    return FigureOptions(
+        width=args.width or 7.0,
+        height=args.height,
+        dpi=args.dpi or 150,
+        title=args.title,
+        labels=saved.pairs(args.label),
+        only=tuple(args.only),
+        dark=args.dark,
+        batch_size=args.batch_size,
+        ops=args.ops,
+        dataset=args.dataset,
+        metric=args.metric,
+        x=args.x,
+        y=args.y,
+        highlight=tuple(args.highlight),
+        log=args.log,
+        notes=not args.no_notes,
+    )
 
 
 def _check_measure(args: argparse.Namespace) -> None:

@@ -44,7 +44,7 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check the folder, get the comparison, write; 1 where a network failed beside others, 130 after Ctrl-C."""
-    from ..render import report
+    from ..render import page, report
 
     saved.check_subjects(args)
     if args.saved:
@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     if code == saved.INTERRUPTED and not any(row.profile for row in comparison.architectures):
         return code
     report.write(comparison, args.output, with_latex=args.latex, force=args.force, drawing=drawing)
+    if (why := page.missing()) is not None:
+        print(f"archprof: {report.PAGE} is left out: {why}", file=sys.stderr)
     if code == saved.INTERRUPTED:
         print(f"archprof: {args.output} tells what was reached until then", file=sys.stderr)
     return code

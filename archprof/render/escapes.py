@@ -6,7 +6,9 @@ shown as in a Python string, and with nothing left that the output's reader woul
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from html import escape as _html
 from typing import Any
 
@@ -69,6 +71,20 @@ def fenced(text: str, language: str) -> str:
 def html(text: str) -> str:
     """For HTML, between tags or in a quoted attribute."""
     return _html(line(text))
+
+
+def script_json(value: Any) -> str:
+    """JSON for an element <script type="application/json">: every text in it a line, and nothing that could end it."""
+    text = json.dumps(_lines(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _lines(value: Any) -> Any:
+    if isinstance(value, str):
+        return line(value)
+    if isinstance(value, Mapping):
+        return {line(key): _lines(item) for key, item in value.items()}
+    return [_lines(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def latex(text: str) -> str:

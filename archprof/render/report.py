@@ -1,5 +1,5 @@
-"""A folder that tells a comparison to somebody who was not there: README, figures, data. Never imports
-torch.
+"""A folder that tells a comparison to somebody who was not there: README, figures, a page to look around in, data.
+Never imports torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..base.errors import BadOption, BadOutput
 from ..results import conditions
 from ..results.comparison import Comparison
 from ..results.per_layer import time_shares
-from . import figures
+from . import figures, page
 from .claims import answers
 from .csv import csv_text
 from .escapes import fenced
@@ -82,6 +82,9 @@ class Drawing:
         kinds = ["--figures", ",".join(self.kinds) or "none"] if self.kinds != Drawing.kinds else []
         return [*kinds, *(["--formats", ",".join(self.formats)] if self.formats != FORMATS else [])]
 
+#: The file of a report to look around in; it is left out where the chart library is not installed.
+PAGE = "page.html"
+
 
 def check_folder(folder: str | Path, force: bool = False) -> None:
     """Raise BadOutput where a report would mix with files that are not a report's, unless `force`."""
@@ -147,7 +150,9 @@ def _write(comparison: Comparison, folder: Path, title: str, with_latex: bool, d
     texts = {"comparison.json": comparison.to_json() + "\n", "comparison.csv": csv_text(comparison)}
     if with_latex:
         texts["table.tex"] = latex(static(comparison))
-    texts["README.md"] = readme(comparison, title, drawn, missing, with_latex, drawing)
+    if with_page := page.missing() is None and any(row.profile for row in comparison.architectures):
+        texts[PAGE] = page.html(comparison, page.usual_start(comparison, title))
+    texts["README.md"] = readme(comparison, title, drawn, missing, with_latex, drawing, with_page)
     for name, text in texts.items():
         files.write(str(folder / name), text)
     return [*texts, *(f"figures/{kind}.{format}" for kind in drawn for format in drawing.formats)]
@@ -159,7 +164,7 @@ def _moved(half: Path, folder: Path, names: Sequence[str]) -> None:
     for name in sorted(names, key=lambda name: name == "README.md"):
         (half / name).replace(folder / name)
     ours = [f"figures/{kind}.{format}" for kind in KINDS + METERED_KINDS for format in figures.FORMATS]
-    for name in {*ours, "table.tex"} - {*names}:
+    for name in {*ours, "table.tex", PAGE} - {*names}:
         (folder / name).unlink(missing_ok=True)
 
 
@@ -207,12 +212,13 @@ def readme(
     missing: dict[str, str],
     with_latex: bool,
     drawing: Drawing = Drawing(),
+    with_page: bool = False,
 ) -> str:
     """The report's Markdown."""
     pictures = _Pictures(drawn, drawing.formats)
     parts = [
         f"# {plain(name)}",
-        _opening(comparison),
+        _opening(comparison, with_page),
         "## Summary",
         _bullets(summary(comparison)),
         *pictures.of("ball"),
@@ -281,14 +287,15 @@ def _table(table: Table, level: int = 2) -> str:
     return markdown([table], level).rstrip("\n")
 
 
-def _opening(comparison: Comparison) -> str:
+def _opening(comparison: Comparison, with_page: bool) -> str:
     names = [row.name for row in comparison.architectures]
     when = str(comparison.environment.get("date", ""))[:10]
     what = "1 network" if len(names) == 1 else f"{len(names)} networks side by side"
     told = f"{what}: {', '.join(map(plain, names))}."
     by = f" Compared by archprof {plain(comparison.archprof)}" if comparison.archprof else ""
     data = "The data: [comparison.json](comparison.json), [comparison.csv](comparison.csv)."
-    return f"{told}{by}{f' on {plain(when)}' if by and when else ''}{'.' if by else ''} {data}"
+    around = f" To look around in, in a browser: [{PAGE}]({PAGE})." if with_page else ""
+    return f"{told}{by}{f' on {plain(when)}' if by and when else ''}{'.' if by else ''} {data}{around}"
 
 
 def _separable(comparison: Comparison) -> list[str]:

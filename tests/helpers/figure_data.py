@@ -7,6 +7,8 @@ memory are made up (proportional to mult-adds, a slope for each family), for tes
 
 from __future__ import annotations
 
+from matplotlib.text import Text
+
 from archprof.results.comparison import Accuracy, ArchitectureResult, Comparison
 from archprof.results.latency import Block, Latency
 from archprof.results.profile import LayerCost, StaticProfile, TypeCost
@@ -130,3 +132,15 @@ def comparison(*names: str, sizes: tuple[int, ...] = SIZES) -> Comparison:
         reference=(names or tuple(NETWORKS))[-1] if len(names) != 1 else None,
         archprof="0.1.0",
     )
+
+
+def by_gid(figure, gid: str) -> list:
+    return figure.findobj(lambda artist: artist.get_gid() == gid)
+
+
+def words(figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+def small_print(figure) -> str:
+    return " ".join(text.get_text().replace("\n", " ") for text in figure.texts)

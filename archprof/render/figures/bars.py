@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ...base import units
 from . import axes
@@ -11,6 +11,9 @@ from .measures import MEASURES, accuracy_title, claims, complete
 from .page import Page
 from .registry import draws
 from .rows import Row
+
+#: Bars that are drawn at most, beside those that were asked for: what a page holds.
+MOST = 60
 
 
 @draws(
@@ -58,18 +61,22 @@ def density(page: Page) -> None:
 def _bars(
     page: Page, rows: list[Row], value: Callable[[Row], float], shown: Callable[[float], str], label: str
 ) -> None:
-    """Horizontal bars from zero, the largest on top, each with its number."""
+    """Horizontal bars from zero, the largest on top, each with its number; the best MOST and highlighted ones."""
     plot = page.plot()
     ordered = sorted(rows, key=lambda row: (-value(row), row.label))
+    if len(ordered) > MOST:
+        page.note(f"Of {len(ordered):,} networks the best {MOST}{' and those asked for' if _asked(rows) else ''}.")
+        ordered = [row for place, row in enumerate(ordered) if place < MOST or row.named]
     values = [value(row) for row in ordered]
     plot.barh(
         range(len(ordered)),
         values,
         height=0.68,
         color=[page.colour(row) for row in ordered],
-        edgecolor=[page.edge(page.colour(row)) for row in ordered],
-        linewidth=0.5,
+        edgecolor=[page.theme.ink if row.marked else page.edge(page.colour(row)) for row in ordered],
+        linewidth=[1.6 if row.marked else 0.5 for row in ordered],
     )
+    page.key(ordered)
     top = max(values)
     for place, number in enumerate(values):
         plot.text(
@@ -85,11 +92,17 @@ def _bars(
     axes.linear(plot.xaxis, 0, top * (1.13 if page.narrow else 1.08))
     plot.set_ylim(len(ordered) - 0.4, -0.6)
     plot.set_yticks(range(len(ordered)), [row.label for row in ordered])
+    for text, row in zip(plot.get_yticklabels(), ordered, strict=True):
+        text.set_fontweight("bold" if row.marked else "normal")
     plot.tick_params(axis="y", length=0)
     plot.grid(visible=False, axis="y")
     plot.spines["left"].set_visible(False)
     plot.set_xlabel(label)
 
 
-def _height(rows: list[Row]) -> float:
-    return 0.5 + 0.22 * max(len(rows), 2)
+def _asked(rows: Sequence[Row]) -> int:
+    return sum(row.named for row in rows)
+
+
+def _height(rows: Sequence[Row]) -> float:
+    return 0.5 + 0.22 * min(max(len(rows), 2), MOST + _asked(rows))

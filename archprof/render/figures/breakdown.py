@@ -83,6 +83,7 @@ def breakdown(page: Page) -> None:
             "; ".join(f"{label}: {why}" for label, why in dropped) + ".",
         )
     titles = ["Params", "Mult-Adds", "time"]
+    page.refuse_more_than(150, rows)
     measures = [[shares(row, field) for row in rows] for field in ("parameters", "macs")]
     times = [per_layer.time_shares(row.result.profile) for row in rows if row.result.profile]
     if any(times):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...results.comparison import Accuracy, Comparison
 from ...results.environment import memory_words
 
 
-def conditions(comparison: Comparison) -> list[str]:
-    """Device, threads, dtype, torch and date, as far as the record knows them."""
+def conditions(comparison: Comparison, measured: bool) -> list[str]:
+    """Device, threads, dtype, torch and date, as far as the record knows them; counts depend on none."""
+    if not measured:
+        return [f"Counted by archprof {comparison.archprof}."] if comparison.archprof else []
     said = environment_words(comparison)
     return [f"{'; '.join(said)}."] if said else []
 
@@ -33,4 +37,20 @@ def environment_words(comparison: Comparison) -> list[str]:
 def sources(claims: list[Accuracy], what: str) -> str:
     """'Top-1 as published: torchvision IMAGENET1K_V1; ...', each source once, in order of first use."""
     named = list(dict.fromkeys(claim.source for claim in claims if claim.source))
-    return f"{what} as published, not measured here: {'; '.join(named)}." if named else ""
+    return f"{what} as published, not measured here: {some(named, '; ')}." if named else ""
+
+
+#: Names that the small print lists at most; the others are a number.
+LISTED = 10
+
+
+def some(names: Sequence[str], separator: str = ", ") -> str:
+    """'a, b, c', or 'a, b and 1,369 more'."""
+    more = len(names) - LISTED
+    return separator.join(names[:LISTED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def brief(reason: str) -> str:
+    """A reason without the text of an error ('failed: ...'), which may be anything: that belongs on a terminal."""
+    before, failed, error = reason.partition("failed: ")
+    return f"{before}{'out of memory' if error.startswith('out of memory') else 'failed'}" if failed else reason

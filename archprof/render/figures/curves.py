@@ -17,7 +17,7 @@ from ...results.latency import Latency
 from . import axes, points
 from .labels import at_line_ends, line_end_margin
 from .measures import MEASURES, MIB, complete
-from .page import Page
+from .page import DOUBTED, HOLLOW, Page
 from .registry import draws
 from .rows import Row
 
@@ -33,6 +33,7 @@ STUDY_SIZES = (1, 2, 4, 8, 16, 32, 64)
 )
 def latency(page: Page) -> None:
     sizes = _sizes(page)
+    page.measured = True
     page.title(
         f"{'Training' if _mode(page) == 'train' else 'Inference'} time per image against batch size",
         "Median; band: its 95 % interval; both axes logarithmic",
@@ -101,6 +102,7 @@ def memory(page: Page) -> None:
             values += draw_curve(page, plot, row, sizes, cells, _peak, always=True)
     if not drawn:
         raise BadOption("no network could be counted:", "; ".join(f"{label}: {why}" for label, why in dropped) + ".")
+    page.measured = measured
     page.title(
         f"Peak memory of {what_runs(page)} against batch size",
         "Both axes logarithmic" if measured else "Predicted by counting; both axes logarithmic",
@@ -135,6 +137,7 @@ def memory_params(page: Page) -> None:
     own, peak = MEASURES["parameter_bytes"], MEASURES["measured_peak_bytes"]
     measured = any(peak.read(row.result, page.options) is not None for row in page.rows)
     rows, dropped = complete(page.rows, [own, peak] if measured else [own], page.options, page.comparison)
+    page.measured = measured
     xs = [own.read(row.result, page.options) or 0.0 for row in rows]
     ys = [
         (peak.read(row.result, page.options) or 0.0)
@@ -147,8 +150,8 @@ def memory_params(page: Page) -> None:
         f"At batch size {size}, {'measured' if measured else 'predicted by counting'}; both axes logarithmic",
     )
     plot = page.plot()
-    for x, y, row in zip(xs, ys, rows, strict=True):
-        points.mark(page, plot, [x], [y], page.styles[row.family])
+    points.mark_all(page, plot, rows, xs, ys)
+    page.key(rows, markers=True)
     axes.logarithmic(plot.xaxis, xs, 1.5, 1.7)
     axes.logarithmic(plot.yaxis, [*ys, min(ys) / 1.3], 1.25, 1.6)
     low, high = plot.get_xlim()
@@ -170,7 +173,7 @@ def memory_params(page: Page) -> None:
     line = _along_diagonal(plot.get_xlim(), plot.get_ylim())
     page.finish(
         page.options.width * (0.86 if page.narrow else 0.62),
-        lambda: points.name(page, plot, rows, xs, ys, line),
+        points.naming(page, plot, rows, xs, ys, line, better=("low", "low")),
     )
 
 
@@ -202,7 +205,8 @@ def _sizes(page: Page) -> tuple[int, ...]:
 def why_nothing(row: Row, cells: Sequence[Latency | None]) -> str:
     if row.result.error:
         return f"failed: {row.result.error}"
-    return next((cell.error for cell in cells if cell is not None and cell.error), "not measured")
+    error = next((cell.error for cell in cells if cell is not None and cell.error), None)
+    return f"failed: {error}" if error else "not measured"
 
 
 def draw_curve(
@@ -224,6 +228,7 @@ def draw_curve(
     """
     look = page.look(row)
     edge = page.edge(look.colour)
+    pale = points.PALE if page.options.highlight and not row.marked else None
     sure, doubtful, low, high = [], [], [], []
     for size, cell in zip(sizes, cells, strict=True):
         here = value(cell) if cell is not None and cell.measured else 0.0
@@ -234,11 +239,12 @@ def draw_curve(
         low.append(ends[0])
         high.append(ends[1])
         if here and not trusted and cell is not None:
-            page.missing("Hollow, not reliable", cell.why or cell.error or "", row.label, size)
+            page.missing(HOLLOW, DOUBTED, row.label, size)
         elif not here:
+            error = f"failed: {cell.error}" if cell is not None and cell.error else None
             page.missing(
                 "No value at a batch size",
-                cell.error or lacking if cell is not None else "not measured",
+                error or (lacking if cell is not None else "not measured"),
                 row.label,
                 size,
             )
@@ -253,10 +259,11 @@ def draw_curve(
         sizes,
         sure,
         color=look.colour,
-        linewidth=1.1 if page.narrow else 1.5,
+        linewidth=(1.1 if page.narrow else 1.5) * (2 if row.marked else 1),
         markeredgecolor=edge,
-        zorder=4,
+        zorder=5 if row.marked else 4,
         gid=f"curve {row.name}",
+        alpha=pale,
         **marks,
     )
     if any(not math.isnan(y) for y in doubtful):

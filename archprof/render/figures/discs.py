@@ -14,7 +14,6 @@ from ...base.errors import BadOption
 from ...results.findings import front_of, usual_batch_size
 from . import axes, points
 from .conditions import sources
-from .labels import beside_points
 from .measures import MEASURES, Measure, accuracy_title, claims, complete, measure, reliable
 from .options import FigureOptions
 from .page import Page
@@ -34,7 +33,7 @@ def ball(page: Page) -> None:
     cost, percent, weight = MEASURES[options.ops], MEASURES["top1"], MEASURES["parameters"]
     rows, dropped = complete(page.rows, [cost, percent, weight], options, page.comparison)
     xs, ys, sizes = (_values(page, rows, m) for m in (cost, percent, weight))
-    wide = axes.far_apart(xs, 100)
+    wide = options.log or axes.far_apart(xs, 100)
     page.title(
         f"{accuracy_title(options)} against operations",
         f"Disc area is proportional to the number of parameters{'; operations on a logarithmic axis' if wide else ''}",
@@ -57,19 +56,21 @@ def ball(page: Page) -> None:
     )
     page.note(sources(claims(rows, options), "Accuracy"))
     page.left_out(dropped)
+    page.key(rows)
     radii = [math.sqrt(size * scale) / 2 for size in sizes]
-    page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, radii))
+    page.finish(_height(page), points.naming(page, plot, rows, xs, ys, radii=radii))
 
 
 @draws(
     "throughput",
     "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, "
-    "figure 9), disc area proportional to mult-adds. The line is the upper envelope: no network shown is "
-    "both faster and more accurate than one on it. Speeds hold for the machine named; accuracies are "
+    "figure 9), disc area proportional to mult-adds. The line is the upper envelope of the times that are reliable: "
+    "none of these is both faster and more accurate than one on it. Speeds hold for the machine named; accuracies are "
     "published.",
 )
 def throughput(page: Page) -> None:
     page.options = _at_one_batch_size(page)
+    page.measured = True
     options = page.options
     rate, percent, work = MEASURES["throughput"], MEASURES["top1"], MEASURES[options.ops]
     rows, dropped = complete(page.rows, [rate, percent, work], options, page.comparison)
@@ -81,19 +82,21 @@ def throughput(page: Page) -> None:
     plot = page.plot()
     xs, ys, sizes = (_values(page, rows, m) for m in (rate, percent, work))
     scale = _area_scale(page, sizes)
-    steps = _envelope(page, plot, xs, ys, x_better="high", y_better="high")
     trusted = [reliable(row, options.batch_size) for row in rows]
+    steps = _envelope(page, plot, xs, ys, "high", "high", trusted)
     _discs(page, plot, rows, xs, ys, [size * scale for size in sizes], trusted)
     _size_key(page, sizes, scale, work.title, "G")
     axes.logarithmic(plot.xaxis, xs, 1.5, 1.7)
     axes.linear(plot.yaxis, *_padded(ys, 0.13))
     plot.set_xlabel(rate.label(options))
     plot.set_ylabel(percent_label(page))
-    _doubts(page, rows, trusted)
+    page.doubt(rows, trusted, " and not on the line")
     page.note(sources(claims(rows, options), "Accuracy"))
     page.left_out(dropped)
+    page.key(rows)
     radii = [math.sqrt(size * scale) / 2 for size in sizes]
-    page.finish(_height(page), lambda: _label(page, plot, rows, xs, ys, radii, steps))
+    naming = points.naming(page, plot, rows, xs, ys, steps, ("high", "high"), radii, trusted)
+    page.finish(_height(page), naming)
 
 
 @draws(
@@ -104,20 +107,21 @@ def pareto(page: Page) -> None:
     x, y = measure(page.options.x, "--x"), measure(page.options.y, "--y")
     if x is y:
         raise BadOption(f"--x and --y are both '{x.name}';", f"give two of: {', '.join(MEASURES)}.")
-    if x.timed or y.timed:
+    page.measured = x.timed or y.timed
+    if page.measured:
         page.options = _at_one_batch_size(page)
     rows, dropped = complete(page.rows, [x, y], page.options, page.comparison)
     plot = page.plot()
     xs, ys = (_values(page, rows, m) for m in (x, y))
-    front = front_of(xs, ys, x.better, y.better)
+    trusted = [not page.measured or reliable(row, page.options.batch_size) for row in rows]
+    front = _front(xs, ys, x.better, y.better, trusted)
     page.title(
         f"{y.title} against {x.title.lower() if x.unit != 'M' else x.title}",
         f"Joined: the {len(front)} of {len(rows)} that no other beats on both",
     )
-    steps = _envelope(page, plot, xs, ys, x.better, y.better)
-    for i, row in enumerate(rows):
-        pale = i not in front
-        points.mark(page, plot, [xs[i]], [ys[i]], page.styles[row.family], alpha=0.35 if pale else 1)
+    steps = _envelope(page, plot, xs, ys, x.better, y.better, trusted)
+    points.mark_all(page, plot, rows, xs, ys, trusted, [i not in front for i in range(len(rows))])
+    page.key(rows, markers=True)
     for m, axis, values in ((x, plot.xaxis, xs), (y, plot.yaxis, ys)):
         if m.linear:
             axes.linear(axis, *_padded(values, 0.12))
@@ -127,10 +131,10 @@ def pareto(page: Page) -> None:
     plot.set_ylabel(percent_label(page) if y.linear else y.label(page.options))
     if x.linear or y.linear:
         page.note(sources(claims(rows, page.options), "Accuracy"))
-    if x.timed or y.timed:
-        _doubts(page, rows, [reliable(row, page.options.batch_size) for row in rows], hollow=False)
+    page.doubt(rows, trusted, " and not on the line")
     page.left_out(dropped)
-    page.finish(_height(page), lambda: points.name(page, plot, rows, xs, ys, steps))
+    better = (x.better, y.better)
+    page.finish(_height(page), points.naming(page, plot, rows, xs, ys, steps, better, trusted=trusted))
 
 
 def percent_label(page: Page) -> str:
@@ -146,10 +150,10 @@ def _values(page: Page, rows: Sequence[Row], wanted: Measure) -> list[float]:
 
 
 def _area_scale(page: Page, sizes: Sequence[float]) -> float:
-    """Square points (the square around the disc) for each unit: the largest disc takes an eighth of the
-    width.
+    """Square points (the square around the disc) for each unit: the largest disc takes an eighth of the width, or a
+    twentieth where there are many.
     """
-    diameter = min(page.options.width / 8, 0.8) * 72
+    diameter = min(page.options.width / (8 if len(sizes) <= points.MANY else 20), 0.8) * 72
     return diameter**2 / max(sizes) if max(sizes) > 0 else 1.0
 
 
@@ -163,9 +167,10 @@ def _discs(
     trusted: Sequence[bool] | None = None,
 ) -> None:
     """Large discs first, so that small ones lie on top; hollow where the value is not reliable."""
-    order = sorted(range(len(rows)), key=lambda i: (-areas[i], rows[i].label))
+    order = sorted(range(len(rows)), key=lambda i: (rows[i].marked, -areas[i], rows[i].label))
     colours = [page.colour(rows[i]) for i in order]
     full = trusted or [True] * len(rows)
+    tints = ["40" if page.options.highlight and not rows[i].marked else "bf" for i in order]
     areas_in_order = [areas[i] for i in order]
     # paper below, so that lines end at a disc's edge although discs let each other shine through
     plot.scatter(
@@ -183,9 +188,12 @@ def _discs(
         s=areas_in_order,
         marker="o",
         gid="discs",
-        facecolor=[f"{c}bf" if full[i] else "none" for i, c in zip(order, colours, strict=True)],
-        edgecolor=[page.edge(c) for c in colours],
-        linewidth=0.8,
+        facecolor=[f"{c}{t}" if full[i] else "none" for i, c, t in zip(order, colours, tints, strict=True)],
+        edgecolor=[
+            page.theme.ink if rows[i].marked else f"{page.edge(c)}{t}" if t != "bf" else page.edge(c)
+            for i, c, t in zip(order, colours, tints, strict=True)
+        ],
+        linewidth=[1.8 if rows[i].marked else 0.8 if len(rows) <= points.MANY else 0.4 for i in order],
         zorder=4,
     )
 
@@ -234,12 +242,19 @@ def _round_below(value: float) -> float:
 
 
 def _envelope(
-    page: Page, plot: Axes, xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str
+    page: Page,
+    plot: Axes,
+    xs: Sequence[float],
+    ys: Sequence[float],
+    x_better: str,
+    y_better: str,
+    trusted: Sequence[bool],
 ) -> list[tuple[list[float], list[float]]]:
-    """Steps along the front: right-angled, since nothing was measured between two networks. Returns the
-    steps.
+    """Steps along the front of what is trusted: right-angled, since nothing was measured between two networks.
+
+    Returns the steps.
     """
-    front = front_of(xs, ys, x_better, y_better)
+    front = _front(xs, ys, x_better, y_better, trusted)
     corners: list[tuple[float, float]] = []
     for here in front:
         if corners:
@@ -251,12 +266,12 @@ def _envelope(
     return [steps]
 
 
-def _doubts(page: Page, rows: Sequence[Row], trusted: Sequence[bool], hollow: bool = True) -> None:
-    doubtful = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
-    if doubtful:
-        page.note(
-            f"{'Hollow, n' if hollow else 'N'}ot reliable (disturbed, or of a wide interval): {', '.join(doubtful)}."
-        )
+def _front(
+    xs: Sequence[float], ys: Sequence[float], x_better: str, y_better: str, trusted: Sequence[bool]
+) -> list[int]:
+    """The places of the Pareto front, among the points that are trusted."""
+    sure = [i for i, known in enumerate(trusted) if known]
+    return [sure[i] for i in front_of([xs[i] for i in sure], [ys[i] for i in sure], x_better, y_better)]
 
 
 def _padded(values: Sequence[float], share: float, floor: float | None = None) -> tuple[float, float]:
@@ -268,15 +283,3 @@ def _padded(values: Sequence[float], share: float, floor: float | None = None) -
 
 def _height(page: Page) -> float:
     return page.options.width * (0.86 if page.narrow else 0.62)
-
-
-def _label(
-    page: Page,
-    plot: Axes,
-    rows: Sequence[Row],
-    xs: Sequence[float],
-    ys: Sequence[float],
-    radii: Sequence[float],
-    lines: Sequence[tuple[list[float], list[float]]] = (),
-) -> None:
-    beside_points(page, plot, list(zip(xs, ys, strict=True)), [row.label for row in rows], radii, lines)

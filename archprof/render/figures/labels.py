@@ -6,7 +6,7 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -14,44 +14,49 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 from .page import Page
-from .refine import Box, Mark, Segment, refine
+from .refine import Box, Mark, Place, Segment, refine
 
 
 def beside_points(
     page: Page,
     plot: Axes,
     points: Sequence[tuple[float, float]],
-    texts: Sequence[str],
+    named: Mapping[int, str],
     radii: Sequence[float],
     lines: Sequence[tuple[Sequence[float], Sequence[float]]] = (),
+    bold: Collection[int] = (),
 ) -> list[Text]:
-    """Write each text next to its point, clear of all points (radii in points, 1/72 inch), lines and each
-    other.
+    """Write each text of `named` (place in `points` -> text) next to its point, clear of all points (radii in points,
+    1/72 inch), lines and each other.
 
     To be called when the layout is final. textalloc finds places without collisions, the most crowded first;
-    `refine` moves those that could be taken for another point's. A hairline ties a label that stands apart.
+    `refine` moves those that could be taken for another point's. A hairline ties a label that stands apart. Where
+    some points have no name, one that would lie on another is left out, but for `bold` ones.
     """
     import textalloc
 
+    if not named:
+        return []
     scale = 72 / page.figure.dpi
-    places = [(float(x) * scale, float(y) * scale) for x, y in plot.transData.transform(points)]
+    at = [*named, *(i for i in range(len(points)) if i not in named)]
+    places = [(float(x) * scale, float(y) * scale) for x, y in plot.transData.transform([points[i] for i in at])]
+    count = len(named)
+    texts = list(named.values())
     order = sorted(
-        range(len(points)),
-        key=lambda i: (-sum(math.dist(places[i], other) < 60 for other in places), places[i], texts[i]),
+        range(count), key=lambda i: (-sum(math.dist(places[i], other) < 60 for other in places), places[i], texts[i])
     )
-    xs, ys = [points[i][0] for i in order], [points[i][1] for i in order]
-    pixels = [radii[i] / scale for i in order]
+    pixels = [radii[i] / scale for i in at]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         written = textalloc.allocate(
             plot,
-            xs,
-            ys,
+            [points[at[i]][0] for i in order],
+            [points[at[i]][1] for i in order],
             [texts[i] for i in order],
-            x_scatter=xs,
-            y_scatter=ys,
-            scatter_sizes=pixels,
-            text_scatter_sizes=pixels,
+            x_scatter=[points[i][0] for i in [*(at[i] for i in order), *at[count:]]],
+            y_scatter=[points[i][1] for i in [*(at[i] for i in order), *at[count:]]],
+            scatter_sizes=[*(pixels[i] for i in order), *pixels[count:]],
+            text_scatter_sizes=[pixels[i] for i in order],
             textsize=page.small,
             textcolor=page.theme.ink,
             draw_lines=False,
@@ -63,12 +68,22 @@ def beside_points(
             x_lines=[list(x) for x, _ in lines] or None,
             y_lines=[list(y) for _, y in lines] or None,
         )[2]
-    labels = [written[order.index(i)] for i in range(len(points))]
-    marks = [Mark(place, radius) for place, radius in zip(places, radii, strict=True)]
+    labels = [written[order.index(i)] for i in range(count)]
+    for i, label in enumerate(labels):
+        if at[i] in bold:
+            label.set_fontweight("bold")
+    marks = [Mark(place, radii[i]) for i, place in zip(at, places, strict=True)]
     starts = [_box(text.get_window_extent(page.renderer), scale) for text in labels]
     found = refine(marks, starts, _box(plot.get_window_extent(page.renderer), scale), _segments(plot, lines, scale))
+    kept = [i for i in range(count) if at[i] in bold]
+    for i in range(count):
+        if i not in kept and (count == len(points) or not _collides(found[i].box, found, marks, kept)):
+            kept.append(i)
     back = plot.transData.inverted()
-    for text, place in zip(labels, found, strict=True):
+    for i, (text, place) in enumerate(zip(labels, found, strict=True)):
+        if i not in kept:
+            text.remove()
+            continue
         centre = ((place.box.x0 + place.box.x1) / 2 / scale, (place.box.y0 + place.box.y1) / 2 / scale)
         text.set(ha="center", va="center", position=back.transform(centre), gid="label")
         if place.tie is not None:
@@ -83,7 +98,22 @@ def beside_points(
                 scalex=False,
                 scaley=False,
             )
-    return labels
+    return [label for i, label in enumerate(labels) if i in kept]
+
+
+def _collides(box: Box, found: Sequence[Place], marks: Sequence[Mark], kept: Sequence[int]) -> bool:
+    """Whether the box lies on a label that is kept, or on a mark."""
+    if any(_overlap(box, found[i].box) for i in kept):
+        return True
+    return any(
+        math.dist(mark.centre, (min(max(mark.centre[0], box.x0), box.x1), min(max(mark.centre[1], box.y0), box.y1)))
+        < mark.radius - 0.5
+        for mark in marks
+    )
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
 
 
 def _box(extent: Any, scale: float) -> Box:

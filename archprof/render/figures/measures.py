@@ -161,7 +161,7 @@ def why_not(row: ArchitectureResult, wanted: Measure, options: FigureOptions) ->
     if wanted.timed:
         cell = row.latency_at(options.batch_size) if options.batch_size else None
         if cell is not None and cell.error:
-            return f"batch {options.batch_size}: {cell.error.rstrip('.')}"
+            return f"batch {options.batch_size}: failed: {cell.error.rstrip('.')}"
         if cell is not None and cell.measured:
             return wanted.lacking
         return f"failed: {row.error}" if row.error else f"not measured at batch {options.batch_size}"

@@ -16,6 +16,8 @@ class FigureOptions:
     `width` and `height` are inches (`height` None: as the kind and its rows need), `labels` maps an
     architecture's name to the text to show, `only` are shell patterns on names. `batch_size` None lets the
     kind choose and say so. `ops` is 'macs' or 'flops' (2 per MAC). `x` and `y` are the measures of 'pareto'.
+    `highlight` are shell patterns on names too: those are always labelled and ringed. `log` makes an axis of operations
+    logarithmic, whatever their range; `notes` False leaves out the small print.
     """
 
     width: float = 7.0
@@ -31,6 +33,9 @@ class FigureOptions:
     metric: str = "top1"
     x: str = "macs"
     y: str = "top1"
+    highlight: tuple[str, ...] = ()
+    log: bool = False
+    notes: bool = True
 
     def __post_init__(self) -> None:
         for name, value, low, high in (("width", self.width, 2.0, 40.0), ("height", self.height, 1.5, 40.0)):

@@ -6,6 +6,7 @@ A kind draws its marks, then calls `finish`; only then are sizes final and label
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,14 +17,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
 
 from ...base.errors import BadOption
 from ...results.comparison import Comparison
 from ...results.families import family_of
 from . import style
-from .conditions import conditions
+from .conditions import LISTED, brief, conditions, some
 from .options import FigureOptions
 from .rows import Row, rows_of
+
+#: What hollow marks mean, and why, for all of them in one line; the table of times has each one's reason.
+HOLLOW = "Hollow marks are not reliable"
+DOUBTED = "disturbed, or of a wide interval"
 
 _EDGE = 0.10  # inches of paper around everything
 _GAP = 0.07  # inches between title, legend, plots and small print
@@ -51,6 +57,7 @@ class Page:
         self._strips: list[tuple[Axes, float, float]] = []
         self._notes: list[str] = []
         self._missing: dict[tuple[str, str], tuple[list[str], dict[str, list[int]]]] = {}
+        self.measured = False  # whether anything shown depends on the machine
         self._grid: list[list[Axes]] = []
         if lacking := style.letters_lacking([options.title or "", *(row.label + row.family for row in self.rows)]):
             one = len(lacking) == 1
@@ -88,10 +95,24 @@ class Page:
 
         Told reason by reason, network by network; reasons that differ in their numbers alone are one.
         """
-        why = why.rstrip(".")
+        why = brief(why).rstrip(".")
         whys, sizes = self._missing.setdefault((what, _numberless(why)), ([], {}))
         whys.append(why)
         sizes.setdefault(label, []).append(batch_size)
+
+    def refuse_more_than(self, most: int, rows: Sequence[Row]) -> None:
+        """Raise BadOption where a line for each network would make a figure that nobody can look at."""
+        if len(rows) > most:
+            raise BadOption(
+                f"{len(rows):,} networks are too many for a figure with a line for each (at most {most});",
+                "--only keeps some.",
+            )
+
+    def doubt(self, rows: Sequence[Row], trusted: Sequence[bool], more: str = "") -> None:
+        """Explain hollow marks, those of the rows that are not trusted, in one line."""
+        doubtful = [row.label for row, sure in zip(rows, trusted, strict=True) if not sure]
+        if doubtful:
+            self.note(f"{HOLLOW}{more} ({DOUBTED}): {some(doubtful)}.")
 
     def left_out(self, reasons: Iterable[tuple[str, str]], what: str = "Left out") -> None:
         """Name the (label, reason) of what the figure could not show, reason by reason.
@@ -100,10 +121,12 @@ class Page:
         """
         grouped: dict[str, list[tuple[str, str]]] = {}
         for label, reason in reasons:
-            grouped.setdefault(_numberless(reason), []).append((label, reason.rstrip(".")))
+            reason = brief(reason).rstrip(".")
+            grouped.setdefault(_numberless(reason), []).append((label, reason))
         for group in grouped.values():
             labels, whys = zip(*group, strict=True)
-            self.note(f"{what} ({_one_for_all(whys)}): {', '.join(labels)}.")
+            listed = some(labels) if len(labels) <= LISTED else f"{len(labels):,} networks"
+            self.note(f"{what} ({_one_for_all(whys)}): {listed}.")
 
     def legend(self, handles: Sequence[Artist], labels: Sequence[str], title: str = "", **more: Any) -> Legend:
         """A row of keys between title and plots, in as many columns as fit."""
@@ -157,6 +180,34 @@ class Page:
     def styles(self) -> dict[str, style.FamilyStyle]:
         """Style by family. Judged over the whole comparison, so that --only recolours nothing."""
         return style.styles_for([family_of(r.name, r.family) for r in self.comparison.architectures])
+
+    def key(self, rows: Sequence[Row], markers: bool = False) -> None:
+        """A key of the families of `rows`, the largest first; none where each network is of its own, or all of one.
+
+        Families that share OTHER's colour are one entry. Discs are told by colour alone, other points by `markers` too.
+        """
+        count = Counter(row.family for row in rows)
+        if len(count) < 2 or max(count.values()) < 2:
+            return
+        named = sorted(count, key=lambda family: (-count[family], family))
+        entries = {family: self.styles[family] for family in named if self.styles[family] != style.OTHER}
+        others = len(count) - len(entries)
+        if others:
+            entries[f"{others} other {'families' if others > 1 else 'family'}"] = style.OTHER
+        handles = [
+            Line2D(
+                [],
+                [],
+                linestyle="",
+                marker=look.marker if markers else "o",
+                markersize=5,
+                markerfacecolor=look.colour,
+                markeredgecolor=self.edge(look.colour),
+                markeredgewidth=0.6,
+            )
+            for look in entries.values()
+        ]
+        self.legend(handles, list(entries), handlelength=0.9).set_gid("families")
 
     def colour(self, row: Row) -> str:
         return self.styles[row.family].colour
@@ -250,10 +301,10 @@ class Page:
 
     def _small_print(self) -> Any:
         for (what, _), (whys, labels) in self._missing.items():
-            told = ", ".join(f"{label} at {', '.join(map(str, sizes))}" for label, sizes in labels.items())
+            told = some([f"{label} at {', '.join(map(str, sizes))}" for label, sizes in labels.items()])
             self.note(f"{what} ({_one_for_all(whys)}): {told}.")
-        text = " ".join([*self._notes, *conditions(self.comparison)])
-        if not text:
+        text = " ".join([*self._notes, *conditions(self.comparison, self.measured)])
+        if not text or not self.options.notes:
             return None
         wrapped = self._wrapped(text, self.tiny, self.options.width - 2 * _EDGE)
         return self.figure.text(

@@ -7,9 +7,8 @@ from dataclasses import replace
 from ...base.errors import BadOption
 from ...results.comparison import Comparison
 from ...results.findings import usual_batch_size
-from . import axes
+from . import axes, points
 from .curves import draw_curve, finish_curves, what_runs
-from .labels import beside_points
 from .measures import MEASURES, complete, reliable
 from .page import Page
 from .registry import draws
@@ -27,6 +26,7 @@ _ABOVE = 0.08
 @draws("power", f"{_WHOSE} Hollow marks are not reliable.")
 def power(page: Page) -> None:
     _check_metered(page.comparison)
+    page.measured = True
     sizes = page.comparison.batch_sizes
     page.title(
         f"Power during {what_runs(page)} against batch size",
@@ -43,7 +43,7 @@ def power(page: Page) -> None:
             )
         else:
             error = row.result.error or next((cell.error for cell in cells if cell and cell.error), None)
-            dropped.append((row.label, error or "no energy reading"))
+            dropped.append((row.label, f"failed: {error}" if error else "no energy reading"))
     if not drawn:
         raise BadOption("none of these networks has an energy reading;", "--only chooses others.")
     axes.batch_sizes(plot, sizes)
@@ -61,36 +61,22 @@ def power(page: Page) -> None:
 )
 def power_ops(page: Page) -> None:
     _check_metered(page.comparison)
+    page.measured = True
     size = usual_batch_size(page.comparison, page.options.batch_size, lambda cell: bool(cell.metered))
     page.options = replace(page.options, batch_size=size)
     work, watts = MEASURES[page.options.ops], MEASURES["power"]
     rows, dropped = complete(page.rows, [work, watts], page.options, page.comparison)
     xs = [work.read(row.result, page.options) or 0.0 for row in rows]
     ys = [watts.read(row.result, page.options) or 0.0 for row in rows]
-    wide = axes.far_apart(xs, 30)
+    wide = page.options.log or axes.far_apart(xs, 30)
     page.title(
         f"Power during {what_runs(page)} against operations",
         f"At batch size {size}; the axis of power begins at 0{'; operations on a logarithmic axis' if wide else ''}",
     )
     plot = page.plot()
-    diameter = 5.0 if page.narrow else 6.5
-    keys = {}
-    for x, y, row in zip(xs, ys, rows, strict=True):
-        look, sure = page.styles[row.family], reliable(row, size)
-        mark = plot.scatter(
-            [x],
-            [y],
-            s=diameter**2,
-            marker=look.marker,
-            facecolor=look.colour if sure else page.theme.paper,
-            edgecolor=page.edge(look.colour),
-            linewidth=0.6,
-            zorder=4,
-            gid="point",
-        )
-        if sure or row.family not in keys:
-            keys[row.family] = mark
-    page.legend(list(keys.values()), list(keys))
+    trusted = [reliable(row, size) for row in rows]
+    points.mark_all(page, plot, rows, xs, ys, trusted)
+    page.key(rows, markers=True)
     if wide:
         axes.logarithmic(plot.xaxis, xs, 1.5, 1.7)
     else:
@@ -98,20 +84,12 @@ def power_ops(page: Page) -> None:
     axes.linear(plot.yaxis, 0, max(ys) * (1 + _ABOVE))
     plot.set_xlabel(work.label(page.options))
     plot.set_ylabel(watts.label(page.options))
-    unsure = [row.label for row in rows if not reliable(row, size)]
-    if unsure:
-        page.note(f"Hollow, not reliable: {', '.join(unsure)}.")
+    page.doubt(rows, trusted)
     page.note(_meter(page.comparison))
     page.left_out(dropped)
     page.finish(
         page.options.width * (0.9 if page.narrow else 0.6),
-        lambda: beside_points(
-            page,
-            plot,
-            list(zip(xs, ys, strict=True)),
-            [row.label for row in rows],
-            [diameter / 2] * len(rows),
-        ),
+        points.naming(page, plot, rows, xs, ys, better=("low", "low")),
     )
 
 

@@ -31,6 +31,16 @@ class FigureKind:
     measured: bool = False
 
     @property
+    def highlights(self) -> bool:
+        """Whether single networks can be told from the others in it."""
+        return self.name not in ("breakdown", "layers", "separable", "relative")
+
+    @property
+    def has_operations(self) -> bool:
+        """Whether it has an axis of operations, which --log makes logarithmic."""
+        return self.name in ("ball", "ops-latency", "power-ops")
+
+    @property
     def caption(self) -> str:
         """What to see, how it was counted and what was not."""
         return self._drawn()[1]

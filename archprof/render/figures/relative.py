@@ -33,6 +33,7 @@ def relative(page: Page) -> None:
     label = next((row.label for row in page.rows if row.name == reference), reference)
     what = "training step" if page.comparison.environment.get("mode") == "train" else "pass"
     page.title(f"Time of a {what} relative to {label}", f"At batch size {size}; bars are 95 % intervals")
+    page.measured = True
     plot = page.plot()
     for place, row in enumerate(rows):
         ratio, look = found[row.name], page.look(row)
@@ -63,6 +64,7 @@ def relative(page: Page) -> None:
             annotation_clip=False,
             gid="label",
         )
+    page.doubt(rows, [found[row.name].reliable for row in rows])
     ends = [end for row in rows for end in (*found[row.name].ci95, found[row.name].ratio)] + [1.0]
     if max(ends) / min(ends) > 4:
         axes.logarithmic(plot.xaxis, ends, 1.2, 1.2)

@@ -39,6 +39,7 @@ def separable(page: Page) -> None:
             "; ".join(f"{label}: {why}" for label, why in dropped) + ".",
         )
     rows = [row for row, _ in found]
+    page.refuse_more_than(150, rows)
     page.title("What depthwise separable convolutions would leave", "Both axes logarithmic; % is what is left")
     page.legend(
         [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,20 @@ ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE, GREY = (
     "#7F8790",
 )
 
+# More than seven are further and further from those before them in Oklab (Ottosson 2020), greedily, among colours of
+# a chroma below 0.17 that show on both papers. No two of all are nearer than 0.129, the distance of orange and
+# vermillion.
+PLUM, MOSS, LIME, BROWN, VIOLET, INDIGO, PINK, ROSE = (
+    "#880858",
+    "#285000",
+    "#78D068",
+    "#884810",
+    "#9050B8",
+    "#483890",
+    "#F898F8",
+    "#B84068",
+)
+
 
 @dataclass(frozen=True)
 class FamilyStyle:
@@ -45,33 +60,41 @@ class FamilyStyle:
 
 #: Fixed, so that a family (`families.family_of`) looks the same in every figure.
 FAMILIES = {
-    "alexnet": FamilyStyle(GREY, "s"),
+    "alexnet": FamilyStyle(BROWN, "s"),
     "vgg": FamilyStyle(VERMILLION, "o"),
     "inception": FamilyStyle(BLUE, "^"),
-    "resnext": FamilyStyle(GREEN, "P"),
+    "resnext": FamilyStyle(LIME, "P"),
     "resnet": FamilyStyle(GREEN, "D"),
     "densenet": FamilyStyle(PURPLE, "v"),
     "squeezenet": FamilyStyle(ORANGE, "h"),
     "mobilenet": FamilyStyle(SKY, "X"),
-    "mobilenet (standard)": FamilyStyle(ORANGE, "p"),
-    "plain": FamilyStyle(VERMILLION, "s"),
-    "nin": FamilyStyle(GREY, "<"),
-    "enet": FamilyStyle(GREY, ">"),
+    "mobilenet (standard)": FamilyStyle(PLUM, "p"),
+    "plain": FamilyStyle(ROSE, "s"),
+    "nin": FamilyStyle(VIOLET, "<"),
+    "enet": FamilyStyle(INDIGO, ">"),
 }
-_SPARE = [
-    FamilyStyle(colour, marker)
-    for marker in ("p", "8", "d", "*", "H")
-    for colour in (BLUE, ORANGE, PURPLE, GREEN, VERMILLION, SKY, GREY)
-]
+
+#: What families beyond those with a colour of their own share.
+OTHER = FamilyStyle(GREY, "o")
+
+_COLOURS = (MOSS, PINK, INDIGO, VIOLET, ROSE, PLUM, BROWN, LIME, ORANGE, PURPLE, VERMILLION, SKY, BLUE, GREEN)
+_MARKERS = ("8", "d", "*", "H", "p")
 
 
 def styles_for(families: Iterable[str]) -> dict[str, FamilyStyle]:
-    """Each family's style: the fixed one, or for strangers the spare ones in alphabetical order."""
+    """Each family's style, given the family of every network: no two share a colour but those that get OTHER.
+
+    The families with most networks have colours, at most as many as there are: the fixed one, or for strangers those
+    that none of them has.
+    """
+    count = Counter(families)
+    keyed = sorted(count, key=lambda family: (-count[family], family))[: len(_COLOURS)]
+    taken = {FAMILIES[family].colour for family in keyed if family in FAMILIES}
+    free = iter([colour for colour in _COLOURS if colour not in taken])
     out = {}
-    strangers = sorted({family for family in families if family not in FAMILIES})
-    for family in families:
-        out[family] = FAMILIES.get(family) or _SPARE[strangers.index(family) % len(_SPARE)]
-    return out
+    for place, family in enumerate(keyed):
+        out[family] = FAMILIES.get(family) or FamilyStyle(next(free), _MARKERS[place % len(_MARKERS)])
+    return {family: out.get(family, OTHER) for family in count}
 
 
 def styles_apart(names: Sequence[str]) -> dict[str, FamilyStyle]:
