@@ -249,9 +249,7 @@ def test_fonts_travel_with_the_figure(tmp_path):
 
 
 def test_what_is_left_out_is_named():
-    broken = replace(
-        result("vgg16"), profile=None, latency=(), accuracy=(), error="its forward raised ValueError: \x1b"
-    )
+    broken = replace(result("vgg16"), profile=None, latency=(), accuracy=(), error="raised ValueError: \x1b")
     unknown = replace(result("resnet18"), accuracy=())
     mixed = Comparison({}, (broken, unknown, result("resnet50"), result("alexnet")))
     printed = small_print(figures.draw("ball", mixed, FigureOptions()))

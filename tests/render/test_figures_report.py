@@ -15,7 +15,7 @@ from helpers.figure_data import ENVIRONMENT, comparison, result
 
 from archprof.base.errors import BadOutput
 from archprof.cli import main
-from archprof.render import report
+from archprof.render import page, report
 from archprof.render.claims import answers
 from archprof.render.findings import summary
 from archprof.render.latex import escape, latex
@@ -55,6 +55,7 @@ def test_the_folder_holds_text_data_and_figures(folder):
         "comparison.csv",
         "table.tex",
         "figures",
+        *([report.PAGE] if page.missing() is None else []),
     }
     assert Comparison.from_json((folder / "comparison.json").read_text()) == WHOLE
     assert (folder / "comparison.csv").read_text().count("\n") == 1 + len(STUDY)
@@ -143,6 +144,7 @@ def test_without_latency_the_report_says_what_it_lacks(tmp_path):
     text = (tmp_path / "r" / "README.md").read_text()
     assert "Latency was not measured." in text
     assert "- latency: latency was not measured; run without --no-latency." in text
+    assert ("[page.html](page.html)" in text) == (page.missing() is None)
     assert "--no-latency -o reports/r" in text
     assert not (tmp_path / "r" / "figures" / "latency.svg").exists()
 

@@ -263,7 +263,7 @@ def _envelope(
         corners.append((xs[here], ys[here]))
     steps = ([x for x, _ in corners], [y for _, y in corners])
     plot.plot(*steps, color=page.theme.muted, linewidth=1.1, linestyle=(0, (4, 2)), zorder=2, gid="envelope")
-    return [steps]
+    return [steps] if front else []
 
 
 def _front(
