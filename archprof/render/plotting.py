@@ -26,16 +26,17 @@ def plot(kind: str, subject: Any, output: str | Path | None = None, **options: A
     `subject` is a Comparison, or what `archprof.compare` takes: it is then measured only where the figure shows what
     was measured. `output` is where to write it too, as PNG, SVG or PDF by its extension. `options` are the fields of
     FigureOptions (`width`, `height` in inches, `title`, `labels`, `only`, `dark`, `ops`, `batch_size`, `dataset`,
-    `metric`, `x`, `y`, `dpi`), and with models also the keywords of `archprof.compare`.
+    `metric`, `x`, `y`, `dpi`, `highlight`, `log`, `notes`), and with models also the keywords of `archprof.compare`.
 
     Raises BadOption for an unknown kind and where the comparison lacks what it shows, BadOutput where the file cannot
     be written, TypeError for a keyword that nobody takes.
     """
     figures.check_kind(kind)
     drawing = {name: options.pop(name) for name in _FIGURE if name in options}
-    if isinstance(drawing.get("only"), str):
-        drawing["only"] = (drawing["only"],)
-    how = figures.FigureOptions(**drawing | ({"only": tuple(drawing["only"])} if "only" in drawing else {}))
+    for name in ("only", "highlight"):
+        if name in drawing:
+            drawing[name] = (drawing[name],) if isinstance(drawing[name], str) else tuple(drawing[name])
+    how = figures.FigureOptions(**drawing)
     if output is not None:
         figures.check_format(output)
         files.check([str(output)])

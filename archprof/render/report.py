@@ -82,6 +82,7 @@ class Drawing:
         kinds = ["--figures", ",".join(self.kinds) or "none"] if self.kinds != Drawing.kinds else []
         return [*kinds, *(["--formats", ",".join(self.formats)] if self.formats != FORMATS else [])]
 
+
 #: The file of a report to look around in; it is left out where the chart library is not installed.
 PAGE = "page.html"
 
