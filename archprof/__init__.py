@@ -4,6 +4,7 @@
     archprof.profile("resnet50").macs                -> 4089184256
     archprof.compare(["resnet50", "mobilenetv1"])    -> Comparison
     archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
+    archprof.choose(where=["macs < 600 M"])          -> DataFrame, most accurate first
 
 Nothing here imports torch; the functions do, when they are first used.
 """
@@ -22,6 +23,7 @@ _PUBLIC = {
     "profile": "counting.counts",
     "compare": "runs.compare",
     "plot": "render.plotting",
+    "choose": "runs.choose",
     "check": "budgets.judging",
     "Budget": "budgets.budget",
     "Comparison": "results.comparison",
@@ -50,6 +52,7 @@ __all__ = [
     "StaticProfile",
     "__version__",
     "check",
+    "choose",
     "compare",
     "costs",
     "load",
@@ -71,6 +74,7 @@ if TYPE_CHECKING:
     from .results.latency import Latency
     from .results.profile import LayerCost, StaticProfile
     from .results.ratios import Ratio
+    from .runs.choose import choose
     from .runs.compare import compare
 
 

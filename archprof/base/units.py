@@ -6,6 +6,9 @@ Counts scale by powers of 1000 (M = 10^6), memory by powers of 1024 (MiB = 2^20)
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
 
 from .errors import BadOption
 
@@ -24,6 +27,7 @@ _BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+_DURATION = {"us": Fraction(1, 10**6), "ms": Fraction(1, 10**3), "s": Fraction(1)}
 
 
 def count(value: float | None, digits: int = 3) -> str:
@@ -108,7 +112,37 @@ def parse_size(text: str | int | float, what: str = "size") -> int:
     return _parse(text, what, _BYTES, _COUNT, "a number with B, kB, MB, GB, KiB, MiB or GiB, such as '64 MiB'")
 
 
+def parse_duration(text: str | int | float, what: str = "time") -> Fraction:
+    """'20 ms' -> 1/50 of a second. A unit is required."""
+    expected = "a number with us, ms or s, such as '20 ms'"
+    number, unit = _number_and_unit(text, what, _DURATION, {**_COUNT, **_BYTES}, expected)
+    return Fraction(float(number)) * _DURATION[unit]
+
+
+def parse_percentage(text: str | int | float, what: str = "percentage") -> Fraction:
+    """'75' or '75 %' -> 75, exactly the float that 75 is. Raises BadOption beyond 0 to 100."""
+    expected = "a percentage from 0 to 100, such as '75'"
+    number, _ = _number_and_unit(re.sub(r"\s*%\s*$", "", str(text)), what, {"": 1}, {**_COUNT, **_BYTES}, expected)
+    if float(number) > 100:
+        raise BadOption(f"{what} {text!r} is above 100 %;", f"expected {expected}.")
+    return Fraction(float(number))
+
+
+def parse_plain(text: str | int | float, what: str = "number") -> Fraction:
+    """'2019' -> 2019: a number without a unit."""
+    number, _ = _number_and_unit(text, what, {"": 1}, {**_COUNT, **_BYTES}, "a number without a unit")
+    return Fraction(float(number))
+
+
 def _parse(text: str | int | float, what: str, known: dict[str, int], other: dict[str, int], expected: str) -> int:
+    number, unit = _number_and_unit(text, what, known, other | _DURATION, expected)
+    exact = int(number) if number.isdigit() else float(number)
+    return round(exact * known[unit])
+
+
+def _number_and_unit(
+    text: str | int | float, what: str, known: Mapping[str, Any], other: Mapping[str, Any], expected: str
+) -> tuple[str, str]:
     match = re.fullmatch(r"\s*([0-9][0-9_,]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]*)\s*", str(text))
     if not match:
         raise BadOption(f"{what} {text!r} is not a number with a unit;", f"expected {expected}.")
@@ -122,5 +156,4 @@ def _parse(text: str | int | float, what: str, known: dict[str, int], other: dic
             else f"'{unit}' is not a unit"
         )
         raise BadOption(f"{what} {text!r}: {kind};", f"expected {expected}.")
-    exact = int(number) if number.isdigit() else float(number)
-    return round(exact * known[unit])
+    return number, unit

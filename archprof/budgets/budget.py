@@ -12,6 +12,7 @@ from typing import Any
 from ..base.errors import ArchprofError, BadOption, MissingPackage
 from ..models import input_spec
 from ..models.input_spec import InputSpec
+from ..results.bounds import shown
 from ..results.profile import Shape
 from .limits import (
     MEASURES,
@@ -23,7 +24,6 @@ from .limits import (
     parse_limit,
     parse_percent,
     positive,
-    shown,
 )
 from .networks import OWN_INPUT, Feed
 

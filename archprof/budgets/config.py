@@ -13,9 +13,10 @@ from typing import Any
 
 from ..base.errors import ArchprofError, BadFile, BadOption, did_you_mean
 from ..models import spec
+from ..results.bounds import shown
 from . import lock
 from .budget import Budget, expanded, from_entry
-from .limits import is_pattern, known_keys, shown
+from .limits import is_pattern, known_keys
 
 FILE_NAME = lock.CONFIG_NAME
 

@@ -13,11 +13,12 @@ from typing import Any
 from ..base.errors import ArchprofError, BadOption, ForwardFailed, UnknownModel, did_you_mean
 from ..models import zoo
 from ..models.spec import parse
+from ..results.bounds import Bound
 from ..results.profile import Shape, StaticProfile
 from . import judging as budgets
 from . import networks
 from .budget import Budget
-from .limits import MEASURES, Bound, Limit
+from .limits import MEASURES, Limit
 from .networks import Feed, Profiler
 
 RULE = "fewest options changed first, then most mult-adds, then fewest parameters"

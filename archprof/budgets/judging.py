@@ -16,10 +16,11 @@ from typing import Any
 
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, ForwardFailed
+from ..results.bounds import Bound, shown
 from ..results.profile import StaticProfile
 from . import config, lock
 from .budget import Budget, expanded
-from .limits import DRIVERS, MEASURES, Bound, LatencyLimit, shown, training_state_bytes
+from .limits import DRIVERS, MEASURES, LatencyLimit, training_state_bytes
 from .lock import Baseline
 from .networks import Measurer, Profiler, count_model, measure_ratio
 from .verdict import Checked, LayerShare, Verdict

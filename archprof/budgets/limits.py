@@ -1,16 +1,13 @@
-"""What a budget may limit, and how a limit is written. Standard library only.
+"""What a budget may limit. Standard library only.
 
-"5 M"  "<= 5 M"  "at most 5 M"       5 M itself is allowed
-"< 5 M"                              5 M itself is not
-">= 1 M"  "at least 1 M"  "> 1 M"    a minimum
-"0.6 x resnet18"                     relative to another model
+A limit is written as `results.bounds` says, or as a table:
+
 {at_least = "1 M", at_most = "5 M", growth = "2 %"}
 """
 
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,28 +16,15 @@ from typing import Any
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, did_you_mean
 from ..models import spec
+from ..results.bounds import Bound, parse_bound, parse_factor, shown
 from ..results.profile import StaticProfile
 
-_BOUND = re.compile(r"\s*(?P<sign><=|>=|≤|≥|<|>|at most\b|at least\b|)\s*(?P<amount>.*?)\s*", re.DOTALL)
-_RELATIVE = re.compile(r"(?P<factor>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*x\s+(?P<model>\S.*)", re.DOTALL)
 _WILDCARD = re.compile(r"[*?]")
 _PERCENT = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 
 
-#: No limit that anybody means is larger; below, every number that follows from one can be shown.
-LARGEST_NUMBER = 10**18
-LARGEST_FACTOR = 10**6
-
 #: Characters of a key for which a near one is looked for.
 LONGEST_KEY = 80
-
-_REPR = reprlib.Repr()
-_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 2, 80, 80
-
-
-def shown(value: Any) -> str:
-    """`value` as a complaint repeats it: one line, the middle of what is long left out."""
-    return _REPR.repr(value)
 
 
 def is_pattern(model: str) -> bool:
@@ -118,32 +102,6 @@ MEASURES: Mapping[str, Limitable] = {
 
 
 @dataclass(frozen=True)
-class Bound:
-    """One side of a limit: at most (`upper`) or at least `number`, or `factor` times what `reference` has.
-
-    `strict` leaves the number itself out. `text` is the limit as people write it.
-    """
-
-    upper: bool
-    strict: bool
-    text: str
-    number: int | None = None
-    factor: Fraction | None = None
-    reference: str | None = None
-
-    def allows(self, value: float | Fraction, bound: float | Fraction) -> bool:
-        """Whether `value` is on the right side of `bound`."""
-        if value == bound:
-            return not self.strict
-        return value < bound if self.upper else value > bound
-
-    @property
-    def shown(self) -> str:
-        """'≤ 5 M': the sign that was meant, then the amount as it was written."""
-        return f"{('<' if self.strict else '≤') if self.upper else ('>' if self.strict else '≥')} {self.text}"
-
-
-@dataclass(frozen=True)
 class Limit:
     """What a measure is held to: any bounds, and by how much it may grow over the baseline (0.02 is 2 %)."""
 
@@ -162,7 +120,7 @@ class LatencyLimit:
 def parse_limit(value: Any, what: str, measure: Limitable) -> Limit:
     """The limit that a number, a text or a table writes. `what` opens every complaint."""
     if not isinstance(value, Mapping):
-        return Limit((parse_bound(value, what, measure.parse),))
+        return Limit((parse_bound(value, what, measure.parse, reference=_model),))
     known_keys(value, ("at_most", "at_least", "growth"), what)
     growth = parse_percent(value["growth"], f"{what}: growth") if "growth" in value else None
     bounds = _sides(value, what, measure.parse)
@@ -182,7 +140,7 @@ def parse_latency(value: Any, what: str, batch_size: int) -> tuple[LatencyLimit,
 
 def _latency_limit(value: Any, what: str, batch_size: int) -> LatencyLimit:
     if not isinstance(value, Mapping):
-        return LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time),))
+        return LatencyLimit(batch_size, (parse_bound(value, what, _no_absolute_time, reference=_model),))
     known_keys(value, ("batch_size", "at_most", "at_least"), what)
     bounds = _sides(value, what, _no_absolute_time)
     if not bounds:
@@ -190,35 +148,12 @@ def _latency_limit(value: Any, what: str, batch_size: int) -> LatencyLimit:
     return LatencyLimit(positive(value.get("batch_size", batch_size), f"{what}: batch_size"), bounds)
 
 
-def parse_bound(value: Any, what: str, parse: Callable[[Any, str], int], upper: bool | None = None) -> Bound:
-    """One bound. `upper` is known already where the key said at_most or at_least; a sign must agree."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise BadOption(f"{what} {shown(value)} is not a limit;", 'expected a number with a unit, such as "5 M".')
-    match = _BOUND.fullmatch(str(value))
-    assert match is not None  # every text has an empty sign and some amount
-    sign, amount = match["sign"], match["amount"]
-    says_upper = sign not in (">", ">=", "≥", "at least")
-    if sign and upper is not None and says_upper != upper:
-        raise BadOption(f"{what} {shown(value)} says both 'at most' and 'at least';", "leave the sign out.")
-    side, strict = says_upper if upper is None else upper, sign in ("<", ">")
-    relative = _RELATIVE.fullmatch(amount)
-    if relative:
-        return Bound(side, strict, amount, factor=_factor(relative["factor"], what), reference=_model(relative, what))
-    try:
-        number = parse(amount if isinstance(value, str) else value, what)
-    except (OverflowError, ValueError):  # "1e999" is no number of Python's
-        number = LARGEST_NUMBER + 1
-    if number > LARGEST_NUMBER:
-        raise BadOption(f"{what} {shown(value)} is larger than anything that is counted;", "expected at most 1e18.")
-    return Bound(side, strict, amount if isinstance(value, str) else f"{value:,}", number=number)
-
-
 def parse_percent(value: Any, what: str) -> Fraction:
     """'2 %' -> 1/50. The sign is required, so that 2 is never taken for 200 %."""
     match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise BadOption(f"{what} {shown(value)} is not a percentage;", 'expected a number and the sign, such as "2 %".')
-    return _factor(match[1], what) / 100
+    return parse_factor(match[1], what) / 100
 
 
 def positive(value: Any, what: str) -> int:
@@ -236,31 +171,21 @@ def known_keys(table: Mapping[str, Any], known: tuple[str, ...], what: str) -> N
             raise BadOption(f"{what}: unknown key {shown(key)}.", near.strip() or f"Known: {', '.join(known)}.")
 
 
-def _factor(text: str, what: str) -> Fraction:
-    digits = text.partition(".")[0]
-    if len(digits.lstrip("0")) > len(str(LARGEST_FACTOR)) or not 0 <= Fraction(text) <= LARGEST_FACTOR:
-        raise BadOption(f"{what}: {shown(text)} is too large a factor;", f"expected at most {LARGEST_FACTOR:,}.")
-    return Fraction(text)
-
-
-def _model(relative: re.Match[str], what: str) -> str:
+def _model(model: str, what: str) -> str:
     """The network that a relative limit names."""
-    model = relative["model"]
     try:
         pattern = is_pattern(model)
         spec.parse(model)
     except ArchprofError as error:
-        raise BadOption(f"{what} {shown(relative[0])}: {error.message}", error.remedy) from None
+        raise BadOption(f"{what}: {error.message}", error.remedy) from None
     if pattern:
-        raise BadOption(
-            f"{what} {shown(relative[0])} is relative to a pattern;", 'expected one network, as in "0.6 x resnet18".'
-        )
+        raise BadOption(f"{what} is relative to a pattern;", 'expected one network, as in "0.6 x resnet18".')
     return model
 
 
 def _sides(table: Mapping[str, Any], what: str, parse: Callable[[Any, str], int]) -> tuple[Bound, ...]:
     bounds = tuple(
-        parse_bound(table[key], f"{what}: {key}", parse, upper=key == "at_most")
+        parse_bound(table[key], f"{what}: {key}", parse, key == "at_most", _model)
         for key in ("at_least", "at_most")
         if key in table
     )

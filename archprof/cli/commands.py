@@ -1,7 +1,8 @@
 """The commands, one file of this package each, with what --help says of them, in its order."""
 
 COMMANDS = {
-    "list": "The zoo: what each network costs, and its published accuracy.",
+    "list": "The zoo, torchvision or timm: what each network costs, and its published accuracy.",
+    "choose": "The most accurate network under limits, and why.",
     "show": "The layer table of one network: where its cost lies.",
     "compare": "Parameters, mult-adds, memory and latency of several models.",
     "separable": "Standard against depthwise separable convolution, of a layer or a network.",

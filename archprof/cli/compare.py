@@ -22,8 +22,12 @@ def add(commands: Any) -> None:
         "archprof compare resnet50 mobilenetv1@192 --batch-sizes 1,32 --json results.json",
     )
     parser.add_argument(
-        "models", nargs="+", metavar="MODEL", help="such as resnet50, 'mobilenetv1(width=0.5)', resnet18@128"
+        "models", nargs="*", metavar="MODEL", help="such as resnet50, 'mobilenetv1(width=0.5)', resnet18@128"
     )
+    parser.add_argument(
+        "--from", dest="saved", metavar="FILE", help="show a saved comparison (JSON) or sweep (JSON lines) instead"
+    )
+    options.add_where(parser)
     options.add_inputs(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask before comparing many networks")
     parser.add_argument("--details", action="store_true", help="show every table and note")
@@ -52,7 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
     for model in args.models:
         spec.parse(model)
-    saved.refuse_unused_sampling(args)
+    saved.check_subjects(args)
+    if args.saved:
+        unused = ("input_shape", "input", "memory", "reference", "yes")
+        options.refuse_without_effect(args, "with --from", also=unused)
     if args.no_latency:
         options.refuse_without_effect(args, "with --no-latency", also=("reference",))
     inputs = options.inputs(args)
@@ -60,11 +67,13 @@ def run(args: argparse.Namespace) -> int:
     files.check(exports)
     if args.details and files.STDOUT in exports:
         raise BadOption("--details has no effect where a result takes stdout.", "Leave it out, or write to a file.")
-    models = options.expanded(args.models, args.yes)
-
-    result, code = saved.compared(
-        models, args, input_shape=args.input_shape, inputs=inputs, latency=not args.no_latency, memory=args.memory
-    )
+    if args.saved:
+        result = saved.within(saved.attached(saved.read(args.saved), args), args)
+        code = saved.exit_code(result)
+    else:
+        models = options.expanded(args.models, args.yes)
+        how = {"input_shape": args.input_shape, "inputs": inputs, "memory": args.memory}
+        result, code = saved.compared(models, args, latency=not args.no_latency, **how)
     failed = [row for row in result.architectures if row.profile is None]
     if code != saved.INTERRUPTED and failed and len(failed) == len(result.architectures):
         from ..base.errors import ForwardFailed

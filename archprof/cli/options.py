@@ -151,6 +151,18 @@ def add_input(parser: Any) -> None:
     )
 
 
+def add_where(parser: Any) -> None:
+    """--where, the same in every command that filters networks."""
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="LIMIT",
+        help='keep networks within a limit, such as "parameters < 5 M", "top1 > 75", "pretraining = none"; '
+        "may be repeated",
+    )
+
+
 def add_conditions(parser: Any) -> None:
     """What shapes a time: an option for each field of Conditions."""
     _add_fields(parser.add_argument_group("conditions of a measurement"), asked.Conditions)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..base import streams
+from ..base.errors import printable
 
 
 class Tell(Protocol):
@@ -24,6 +25,65 @@ def progress() -> Iterator[Tell]:
             yield _plain_lines()
             return
         yield from _live_line()
+
+
+class Counted(Protocol):
+    """Shows how many of several networks are done, and prints sentences."""
+
+    def progress(self, done: int, total: int, last: str) -> None: ...
+
+    def sentence(self, text: str) -> None: ...
+
+
+@contextmanager
+def counted() -> Iterator[Counted]:
+    """A bar on a terminal while networks are counted, a line at each tenth of them elsewhere."""
+    shown = _Tenths()
+    if sys.stderr.isatty():
+        shown = _Bar()
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+class _Tenths:
+    def __init__(self) -> None:
+        self.told = -1
+
+    def progress(self, done: int, total: int, last: str) -> None:
+        if total >= 10 and 10 * done // total > self.told:
+            self.told = 10 * done // total
+            self.sentence(f"{done:,} of {total:,} networks: {last}")
+
+    def sentence(self, text: str) -> None:
+        print(f"archprof: {printable(text)}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Bar(_Tenths):
+    """rich's bar, made when there is something to show: importing it takes longer than looking up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bar: Any = None
+
+    def progress(self, done: int, total: int, last: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        if self.bar is None:
+            columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("", total=total)
+        self.bar.update(self.task, completed=done, total=total, description=printable(last, 40))
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
 
 
 def _live_line() -> Iterator[Tell]:

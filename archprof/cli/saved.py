@@ -6,9 +6,11 @@ import argparse
 import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadFile, BadOption
+from ..results import where
 from ..results.conditions import Conditions, Sampling
 from . import options
 
@@ -33,6 +35,7 @@ def add_subjects(parser: Any) -> None:
         metavar="FILE",
         help="a saved comparison (JSON, also .json.gz) or sweep (JSON lines) instead of models",
     )
+    options.add_where(parser)
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
     options.add_batch_sizes(parser)
@@ -44,6 +47,9 @@ def check_subjects(args: argparse.Namespace) -> None:
     """Raise BadOption unless there are either models or a saved file."""
     if args.saved and args.models:
         raise BadOption(f"both models and --from '{args.saved}' are given;", "give one of them.")
+    where.parse_all(args.where)
+    if args.where and not args.saved:
+        raise BadOption("--where filters what --from names;", "name the networks that you mean, or give --from FILE.")
     if not args.saved and not args.models:
         raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
     if args.saved:
@@ -64,13 +70,10 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
     Beside it the exit code (see `compared`); warnings have been told.
     """
     if args.saved:
-        found = read(args.saved)
-        if args.accuracy:
-            from ..models.published import own
-
-            known = len(found.warnings)
-            found = own.attached(found, accuracies(args), args.dataset or found.dataset)
-            tell(found.warnings[known:])
+        before = read(args.saved)
+        found = attached(before, args)
+        tell(found.warnings[len(before.warnings) :])
+        found = within(found, args)
         return found, exit_code(found)
     from ..models import spec
 
@@ -80,6 +83,39 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
     found, code = compared(models, args, latency=measure, divide=divide)
     tell(found.warnings)
     return found, code
+
+
+def attached(found: Comparison, args: argparse.Namespace) -> Comparison:
+    """The comparison with the rows of --accuracy, and warnings about those that fit no network."""
+    if not args.accuracy:
+        return found
+    from ..models.published import own
+
+    return own.attached(found, accuracies(args), args.dataset or found.dataset)
+
+
+def within(found: Comparison, args: argparse.Namespace) -> Comparison:
+    """The networks within every --where. Raises BadOption where none is, with the nearest miss."""
+    limits = where.parse_all(args.where)
+    if not limits:
+        return found
+    from ..results.columns import facts
+    from ..results.findings import usual_batch_size
+
+    size = usual_batch_size(found, getattr(args, "batch_size", None))
+    dataset = args.dataset or found.dataset
+    known = [facts(row, dataset, size) for row in found.architectures]
+    by_name = {row.name: one for row, one in zip(found.architectures, known, strict=True)}
+    limits = where.resolved(limits, by_name.get)
+    if any(limit.column.measured for limit in limits):
+        tell([f"--where: latency and memory are those at batch {size}"] if size else [])
+    kept = where.within(found.architectures, known, limits)
+    if not kept:
+        why = where.emptied(known, limits)
+        nearest = found.architectures[why.nearest].name if why and why.nearest is not None else ""
+        raise BadOption(where.told(why, nearest, len(known)) if why else "the file holds no network.")
+    reference = found.reference if any(row.name == found.reference for row in kept) else None
+    return replace(found, architectures=tuple(kept), reference=reference)
 
 
 def tell(warnings: Sequence[str]) -> None:
@@ -100,6 +136,17 @@ def accuracies(args: argparse.Namespace) -> tuple[Accuracy, ...]:
 
 def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
     """The models compared, progress shown, and the exit code. After Ctrl-C it is what was reached until then."""
+    from ..runs import known
+
+    sizes, conditions = options.batch_sizes_of(args), options.conditions(args)
+    shared: dict[str, Any] = {
+        "dataset": args.dataset or "imagenet-1k",
+        "reference": getattr(args, "reference", None),
+        "accuracies": accuracies(args),
+    }
+    usual = not any(how.values())  # each network at its own input, and nothing but counts
+    if usual and (found := known.comparison(models, sizes, conditions, **shared)) is not None:
+        return found, exit_code(found)
     from ..runs import compare
     from .progress import progress
 
@@ -107,15 +154,15 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
         try:
             found = compare.compare(
                 models,
-                dataset=args.dataset or "imagenet-1k",
-                reference=getattr(args, "reference", None),
                 progress=tell,
-                accuracies=accuracies(args),
-                batch_sizes=options.batch_sizes_of(args),
-                conditions=options.conditions(args),
+                batch_sizes=sizes,
+                conditions=conditions,
                 sampling=options.sampling(args),
+                **shared,
                 **how,
             )
+            if usual:
+                known.remember(found, sizes, conditions)
             return found, exit_code(found)
         except compare.ComparisonInterrupted as stopped:
             return stopped.comparison, INTERRUPTED

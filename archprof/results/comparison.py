@@ -40,7 +40,8 @@ class Accuracy:
     """One published claim: it belongs to weights and a protocol, not to an architecture alone.
 
     `resolution` is the side of the square input in pixels, None where the protocol has no single one;
-    `retrieved` is the day on which the source was read (ISO 8601).
+    `retrieved` is the day on which the source was read (ISO 8601). `weights` names them, and with them the recipe;
+    `pretraining` is what they were trained on before, beyond the dataset ('': nothing).
     """
 
     architecture: str
@@ -53,6 +54,7 @@ class Accuracy:
     resolution: int | None = None
     weights: str = ""
     retrieved: str = ""
+    pretraining: str = ""
 
 
 @dataclass(frozen=True, repr=False)

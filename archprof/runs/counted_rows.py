@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import torch
 
+from .. import models
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
 from ..counting import counts, scratch
 from ..measure import device
-from ..models import published
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions
@@ -100,15 +100,17 @@ def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditio
 
 
 def _accuracy(row: RowInProgress, profile: StaticProfile, request: Request) -> tuple[Accuracy, ...]:
-    """A user's own claims by the name shown, then published ones: options change a network, so only bare names have
-    these."""
-    found = row.found
+    """A user's own claims by the name shown, then published ones."""
     side = profile.input_shape[-1] if profile.input_shape else None
-    mine = own.claims(row.result.name, side, request.accuracies)
-    mine = tuple(claim for claim in mine if published.key(claim.dataset) == published.key(request.dataset))
-    if found is None or not found.published or found.spec.options:
-        return mine
-    claims = published.claims(found.published, dataset=request.dataset, extra=request.accuracies)
-    if side != found.input_shape[-1] or found.spec.resolution is not None:
-        claims = tuple(claim for claim in claims if claim.resolution == side)
-    return own.merged(mine, claims)
+    known = published_as(row.found) if row.found is not None else ("", None)
+    return own.of_network(row.result.name, side, *known, request.accuracies, request.dataset)
+
+
+def published_as(found: models.Found) -> tuple[str, int | None]:
+    """The network's name in tables of accuracies, and the resolution at which all claims are shown.
+
+    Options change a network, so only bare names have a name there; where a resolution was asked for, only the claims
+    made at it are shown.
+    """
+    named = found.published if not found.spec.options else ""
+    return named, None if found.spec.resolution is not None else found.input_shape[-1]

@@ -14,10 +14,11 @@ from archprof.base.errors import BadOption
 from archprof.budgets import lock
 from archprof.budgets.budget import Budget
 from archprof.budgets.judging import check
-from archprof.budgets.limits import MEASURES, parse_bound, parse_limit, training_bytes
+from archprof.budgets.limits import MEASURES, parse_limit, training_bytes
 from archprof.budgets.networks import Relative
 from archprof.budgets.verdict import Checked, exit_code
 from archprof.render.tables.verdicts import reasons, sentence
+from archprof.results.bounds import parse_bound
 from archprof.results.profile import Uncounted
 
 

@@ -98,7 +98,7 @@ BAD = [
     (["compare", "alexnet", "--json", "a", "--csv", "./a"], "named for two outputs"),
     (["compare", "alexnet", "--json", "-", "--csv", "-"], "named for two outputs"),
     (["compare", "--no-latencyy", "alexnet"], "Did you mean '--no-latency'?"),
-    (["compare"], "MODEL"),
+    (["compare"], "no model is given"),
     (["compere", "alexnet"], "compere"),
 ]
 

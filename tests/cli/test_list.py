@@ -274,7 +274,7 @@ def test_json(archprof_list: Command, capsys: Capture) -> None:
 def test_misuse_is_one_line(archprof_list: Command, capsys: Capture, tmp_path: Path) -> None:
     for words, complaint in [
         (["nosuch"], "no network of the zoo matches 'nosuch'"),
-        (["--dataset", "imagnet-1k"], "Did you mean 'imagenet-1k'?"),
+        (["--dataset", "imagnet-1k"], "Did you mean 'imagenet-1k'"),
         (["--accuracy", tmp_path / "absent.csv"], "cannot read"),
     ]:
         assert archprof_list(*words) == 2
@@ -297,7 +297,7 @@ def test_listing_known_counts_imports_no_torch(profile: Counter, tmp_path: Path)
     entries([], profile, catalogue.cache_file())
     code = (
         "import argparse, sys; from archprof.cli import list as command;"
-        "args = argparse.Namespace(patterns=['resnet*'], dataset=None, accuracy=None, json=True);"
+        "args = argparse.Namespace(patterns=['resnet*'], dataset=None, accuracy=None, json=True, where=[], sort=None);"
         "command.run(args); sys.exit(bool({'torch', 'pandas', 'numpy', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

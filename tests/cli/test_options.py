@@ -30,6 +30,7 @@ COMMANDS = {
     "report": (("resnet_tiny", "-o", "out"), (Conditions, Sampling)),
     "plot": (("ball", "resnet_tiny", "-o", "out.svg"), (Conditions, Sampling)),
     "sweep": (("resnet_tiny", "-o", "out.jsonl"), (Conditions, Sampling)),
+    "choose": ((), (Conditions, Sampling)),
     "show": (("resnet_tiny",), (Conditions, Sampling)),
     "separable": (("resnet_tiny",), (Conditions, Sampling)),
     "env": ((), (Conditions,)),

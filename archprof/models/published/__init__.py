@@ -1,4 +1,5 @@
-"""What is published about accuracy: `accuracy.csv`, one row per claim, and its reader. Standard library only.
+"""What is published about accuracy, and its readers: `accuracy.csv`, one row per claim, and timm's own results
+(`timm`). Standard library only.
 
 A figure belongs to weights and a protocol, so an architecture has several claims. They stand in the file,
 and come out of `claims`, in the order in which they deserve to be shown:
@@ -26,9 +27,10 @@ from pathlib import Path
 from ...base.errors import BadFile, BadOption, did_you_mean
 from ...results.comparison import Accuracy
 from ..zoo.registry import plain
+from . import timm
 
 REQUIRED = ("architecture", "dataset", "metric", "percent", "source")
-COLUMNS = (*REQUIRED, "protocol", "resolution", "weights", "url", "retrieved")
+COLUMNS = (*REQUIRED, "protocol", "resolution", "weights", "pretraining", "url", "retrieved")
 
 _OURS = Path(__file__).with_name("accuracy.csv")
 
@@ -46,13 +48,16 @@ def claims(
     Names, datasets and metrics are matched whatever their case and separators (those between two digits
     count); aliases are the registry's business. `torchvision:resnet50` has the claims of `resnet50`, for
     its weights are the same; `mobilenetv2(width=1.4)` has those of `mobilenetv2_140`. A name with any
-    other option has none: weights belong to the network as it is. `resolution` keeps the claims made at
+    other option has none: weights belong to the network as it is. `timm:resnet50` has timm's claims for all its
+    weights, the most accurate first; `timm:resnet50.a1_in1k` those of that tag. `resolution` keeps the claims made at
     exactly that input size. `extra`, a user's own rows, come before the published ones. Nothing known: an
     empty tuple. Raises BadOption for a dataset on which nobody claims anything.
     """
     wanted = key(architecture)
     found = [claim for claim in extra if key(claim.architecture) == wanted]
     found += _by_architecture().get(wanted, ())
+    if architecture.strip().startswith(timm.PREFIX):
+        found += timm.claims(architecture.strip())
     if dataset is not None:
         known = datasets(extra)
         if plain(dataset) not in map(plain, known):
@@ -69,13 +74,18 @@ def claims(
 
 
 def published() -> tuple[Accuracy, ...]:
-    """Every published claim, in the order of the file."""
+    """Every claim of `accuracy.csv`, in its order."""
     return tuple(claim for rows in _by_architecture().values() for claim in rows)
 
 
 def datasets(extra: Iterable[Accuracy] = ()) -> tuple[str, ...]:
     """The datasets on which claims are known, sorted."""
-    return tuple(sorted({claim.dataset for claim in (*published(), *extra)}))
+    return tuple(sorted({*_datasets(), *(claim.dataset for claim in extra)}))
+
+
+@cache
+def _datasets() -> frozenset[str]:
+    return frozenset({*timm.DATASETS, *(claim.dataset for claim in published())})
 
 
 def reference(claim: Accuracy) -> str:
@@ -84,7 +94,8 @@ def reference(claim: Accuracy) -> str:
     told = claim.weights == "paper" or claim.weights.lower() in claim.source.lower()
     whose = claim.source if told else f"{claim.source}, {claim.weights}"
     size = f"{claim.resolution} x {claim.resolution}" if claim.resolution else ""
-    how = ", ".join(filter(None, (claim.dataset, size, claim.protocol)))
+    before = f"pre-trained on {claim.pretraining}" if claim.pretraining else ""
+    how = ", ".join(filter(None, (claim.dataset, "" if size in claim.protocol else size, claim.protocol, before)))
     return f"{whose}; {how}: {claim.url}" if claim.url else f"{whose}; {how}"
 
 
@@ -154,6 +165,7 @@ def _claim(header: list[str], cells: list[str], where: str) -> Accuracy:
         resolution=_resolution(row.get("resolution", ""), where),
         weights=row.get("weights", ""),
         retrieved=row.get("retrieved", ""),
+        pretraining=row.get("pretraining", ""),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from ...base.errors import printable
 from ...results.comparison import Accuracy, Comparison
+from . import claims as published_claims
 from . import key
 
 _T = TypeVar("_T")
@@ -35,6 +36,28 @@ def claims(name: str, side: int | None, own: Iterable[Accuracy]) -> tuple[Accura
         if (key(row.architecture) == at and row.resolution in (None, side))
         or (key(row.architecture) == bare and row.resolution is not None and row.resolution == side)
     )
+
+
+def of_network(
+    name: str,
+    side: int | None,
+    published_as: str,
+    published_side: int | None,
+    own: Sequence[Accuracy],
+    dataset: str,
+) -> tuple[Accuracy, ...]:
+    """The claims about the network that is shown as `name`, whose input is `side` pixels wide: a user's, then others'.
+
+    `published_as` is its name in tables ('': in none, as where options make another network of it), and
+    `published_side` the resolution at which claims of any resolution are shown; at another one only those made there.
+    """
+    mine = tuple(row for row in claims(name, side, own) if key(row.dataset) == key(dataset))
+    if not published_as:
+        return mine
+    found = published_claims(published_as, dataset=dataset, extra=own)
+    if side != published_side:
+        found = tuple(claim for claim in found if claim.resolution == side)
+    return merged(mine, found)
 
 
 def _bare(name: str) -> str:
