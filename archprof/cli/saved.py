@@ -34,7 +34,7 @@ def add_subjects(parser: Any) -> None:
         help="a saved comparison (JSON, also .json.gz) or sweep (JSON lines) instead of models",
     )
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
-    parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
+    parser.add_argument("--accuracy", metavar="FILE", help="more accuracies: a CSV, or the folder of a trial")
     options.add_batch_sizes(parser)
     options.add_conditions(parser)
     options.add_sampling(parser)
@@ -69,7 +69,7 @@ def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) ->
             from ..models.published import own
 
             known = len(found.warnings)
-            found = own.attached(found, accuracies(args), args.dataset or found.dataset)
+            found = own.attached(found, accuracies(args), dataset(args) or found.dataset)
             tell(found.warnings[known:])
         return found, exit_code(found)
     from ..models import spec
@@ -98,6 +98,14 @@ def accuracies(args: argparse.Namespace) -> tuple[Accuracy, ...]:
     return own.renamed(published.read(args.accuracy), pairs(getattr(args, "label", ())))
 
 
+def dataset(args: argparse.Namespace) -> str | None:
+    """The one whose accuracy to show: as given, else the one on which a trial named by --accuracy was made."""
+    if args.dataset or not args.accuracy:
+        return args.dataset or None
+    measured = [row.dataset for row in accuracies(args) if row.measured]
+    return measured[0] if measured else None
+
+
 def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
     """The models compared, progress shown, and the exit code. After Ctrl-C it is what was reached until then."""
     from ..runs import compare
@@ -107,7 +115,7 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
         try:
             found = compare.compare(
                 models,
-                dataset=args.dataset or "imagenet-1k",
+                dataset=dataset(args) or "imagenet-1k",
                 reference=getattr(args, "reference", None),
                 progress=tell,
                 accuracies=accuracies(args),

@@ -37,10 +37,10 @@ class Division(NamedTuple):
 
 @dataclass(frozen=True)
 class Accuracy:
-    """One published claim: it belongs to weights and a protocol, not to an architecture alone.
+    """One claim, published or `measured` here: it belongs to weights and a protocol, not to an architecture alone.
 
     `resolution` is the side of the square input in pixels, None where the protocol has no single one;
-    `retrieved` is the day on which the source was read (ISO 8601).
+    `retrieved` is the day on which the source was read, or it was measured (ISO 8601).
     """
 
     architecture: str
@@ -53,6 +53,7 @@ class Accuracy:
     resolution: int | None = None
     weights: str = ""
     retrieved: str = ""
+    measured: bool = False
 
 
 @dataclass(frozen=True, repr=False)
