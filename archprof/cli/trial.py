@@ -12,6 +12,7 @@ from ..base.errors import BadOption
 from ..base.options import options_of, whole
 from ..results.conditions import Conditions
 from ..results.recipe import Recipe, fields_by_name, number, words
+from ..results.trials import HOLD_OUT, SEEDS
 from . import options, saved
 
 if TYPE_CHECKING:
@@ -115,8 +116,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _trained(args: argparse.Namespace) -> tuple[Trial, int]:
     from ..base import files
-    from ..trials import data, grids, trial
-    from .trial_progress import progress
+    from ..trials import grids
 
     if args.crops:
         raise BadOption("--crops is for evaluation alone.", "Add --weights FILE, or leave it out.")
@@ -128,6 +128,9 @@ def _trained(args: argparse.Namespace) -> tuple[Trial, int]:
     grids.planned(args.models, recipe, axes, lengths)  # what is wrong with it is said before torch is imported
 
     def train() -> tuple[Trial, int]:
+        from ..trials import trial
+        from .trial_progress import progress
+
         with progress() as tell:
             try:
                 found = trial.trial(
@@ -137,8 +140,8 @@ def _trained(args: argparse.Namespace) -> tuple[Trial, int]:
                     recipe_name=name,
                     grid=axes,
                     epochs=lengths,
-                    seeds=args.seeds or trial.SEEDS,
-                    hold_out=data.HOLD_OUT if args.hold_out is None else args.hold_out,
+                    seeds=args.seeds or SEEDS,
+                    hold_out=_hold_out(args),
                     conditions=_conditions(args),
                     folder=args.output,
                     progress=tell,
@@ -155,8 +158,6 @@ def _trained(args: argparse.Namespace) -> tuple[Trial, int]:
 
 
 def _evaluated(args: argparse.Namespace) -> tuple[Trial, int]:
-    from ..trials import data, trial
-
     if len(args.models) > 1:
         raise BadOption(f"--weights are of one network; {len(args.models)} are named.", "Name the one they belong to.")
     options.refuse_without_effect(args, "with --weights: nothing is trained", also=("grid", "epochs", "seeds"))
@@ -165,13 +166,15 @@ def _evaluated(args: argparse.Namespace) -> tuple[Trial, int]:
         if name not in OF_EVALUATION:
             raise BadOption(f"{fields[name].flag} has no effect with --weights: nothing is trained.", "Leave it out.")
     recipe, _ = _recipe(args)
+    from ..trials import trial
+
     found = trial.evaluated(
         args.models[0],
         args.data,
         args.weights,
         recipe=recipe,
         crops=args.crops or 1,
-        hold_out=data.HOLD_OUT if args.hold_out is None else args.hold_out,
+        hold_out=_hold_out(args),
         conditions=_conditions(args),
     )
     return found, 0
@@ -188,6 +191,10 @@ def _recipe(args: argparse.Namespace) -> tuple[Recipe, str]:
         changed["epochs"] = max(args.epochs)
     told = (Path(name).name if name else "default") + (", changed" if changed.keys() - {"epochs"} else "")
     return replace(recipe, **changed), told
+
+
+def _hold_out(args: argparse.Namespace) -> float:
+    return HOLD_OUT if args.hold_out is None else float(args.hold_out)
 
 
 def _conditions(args: argparse.Namespace) -> Conditions:

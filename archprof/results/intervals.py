@@ -11,6 +11,8 @@ from .statistics import STUDENT_T
 #: 97.5 % quantile of the normal distribution.
 _Z = NormalDist().inv_cdf(0.975)
 
+_TABLE = (*STUDENT_T, 2.571, 2.447, 2.365, 2.306, 2.262)
+
 
 def wilson(fraction: float, images: int) -> tuple[float, float]:
     """95 % interval of a share that was seen among so many independent images (Wilson 1927).
@@ -42,10 +44,10 @@ def student(values: Sequence[float]) -> tuple[float, float] | None:
 def student_quantile(degrees: int) -> float:
     """97.5 % quantile of Student's t, right to three decimals.
 
-    Up to 4 degrees of freedom from a table; beyond, the expansion in 1/degrees (Abramowitz and Stegun 26.7.5).
+    Up to 9 degrees of freedom from a table; beyond, the expansion in 1/degrees (Abramowitz and Stegun 26.7.5).
     """
-    if degrees < len(STUDENT_T):
-        return STUDENT_T[degrees]
+    if degrees < len(_TABLE):
+        return _TABLE[degrees]
     z = _Z
     terms = (
         (z**3 + z) / 4,

@@ -21,6 +21,12 @@ from .statistics import bootstrap_ratio_interval, median
 
 SCHEMA_VERSION = 1
 
+#: Trainings of each network where nothing else is asked for: the fewest from which a spread can be told.
+SEEDS = 3
+
+#: The share of each class that is held out where the data have no test part of their own.
+HOLD_OUT = 0.2
+
 #: The file of a trial's folder that holds its record.
 FILE = "trial.json"
 

@@ -22,9 +22,6 @@ _AT_ONCE = 512
 #: Share of the machine's free memory that images may take.
 _SHARE = 0.7
 
-#: The share of each class that is held out where the data have no test part of their own.
-HOLD_OUT = 0.2
-
 KINDS = (
     "digits, a folder of images (FOLDER/train/CLASS/*.png and FOLDER/test/CLASS/*.png, or FOLDER/CLASS/*.png), "
     "CIFAR-10's binary files or their .tar.gz, or an .npz"

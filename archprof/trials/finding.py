@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..base.errors import BadFile, BadOption, did_you_mean, printable
-from .data import HOLD_OUT, KINDS, Source
+from ..results.trials import HOLD_OUT
+from .data import KINDS, Source
 from .sources import cifar, digits, folder, npz
 
 

@@ -16,16 +16,15 @@ from ..measure import device
 from ..results.conditions import Conditions
 from ..results.environment import fingerprint
 from ..results.recipe import Recipe, fields_by_name
-from ..results.trials import Axis, Entry, Evaluation, Run, Trial
+from ..results.trials import HOLD_OUT, SEEDS, Axis, Entry, Evaluation, Run, Trial
 from . import networks
 from .augment import Pipeline
 from .checkpoints import Place
-from .data import HOLD_OUT, Data, Source
+from .data import Data, Source
 from .finding import find
 from .grids import Planned, option_of, planned
 from .training import Training, evaluate
 
-SEEDS = 3
 CROPS = (1, 5, 10)
 
 
