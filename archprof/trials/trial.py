@@ -92,7 +92,8 @@ def trial(
     device.check_available(where)
     plans = planned(models, recipe, grid, wanted)
     images = _Images(find(data, hold_out) if isinstance(data, str) else data)
-    entries = [_prepared(plan, images) for plan in plans]
+    known: dict[str, networks.Network] = {}
+    entries = [_prepared(plan, images, known) for plan in plans]
     if all(each.network is None for each in entries):
         raise ForwardFailed(entries[0].entry.error or "no network can be trained.")
 
@@ -208,13 +209,17 @@ class _Images:
         return self.loaded[stored]
 
 
-def _prepared(plan: Planned, images: _Images) -> _InProgress:
-    """The network looked for, built once and tried; its images loaded. What a user can mend is raised."""
+def _prepared(plan: Planned, images: _Images, known: dict[str, networks.Network]) -> _InProgress:
+    """The network looked for, built once and tried; its images loaded. What a user can mend is raised.
+
+    `known` keeps what has been tried already, by name.
+    """
     options = {name: option_of(plan.model, name, text) for name, text in plan.options}
     name = networks.with_options(plan.model, **options) if options else plan.model
     settings = dict(plan.settings)
     try:
-        network = networks.network(name, images.classes)
+        network = known.get(name) or networks.network(name, images.classes)
+        known[name] = network
         images.at(network.input_shape, plan.recipe)
     except (BuildFailed, ForwardFailed) as reason:
         return _InProgress(plan, None, Entry(name, plan.recipe, settings, error=str(reason)))
@@ -252,6 +257,7 @@ def _run(each: _InProgress, seed: int, images: _Images, where: Conditions, folde
             training.resume(kept[0])
             run = kept[1]
             each.with_run(run)
+            clock.resumed(each, seed, len(run.epochs))
         for number in range(len(run.epochs), recipe.epochs):
             if run.diverged:
                 break
@@ -292,6 +298,10 @@ class _Clock:
         self.left[id(each), seed] = each.plan.recipe.epochs - number - 1
         self.accuracy = accuracy
         self._tell(each, seed, number, 0.0)
+
+    def resumed(self, each: _InProgress, seed: int, epochs: int) -> None:
+        """A run goes on after so many epochs."""
+        self.left[id(each), seed] = each.plan.recipe.epochs - epochs
 
     def passed(self, each: _InProgress, seed: int) -> None:
         """A run has ended, whether all its epochs were made or not."""
