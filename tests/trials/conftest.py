@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
+from helpers.stripes import stripes as made
 
 from archprof.trials.data import Arrays
-
-NET = Path(__file__).parents[1] / "helpers" / "small_net.py"
 
 
 @pytest.fixture
 def net(monkeypatch) -> str:
     """The spec of a network for (1, 8, 8)."""
-    monkeypatch.chdir(NET.parent)  # code in the working directory is found quickest
-    return f"{NET}:Net"
+    from helpers import small_source
+
+    from archprof import models
+
+    monkeypatch.setitem(models._SOURCES, "small", small_source)
+    return "small:Net"
 
 
 @pytest.fixture
 def stripes() -> Arrays:
-    """Lying and standing stripes and checks, with noise: three classes of 30 images, 12 of each held out."""
-    draw = np.random.default_rng(1)
-    rows, columns = np.indices((8, 8))
-    patterns = [rows % 2, columns % 2, (rows + columns) % 2]
-
-    def part(each: int) -> tuple[np.ndarray, np.ndarray]:
-        labels = np.repeat(np.arange(3), each)
-        clean = np.stack([patterns[label] for label in labels])[:, None] * 120
-        return (clean + draw.integers(0, 120, clean.shape)).astype(np.uint8), labels
-
-    return Arrays("stripes", part(30), part(12), ("lying", "standing", "checks"), "made up")
+    """Three classes that are easily told apart."""
+    return made()
