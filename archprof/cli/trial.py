@@ -12,7 +12,7 @@ from ..base.errors import BadOption
 from ..base.options import options_of, whole
 from ..results.conditions import Conditions
 from ..results.recipe import Recipe, fields_by_name, number, words
-from ..results.trials import HOLD_OUT, SEEDS
+from ..results.trials import SEEDS
 from . import options, saved
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _trained(args: argparse.Namespace) -> tuple[Trial, int]:
                     grid=axes,
                     epochs=lengths,
                     seeds=args.seeds or SEEDS,
-                    hold_out=_hold_out(args),
+                    hold_out=args.hold_out,
                     conditions=_conditions(args),
                     folder=args.output,
                     progress=tell,
@@ -163,7 +163,7 @@ def _evaluated(args: argparse.Namespace) -> tuple[Trial, int]:
     options.refuse_without_effect(args, "with --weights: nothing is trained", also=("grid", "epochs", "seeds"))
     fields = fields_by_name()
     for name in options.given(args, Recipe):
-        if name not in OF_EVALUATION:
+        if name not in (*OF_EVALUATION, "epochs"):
             raise BadOption(f"{fields[name].flag} has no effect with --weights: nothing is trained.", "Leave it out.")
     recipe, _ = _recipe(args)
     from ..trials import trial
@@ -174,7 +174,7 @@ def _evaluated(args: argparse.Namespace) -> tuple[Trial, int]:
         args.weights,
         recipe=recipe,
         crops=args.crops or 1,
-        hold_out=_hold_out(args),
+        hold_out=args.hold_out,
         conditions=_conditions(args),
     )
     return found, 0
@@ -186,15 +186,9 @@ def _recipe(args: argparse.Namespace) -> tuple[Recipe, str]:
 
     name = args.recipe or shipped.usual(args.models[0])
     recipe = shipped.find(name) if name else Recipe()
-    changed = options.given(args, Recipe)
-    if args.epochs:
-        changed["epochs"] = max(args.epochs)
+    changed = {**options.given(args, Recipe), "epochs": max(args.epochs or (recipe.epochs,))}
     told = (Path(name).name if name else "default") + (", changed" if changed.keys() - {"epochs"} else "")
     return replace(recipe, **changed), told
-
-
-def _hold_out(args: argparse.Namespace) -> float:
-    return HOLD_OUT if args.hold_out is None else float(args.hold_out)
 
 
 def _conditions(args: argparse.Namespace) -> Conditions:

@@ -171,7 +171,7 @@ def _method(trial: Trial) -> list[str]:
         f"{parts}; images {size}, resized to each network's input. Fingerprint of the images: {data.fingerprint}.",
     ]
     if data.left_out:
-        said.append(f"{len(data.left_out)} files could not be read: {'; '.join(data.left_out)}.")
+        said.append(f"Left out, because they cannot be read ({len(data.left_out)}): {'; '.join(data.left_out)}.")
     if trial.evaluates:
         return said
     seeds = f"{trial.seeds} seeds, which decide" if trial.seeds > 1 else "one seed, which decides"

@@ -71,13 +71,14 @@ def trial(
     grid: Sequence[Axis] = (),
     epochs: Sequence[int] = (),
     seeds: int = SEEDS,
-    hold_out: float = HOLD_OUT,
+    hold_out: float | None = None,
     conditions: Conditions | None = None,
     folder: str | Path | None = None,
     progress: Tell | None = None,
 ) -> Trial:
     """Train every network under the recipe, the grid's settings in turn, once from each of the seeds 0, 1, ...
 
+    `hold_out` is the share of each class to evaluate on, where the data have no test part (HOLD_OUT by default).
     `epochs` are the numbers of epochs after which accuracies are read (the recipe's own by default). Seeds are the
     outer loop, so that networks meet the same machine in turn. With `folder`, each run is kept below its `runs`: what
     is there already is not trained again, and a run that was stopped goes on after its last epoch.
@@ -91,7 +92,7 @@ def trial(
         raise BadOption(f"seeds is {seeds};", "expected a whole number above 0.")
     device.check_available(where)
     plans = planned(models, recipe, grid, wanted)
-    images = _Images(find(data, hold_out) if isinstance(data, str) else data)
+    images = _Images(_source(data, hold_out))
     known: dict[str, networks.Network] = {}
     entries = [_prepared(plan, images, known) for plan in plans]
     if all(each.network is None for each in entries):
@@ -130,7 +131,7 @@ def evaluated(
     *,
     recipe: Recipe | None = None,
     crops: int = 1,
-    hold_out: float = HOLD_OUT,
+    hold_out: float | None = None,
     conditions: Conditions | None = None,
 ) -> Trial:
     """Evaluate weights of a file on the images held out; nothing is trained.
@@ -149,7 +150,7 @@ def evaluated(
         )
     device.check_available(where)
     state = networks.read_weights(weights)
-    images = _Images(find(data, hold_out) if isinstance(data, str) else data)
+    images = _Images(_source(data, hold_out))
     classes = images.classes
     network = networks.network(model, classes)
     module = network.build(0)
@@ -207,6 +208,14 @@ class _Images:
         if stored not in self.loaded:
             self.loaded[stored] = self.source.load(stored)
         return self.loaded[stored]
+
+
+def _source(data: str | Source, hold_out: float | None) -> Source:
+    """Where images come from. Raises BadOption for a share to hold out where there is a test part."""
+    found = find(data, HOLD_OUT if hold_out is None else hold_out) if isinstance(data, str) else data
+    if hold_out is not None and found.hold_out is None:
+        raise BadOption("a share to hold out has no effect: the data have a test part.", "Leave out --hold-out.")
+    return found
 
 
 def _prepared(plan: Planned, images: _Images, known: dict[str, networks.Network]) -> _InProgress:

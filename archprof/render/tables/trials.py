@@ -82,9 +82,9 @@ def cost(trial: Trial) -> Table:
     ]
     if metered:
         columns.append(Column("joules", "J an epoch", "joules", "less"))
-    first = trial.rows[0]
+    first, *_ = lines = trial.rows
     rows = []
-    for row in trial.rows:
+    for row in lines:
         entry = entry_for(row, trial.final) or row[0]
         train, test = _seconds(row)
         cells = [
@@ -184,7 +184,8 @@ def _general(trial: Trial) -> list[str]:
             notes.append("With one seed nothing is known of what another would give.")
     if data.left_out:
         named = "; ".join(data.left_out[:3]) + ("; ..." if len(data.left_out) > 3 else "")
-        notes.append(f"{len(data.left_out)} files could not be read and are left out: {named}.")
+        files = f"{len(data.left_out)} file{'s' if len(data.left_out) > 1 else ''}"
+        notes.append(f"Left out, because they cannot be read: {files} ({named}).")
     return notes
 
 
