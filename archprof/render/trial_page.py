@@ -95,7 +95,7 @@ def readme(trial: Trial, name: str, drawn: Sequence[str], per_class: bool) -> st
         parts += [f"## {title}", f"![{title}](figures/{kind}.svg)", f"{caption} ([PNG](figures/{kind}.png))"]
     parts += [
         "## The recipe",
-        fenced(to_toml(trial.recipe), "toml"),
+        fenced(to_toml(trial.recipe).rstrip(), "toml"),
         "## How it was measured",
         _bullets(_method(trial)),
     ]
