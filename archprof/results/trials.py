@@ -235,7 +235,7 @@ class Trial:
             text = file.read_text(encoding="utf-8")
         except OSError as reason:
             raise BadFile(
-                f"'{file}' cannot be read: {reason.strerror}.", "Expected a folder that 'archprof trial -o' wrote."
+                f"cannot read '{file}': {reason.strerror}.", "Expected a folder that 'archprof trial -o' wrote."
             ) from None
         except UnicodeDecodeError:
             raise BadFile(f"'{file}' is not text in UTF-8.") from None

@@ -105,9 +105,9 @@ def test_weights_of_a_trial_are_evaluated(archprof):
         (["trial", "small:Net", "small:Net", "--data", "stripes.npz"], "'small:Net' is named twice"),
         (["trial", "small:Picky", "--data", "stripes.npz"], "does not take images of 1x8x8"),
         (["plot", "curves", "-o", "a.svg"], "'curves' is of a trial; name its folder: --from trials/NAME"),
-        (["plot", "grid", "--from", ".", "-o", "a.svg"], "trial.json' cannot be read"),
+        (["plot", "grid", "--from", ".", "-o", "a.svg"], "cannot read 'trial.json'"),
         (["plot", "grid", "--from", ".", "-o", "a.svg", "--dataset", "x"], "--dataset has no effect on 'grid'"),
-        (["plot", "ball", "resnet_tiny", "--accuracy", ".", "-o", "a.svg"], "trial.json' cannot be read"),
+        (["plot", "ball", "resnet_tiny", "--accuracy", ".", "-o", "a.svg"], "cannot read 'trial.json'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_writes_nothing(archprof, words, said):
