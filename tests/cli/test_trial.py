@@ -59,7 +59,7 @@ def test_from_images_to_a_ball_chart(archprof):
     assert (found.epochs, found.seeds, len(found.entries)) == ((1, 2), 2, 2)
     names = [entry.network for entry in found.entries]
     assert archprof("plot", "ball", *names, "--accuracy", "t/s", "-o", "ball.svg")[0] == 0
-    code, out, err = archprof("compare", *names, "--no-latency", "--accuracy", "t/s")
+    code, out, err = archprof("compare", *names, "--no-latency", "--details", "--accuracy", "t/s")
     assert code == 0 and "top-1 on stripes: measured by archprof" in out and err == ""
     assert archprof("report", names[0], "--no-latency", "--accuracy", "t/s", "-o", "r")[0] == 0
     assert "Accuracies were measured by 'archprof trial'" in Path("r/README.md").read_text()
