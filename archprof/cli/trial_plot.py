@@ -23,9 +23,9 @@ def run(args: argparse.Namespace) -> int:
     figures.check_format(args.output)
     files.check([args.output])
     how = figures.FigureOptions(
-        width=args.width,
+        width=args.width or 7.0,
         height=args.height,
-        dpi=args.dpi,
+        dpi=args.dpi or 150,
         title=args.title,
         labels=saved.pairs(args.label),
         only=tuple(args.only),
