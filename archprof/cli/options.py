@@ -165,13 +165,13 @@ def add_where(parser: Any) -> None:
 
 def add_conditions(parser: Any) -> None:
     """What shapes a time: an option for each field of Conditions."""
-    _add_fields(parser.add_argument_group("conditions of a measurement"), asked.Conditions)
+    add_fields(parser.add_argument_group("conditions of a measurement"), asked.Conditions)
 
 
 def add_sampling(parser: Any, usual: asked.Sampling | None = None) -> None:
     """When measuring ends: an option for each field of Sampling, with what this command takes where it is left out."""
     parser.set_defaults(usual_sampling=usual or asked.Sampling())
-    _add_fields(parser.add_argument_group("when measuring ends"), usual or asked.Sampling)
+    add_fields(parser.add_argument_group("when measuring ends"), usual or asked.Sampling)
 
 
 def add_batch_sizes(parser: Any, usual: Sequence[int] = asked.BATCH_SIZES) -> None:
@@ -186,8 +186,11 @@ def add_batch_sizes(parser: Any, usual: Sequence[int] = asked.BATCH_SIZES) -> No
     )
 
 
-def _add_fields(group: Any, kind: Any) -> None:
+def add_fields(group: Any, kind: Any, left_out: Sequence[str] = ()) -> None:
+    """An option for each field of a dataclass, but for those."""
     for named in options_of(kind):
+        if named.name in left_out:
+            continue
         how: dict[str, Any] = {"dest": named.name, "default": argparse.SUPPRESS, "help": named.help.replace("%", "%%")}
         if isinstance(named.default, bool):
             how |= {"action": "store_const", "const": not named.default}

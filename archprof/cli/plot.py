@@ -23,7 +23,9 @@ MOST_FAILURES = 5
 def add(commands: Any) -> None:
     """Declare the command."""
     from ..render.figures import KINDS
+    from ..render.figures.trials import KINDS as OF_TRIALS
 
+    kinds = {**{kind.name: kind.summary for kind in KINDS.values()}, **{k: v.summary for k, v in OF_TRIALS.items()}}
     parser = options.command(
         commands,
         "plot",
@@ -31,7 +33,7 @@ def add(commands: Any) -> None:
         "archprof plot ball alexnet vgg16 resnet50 mobilenetv1 -o ball.svg",
     )
     parser.epilog = (
-        "kinds:\n" + "\n".join(f"  {kind.name:14} {kind.summary}" for kind in KINDS.values()) + (f"\n\n{parser.epilog}")
+        "kinds:\n" + "\n".join(f"  {name:14} {summary}" for name, summary in kinds.items()) + f"\n\n{parser.epilog}"
     )
     parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
     saved.add_subjects(parser)
@@ -77,9 +79,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="for figures at one batch size (default: 16 if measured, else the largest)",
     )
-    group.add_argument(
-        "--dataset", default="imagenet-1k", metavar="NAME", help="of the accuracy (default: imagenet-1k)"
-    )
+    group.add_argument("--dataset", metavar="NAME", help="of the accuracy (default: the trial's, else imagenet-1k)")
     group.add_argument("--metric", default="top1", metavar="NAME", help="top1, top5, ... (default: top1)")
     group.add_argument("--x", default="macs", metavar="MEASURE", help="of pareto (default: macs)")
     group.add_argument("--y", default="top1", metavar="MEASURE", help="of pareto (default: top1)")
@@ -89,8 +89,12 @@ def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked, get the comparison, draw, save; 130 after Ctrl-C, with nothing drawn."""
     from ..base import files
     from ..render import figures, page
+    from ..render.figures import trials
+    from . import trial_plot
 
-    figures.check_kind(args.kind)
+    if args.kind in trials.KINDS:
+        return trial_plot.run(args)
+    figures.check_kind(args.kind, trials.KINDS)
     saved.check_subjects(args)
     _check_measure(args)
     kind = figures.KINDS[args.kind]
@@ -154,7 +158,7 @@ def _figure_options(args: argparse.Namespace) -> FigureOptions:
         dark=args.dark,
         batch_size=args.batch_size,
         ops=args.ops,
-        dataset=args.dataset,
+        dataset=saved.dataset(args) or "imagenet-1k",
         metric=args.metric,
         x=args.x,
         y=args.y,

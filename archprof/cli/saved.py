@@ -37,7 +37,7 @@ def add_subjects(parser: Any) -> None:
     )
     options.add_where(parser)
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
-    parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
+    parser.add_argument("--accuracy", metavar="FILE", help="more accuracies: a CSV, or the folder of a trial")
     options.add_batch_sizes(parser)
     options.add_conditions(parser)
     options.add_sampling(parser)
@@ -91,7 +91,7 @@ def attached(found: Comparison, args: argparse.Namespace) -> Comparison:
         return found
     from ..models.published import own
 
-    return own.attached(found, accuracies(args), args.dataset or found.dataset)
+    return own.attached(found, accuracies(args), dataset(args) or found.dataset)
 
 
 def within(found: Comparison, args: argparse.Namespace) -> Comparison:
@@ -103,8 +103,8 @@ def within(found: Comparison, args: argparse.Namespace) -> Comparison:
     from ..results.findings import usual_batch_size
 
     size = usual_batch_size(found, getattr(args, "batch_size", None))
-    dataset = args.dataset or found.dataset
-    known = [facts(row, dataset, size) for row in found.architectures]
+    whose = dataset(args) or found.dataset
+    known = [facts(row, whose, size) for row in found.architectures]
     by_name = {row.name: one for row, one in zip(found.architectures, known, strict=True)}
     limits = where.resolved(limits, by_name.get)
     if any(limit.column.measured for limit in limits):
@@ -134,13 +134,21 @@ def accuracies(args: argparse.Namespace) -> tuple[Accuracy, ...]:
     return own.renamed(published.read(args.accuracy), pairs(getattr(args, "label", ())))
 
 
+def dataset(args: argparse.Namespace) -> str | None:
+    """The one whose accuracy to show: as given, else the one on which a trial named by --accuracy was made."""
+    if args.dataset or not args.accuracy:
+        return args.dataset or None
+    measured = [row.dataset for row in accuracies(args) if row.measured]
+    return measured[0] if measured else None
+
+
 def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
     """The models compared, progress shown, and the exit code. After Ctrl-C it is what was reached until then."""
     from ..runs import known
 
     sizes, conditions = options.batch_sizes_of(args), options.conditions(args)
     shared: dict[str, Any] = {
-        "dataset": args.dataset or "imagenet-1k",
+        "dataset": dataset(args) or "imagenet-1k",
         "reference": getattr(args, "reference", None),
         "accuracies": accuracies(args),
     }

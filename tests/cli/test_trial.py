@@ -1,0 +1,176 @@
+"""archprof trial on the command line: what it prints and writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.stripes import stripes
+
+from archprof import cli, models
+from archprof.cli import trial_progress
+from archprof.results.trials import Trial
+from archprof.trials.trial import Told
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+
+
+@pytest.fixture
+def archprof(monkeypatch, capsys, tmp_path):
+    """Run a command in an empty folder with stripes.npz in it."""
+    from helpers import small_source
+
+    monkeypatch.setitem(models._SOURCES, "small", small_source)
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "stripes.npz")
+
+    def run(*words):
+        try:
+            code = cli.main(list(words))
+        except SystemExit as stop:
+            code = stop.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def written(path):
+    made = stripes()
+    parts = {"x_train": made.train[0], "y_train": made.train[1], "x_test": made.test[0], "y_test": made.test[1]}
+    np.savez(path, **parts)
+
+
+QUICK = ("--lr", "0.01", "--batch-size", "16", "--seeds", "2")
+
+
+def test_from_images_to_a_ball_chart(archprof):
+    words = (*QUICK, "--epochs", "1,2", "--grid", "width=4,8", "-o", "t/s", "--per-class")
+    code, out, err = archprof("trial", "small:Net", "--data", "stripes.npz", *words)
+    assert code == 0 and "Accuracy on stripes: 36 images held out, 90 for training" in out and "width=8" in out
+    assert "Right answers by class" in out and "recipe default, changed: adam, learning rate 0.01" in err
+    found = Trial.read("t/s")
+    assert (found.epochs, found.seeds, len(found.entries)) == ((1, 2), 2, 2)
+    names = [entry.network for entry in found.entries]
+    assert archprof("plot", "ball", *names, "--accuracy", "t/s", "-o", "ball.svg")[0] == 0
+    code, out, err = archprof("compare", *names, "--no-latency", "--details", "--accuracy", "t/s")
+    assert code == 0 and "top-1 on stripes: measured by archprof" in out and err == ""
+    assert archprof("report", names[0], "--no-latency", "--accuracy", "t/s", "-o", "r")[0] == 0
+    assert "Accuracies were measured by 'archprof trial'" in Path("r/README.md").read_text()
+    for kind in ("curves", "grid"):
+        assert archprof("plot", kind, "--from", "t/s", "-o", f"{kind}.png", "--title", "Mine")[0] == 0
+        assert Path(f"{kind}.png").stat().st_size > 5000
+
+
+def test_weights_of_a_trial_are_evaluated(archprof):
+    first = ("trial", "small:Net", "--data", "stripes.npz")
+    assert archprof(*first, *QUICK[:4], "--seeds", "1", "--epochs", "2", "-o", "t")[0] == 0
+    (file,) = Path("t/runs").glob("*.pt")
+    code, out, _ = archprof(*first, "--weights", str(file), "--crops", "10", "--crop-ratio", "0.875", "--json")
+    evaluation = json.loads(out)["entries"][0]["evaluation"]
+    assert code == 0 and evaluation["crops"] == 10 and evaluation["weights"] == file.name
+    assert archprof(*first, "--weights", str(file), "-o", "e")[0] == 0
+    text = Path("e/README.md").read_text()
+    assert "Weights evaluated on stripes" in text and "figures/" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trial"], "no model is given; name at least one"),
+        (["trial", "small:Net"], "no data are given; add --data digits"),
+        (["trial", "small:Net", "--data", "none"], "there are no data 'none'. Accepted: digits, a folder of images"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--lr", "0"], "learning rate is 0; expected a number above 0"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--lr", "-0.1"], "learning rate is -0.1; expected"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--grid", "lr=0.1,0"], "learning rate is 0;"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--grid", "lr"], "grid 'lr' is not NAME=VALUE,VALUE,..."),
+        (["trial", "small:Net", "--data", "stripes.npz", "--grid", "lr=1,1"], "has the value 1 twice"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--grid", "epochs=1,2"], "Give --epochs 1,2"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--recipe", "none"], "unknown recipe 'none'"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--crops", "5"], "--crops is for evaluation alone"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--force"], "--force has no effect without -o"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--hold-out", "0.3"], "the data have a test part"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--epochs", "0"], "'0' is not a positive whole number"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--device", "cuda"], "finds no CUDA device"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--weights", "none.pt"], "'none.pt' cannot be read"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--weights", "w", "--lr", "1"], "--lr has no effect with"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--weights", "w", "--seeds", "1"], "--seeds has no effect"),
+        (["trial", "small:Net", "small:Net", "--data", "stripes.npz", "--weights", "w"], "of one network; 2 are named"),
+        (["trial", "small:Net", "small:Net", "--data", "stripes.npz"], "'small:Net' is named twice"),
+        (["trial", "small:Picky", "--data", "stripes.npz"], "does not take images of 1x8x8"),
+        (["plot", "curves", "-o", "a.svg"], "'curves' is of a trial; name its folder: --from trials/NAME"),
+        (["plot", "grid", "--from", ".", "-o", "a.svg"], "cannot read 'trial.json'"),
+        (["plot", "grid", "--from", ".", "-o", "a.svg", "--dataset", "x"], "--dataset has no effect on 'grid'"),
+        (["plot", "ball", "resnet_tiny", "--accuracy", ".", "-o", "a.svg"], "cannot read 'trial.json'"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_writes_nothing(archprof, words, said):
+    before = sorted(os.listdir())
+    code, out, err = archprof(*words)
+    lines = [line for line in err.splitlines() if not line.startswith("archprof: recipe ")]
+    assert code == 2 and out == "" and len(lines) == 1 and said in lines[0]
+    assert sorted(os.listdir()) == before
+
+
+def test_a_network_that_fails_beside_others(archprof):
+    code, out, err = archprof("trial", "small:Net", "small:Fails", "--data", "stripes.npz", *QUICK, "--epochs", "1")
+    assert code == 1 and "small:Fails" in out and "RuntimeError: no training here" in err
+
+
+def test_the_recipes_that_ship_are_shown(archprof):
+    code, out, _ = archprof("trial", "--recipes")
+    assert code == 0 and "# resnet10_cifar\n" in out and 'optimizer = "rmsprop"' in out
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
+    written(tmp_path / "stripes.npz")
+    words = [f"{HELPERS / 'small_net.py'}:Net(num_classes=3)", "--data", "stripes.npz", "--lr", "0.01", "--seeds", "1"]
+    command = [sys.executable, "-m", "archprof", "trial", *words, "-o", "t", "--epochs"]
+    child = subprocess.Popen(
+        [*command, "100000"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "t" / "runs").glob("*.checkpoint")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=120)
+    finally:
+        child.kill()
+    assert child.returncode == 130 and "interrupted; the same command goes on from t" in err and "Traceback" not in err
+    found = Trial.read(tmp_path / "t")
+    ended = len(found.entries[0].runs[0].epochs)
+    assert found.interrupted and ended >= 1 and "0 of 1 seeds came to the end" in " ".join(out.split())
+    # its checkpoint is one that goes on: the same run, asked for under the same recipe
+    (kept,) = (tmp_path / "t" / "runs").glob("*.checkpoint")
+    assert kept.stat().st_size > 1000 and not list((tmp_path / "t").glob("**/.archprof-*"))
+
+
+def test_usage_errors_and_pages_of_saved_trials_need_no_torch(tmp_path, archprof):
+    assert archprof("trial", "small:Net", "--data", "stripes.npz", *QUICK, "--epochs", "1", "-o", "t")[0] == 0
+    script = """
+import sys
+from archprof.cli import main
+for words in ["trial", "--recipes"], ["trial", "resnet_tiny", "--data", "digits", "--lr", "0"], \\
+        ["trial", "a", "--data", "d", "--grid", "lr"], ["plot", "curves", "--from", "t", "-o", "a.svg"]:
+    main(words)
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_progress_is_a_line_now_and_then(capsys):
+    now = iter([0.0, 1.0, 21.0, 22.0, 22.0])
+    tell = trial_progress.lines(lambda: next(now), every_s=20)
+    for done in (1.0, 2.0, 3.0):
+        tell(Told("net, seed 0, epoch 2 of 5", done, 8, 600.0, 0.912))
+    assert capsys.readouterr().err == (
+        "archprof: net, seed 0, epoch 2 of 5; 25 % done; accuracy 91.2 %; about 10 min left\n"
+    )
