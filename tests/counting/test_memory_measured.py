@@ -15,6 +15,7 @@ from archprof.counting.shapes import describe
 from archprof.counting.trace import trace
 from archprof.measure import device
 from archprof.measure.memory import bytes_of, peak_bytes
+from archprof.measure.scratch import MeasuredScratch
 from archprof.measure.steps import forward_step, loss_of, optimizer_of
 from archprof.results.comparison import ArchitectureResult
 from archprof.results.conditions import Conditions
@@ -117,7 +118,6 @@ CONVOLUTIONS = [
 ]
 
 
-@pytest.mark.skipif(cpu_scratch(2) is None, reason="the scratch space of this CPU's libraries is not known")
 @pytest.mark.parametrize("shape", CONVOLUTIONS)
 def test_the_scratch_space_of_a_convolution(shape):
     batch, channels, out, kernel, stride, groups, side = shape
@@ -127,7 +127,9 @@ def test_the_scratch_space_of_a_convolution(shape):
         y = module(x)
         args = (x, module.weight, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], groups)
         op = describe(torch.ops.aten.convolution.default, args, {}, y)
-        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(2)(op)
+        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(
+            2, measure=MeasuredScratch(Conditions(threads=2))
+        )(op)
 
 
 def test_what_is_measured_is_quiet_and_repeats(capfd):
@@ -172,3 +174,20 @@ def test_prediction_is_within_five_percent_on_a_gpu(name):
     step = forward_step(module, device.inputs((3, 224, 224), 8, conditions), conditions)
     measured = step.peak_bytes() - row.held_bytes
     assert row.memory_at(8).peak_activation_bytes == pytest.approx(measured, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["resnet_tiny", "plain20_cifar"])
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_what_no_rule_knows_is_measured(name, mode):
+    """In bfloat16 every operator may take scratch; which do depends on the processor."""
+    conditions = Conditions(mode=mode, dtype="bfloat16")
+    row = archprof.compare([name], batch_sizes=[2], latency=False, conditions=conditions).architectures[0]
+    module = device.materialise(archprof.load(name), conditions)
+    step = forward_step(module, device.inputs(row.profile.input_shape, 2, conditions), conditions)
+    entry = row.memory_at(2)
+    known, whole = (
+        (entry.training_scratch_bytes, row.training_bytes(entry, "sgd"))
+        if mode == "train"
+        else (entry.scratch_bytes, row.inference_bytes(entry))
+    )
+    assert known is not None and whole == pytest.approx(step.peak_bytes(), rel=0.01)
