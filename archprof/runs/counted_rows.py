@@ -82,14 +82,14 @@ def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> Non
 
 
 def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
-    """What predicts under these conditions: on the CPU, eager, in torch's own layout, scratch space is known."""
+    """What predicts under these conditions: on the CPU, for plain eager float32, scratch space is known."""
     on_cuda = conditions.kind == "cuda"
-    if conditions.kind != "cpu" or conditions.compile is not None or conditions.channels_last:
+    plain = conditions.dtype == "float32" and not conditions.channels_last and conditions.compile is None
+    if conditions.kind != "cpu" or not plain:  # half floats are too slow on many CPUs to measure every operator
         return Predictor(subject, None, on_cuda)
-    plain = conditions.dtype == "float32"
     threads = conditions.threads or torch.get_num_threads()
     measured = MeasuredScratch(conditions)
-    return Predictor(subject, scratch.cpu_scratch(threads, plain, measured), workspace=measured.workspace)
+    return Predictor(subject, scratch.cpu_scratch(threads, measure=measured), workspace=measured.workspace)
 
 
 def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:

@@ -296,7 +296,7 @@ def test_what_was_handed_over_keeps_its_own_type(handed_over):
     assert all(parameter.dtype == torch.float32 for parameter in handed_over.parameters())
 
 
-UNKNOWN = [{"channels_last": True}, {"channels_last": True, "dtype": "bfloat16"}]
+UNKNOWN = [{"dtype": "bfloat16"}, {"channels_last": True}]
 
 
 @pytest.mark.parametrize("conditions", UNKNOWN)

@@ -174,20 +174,3 @@ def test_prediction_is_within_five_percent_on_a_gpu(name):
     step = forward_step(module, device.inputs((3, 224, 224), 8, conditions), conditions)
     measured = step.peak_bytes() - row.held_bytes
     assert row.memory_at(8).peak_activation_bytes == pytest.approx(measured, rel=0.05)
-
-
-@pytest.mark.parametrize("name", ["resnet_tiny", "plain20_cifar"])
-@pytest.mark.parametrize("mode", ["eval", "train"])
-def test_what_no_rule_knows_is_measured(name, mode):
-    """In bfloat16 every operator may take scratch; which do depends on the processor."""
-    conditions = Conditions(mode=mode, dtype="bfloat16")
-    row = archprof.compare([name], batch_sizes=[2], latency=False, conditions=conditions).architectures[0]
-    module = device.materialise(archprof.load(name), conditions)
-    step = forward_step(module, device.inputs(row.profile.input_shape, 2, conditions), conditions)
-    entry = row.memory_at(2)
-    known, whole = (
-        (entry.training_scratch_bytes, row.training_bytes(entry, "sgd"))
-        if mode == "train"
-        else (entry.scratch_bytes, row.inference_bytes(entry))
-    )
-    assert known is not None and whole == pytest.approx(step.peak_bytes(), rel=0.01)
