@@ -99,7 +99,7 @@ def profile(
 
 def profile_of(subject: Subject, batch_size: int | None = None, mode: str = "eval") -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
-    with _no_collection():  # until the pass itself is gone, which reference counts see to
+    with without_collection():  # until the pass itself is gone, which reference counts see to
         return recorded(subject, batch_size, mode)[0]
 
 
@@ -128,7 +128,7 @@ def _profiled(
     subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any], mode: str
 ) -> tuple[StaticProfile, Trace]:
     training = mode == "train"
-    with _no_collection():
+    with without_collection():
         found = run(subject, args, kwargs, _scalar_of if training else None)
         shape = first_shape(args, kwargs)
         profile = aggregate(found, train=training)
@@ -144,7 +144,7 @@ def _profiled(
 
 
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def without_collection() -> Iterator[None]:
     """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time."""
     collecting = gc.isenabled()
     gc.disable()
@@ -181,7 +181,7 @@ def subject_of(
 def _built(found: models.Found, shape_memory: ShapeMemory) -> tuple[nn.Module, tuple[str, ...]]:
     """The network of a name without its weights, and what there is to say of how it was built."""
     try:
-        with _no_collection():
+        with without_collection():
             module, way = build_on_meta(found.make, shape_memory)
     except ArchprofError:
         raise

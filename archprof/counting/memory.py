@@ -30,16 +30,20 @@ def gradient_sizes(owned: Owned, dtype: torch.dtype | None = None) -> list[int]:
 
 
 class Peak(NamedTuple):
-    """The most bytes alive at once, and the call at which that is."""
+    """The most bytes alive at once, and the call at which that is.
+
+    `known` is False where what a call takes for itself is not known and may be more.
+    """
 
     nbytes: int
     call: int
+    known: bool = True
 
 
 def peak(trace: Trace, scratch: Scratch | None = None) -> Peak:
     """The peak of activation bytes over the whole pass, inputs, outputs and, of a backward pass, gradients included.
 
-    `scratch` adds what each call takes for itself while it runs.
+    `scratch` adds what each call takes for itself while it runs. It is asked only for calls that can be the peak.
     """
     end = len(trace.calls) + 1
     changes = [0] * (end + 1)
@@ -48,11 +52,25 @@ def peak(trace: Trace, scratch: Scratch | None = None) -> Peak:
             changes[storage.born] += storage.nbytes
             changes[storage.died if storage.died is not None else end] -= storage.nbytes
     alive = list(accumulate(changes))
+    known = True
     if scratch is not None:
+        doubtful = []
         for place, called in enumerate(trace.calls):
-            alive[place] += scratch(called.op)
+            taken = scratch.rule(called.op)
+            if taken is None:
+                doubtful.append((alive[place] + scratch.most(called.op), place))
+            else:
+                alive[place] += taken
+        most = max(alive)
+        for at_most, place in sorted(doubtful, reverse=True):
+            if at_most <= most:
+                break
+            taken = scratch.measured(trace.calls[place].op)
+            known = known and taken is not None
+            alive[place] += taken or 0
+            most = max(most, alive[place])
     most = max(alive)
-    return Peak(most, min(alive.index(most), max(len(trace.calls) - 1, 0)))
+    return Peak(most, min(alive.index(most), max(len(trace.calls) - 1, 0)), known)
 
 
 def saved_for_backward(trace: Trace) -> int:

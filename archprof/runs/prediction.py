@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from ..base.errors import BadOption
 from ..counting import counts, memory, scratch
-from ..counting.fused_attention import fused_attention
+from ..counting.own_operators import own_operators
 from ..counting.recording import Owned, walk
+from ..counting.recurrent import Workspace
 from ..counting.scratch import Scratch
 from ..counting.trace import Trace, trace
 from ..measure.steps import loss_of
@@ -27,6 +28,7 @@ class Predictor:
     subject: counts.Subject
     scratch: Scratch | None = None
     on_cuda: bool = False
+    workspace: Workspace | None = None
 
     def at(self, batch_size: int) -> BatchMemory:
         """Inference and training at that batch size. Raises ForwardFailed where inference cannot be counted."""
@@ -36,7 +38,7 @@ class Predictor:
         return BatchMemory(
             batch_size,
             pure,
-            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else None,
+            scratch_bytes=self._scratch_of(found, pure),
             input_bytes=memory.input_bytes(found),
             **({} if step is None else self._of_training(step)),
         )
@@ -86,14 +88,14 @@ class Predictor:
         )
 
     def _inference(self, batch_size: int) -> Trace:
-        with fused_attention():
+        with own_operators(self.on_cuda, self.workspace):
             return counts.run(self.subject, *self.subject.given(batch_size))
 
     def _training(self, batch_size: int) -> Trace | None:
         """Forward and backward of a training step; None where it cannot be traced."""
         try:
             args, kwargs = self.subject.given(batch_size)
-            with fused_attention():
+            with own_operators(self.on_cuda, self.workspace):
                 return trace(
                     self.subject.module,
                     args,
@@ -110,8 +112,15 @@ class Predictor:
         return {
             "training_activation_bytes": memory.saved_for_backward(step),
             "training_peak_bytes": pure,
-            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else None,
+            "training_scratch_bytes": self._scratch_of(step, pure),
         }
+
+    def _scratch_of(self, found: Trace, pure: int) -> int | None:
+        """By how much scratch raises the peak; None where that is not known."""
+        if self.scratch is None:
+            return None
+        whole = memory.peak(found, self.scratch)
+        return whole.nbytes - pure if whole.known else None
 
 
 def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:

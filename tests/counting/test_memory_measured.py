@@ -15,6 +15,7 @@ from archprof.counting.shapes import describe
 from archprof.counting.trace import trace
 from archprof.measure import device
 from archprof.measure.memory import bytes_of, peak_bytes
+from archprof.measure.scratch import MeasuredScratch
 from archprof.measure.steps import forward_step, loss_of, optimizer_of
 from archprof.results.comparison import ArchitectureResult
 from archprof.results.conditions import Conditions
@@ -117,7 +118,6 @@ CONVOLUTIONS = [
 ]
 
 
-@pytest.mark.skipif(cpu_scratch(2) is None, reason="the scratch space of this CPU's libraries is not known")
 @pytest.mark.parametrize("shape", CONVOLUTIONS)
 def test_the_scratch_space_of_a_convolution(shape):
     batch, channels, out, kernel, stride, groups, side = shape
@@ -127,7 +127,9 @@ def test_the_scratch_space_of_a_convolution(shape):
         y = module(x)
         args = (x, module.weight, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], groups)
         op = describe(torch.ops.aten.convolution.default, args, {}, y)
-        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(2)(op)
+        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(
+            2, measure=MeasuredScratch(Conditions(threads=2))
+        )(op)
 
 
 def test_what_is_measured_is_quiet_and_repeats(capfd):
