@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from types import ModuleType
 
+import matplotlib
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +20,14 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("fuzz" if os.environ.get("ARCHPROF_FUZZ") else "default")
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests neither read nor fill the cache of whoever runs them (but for the list of fonts, which takes seconds)."""
+    folder = tempfile.TemporaryDirectory(prefix="archprof-tests-")
+    config.add_cleanup(folder.cleanup)
+    os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
+    os.environ["XDG_CACHE_HOME"] = folder.name
 
 
 @pytest.fixture(scope="session")

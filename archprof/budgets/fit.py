@@ -103,7 +103,7 @@ def members(
             f"{found.name} has no option that could be varied.", f"Networks that have: {', '.join(_variable())}."
         )
     # a limit relative to another model asks for that model again and again
-    counted = lru_cache(maxsize=64)(profile or networks.count_model)
+    counted = lru_cache(maxsize=64)(profile or networks.count)
     feed, training = Feed(input_shape=input_shape), "training_bytes" in limits
     base = written(found.name, fixed, spec.resolution)
 

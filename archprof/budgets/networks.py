@@ -52,6 +52,20 @@ Measurer = Callable[[Any, str, Feed], Relative]
 
 
 def count_model(model: Any, feed: Feed, training: bool) -> StaticProfile:
+    """As `count`; a network of the zoo or a library is recalled where it was counted before."""
+    from ..runs import known
+
+    if not isinstance(model, str):
+        return count(model, feed, training)
+    how = {"feed": repr(feed), "training": training}
+    counted = known.profile(model, how)
+    if counted is None:
+        counted = count(model, feed, training)
+        known.remember_profile(model, how, counted)
+    return counted
+
+
+def count(model: Any, feed: Feed, training: bool) -> StaticProfile:
     """Count on the meta device: an inference pass, and where asked for what a training pass keeps."""
     counted = _profile(model, feed, "eval")
     if counted.source == "exported":

@@ -102,16 +102,15 @@ def profile(model: str, how: dict[str, Any]) -> StaticProfile | None:
     return None if content is None else reading.checked(StaticProfile, content)
 
 
-def remember_profile(model: str, how: dict[str, Any], counted: StaticProfile, whole: bool = True) -> None:
-    """Keep a profile; without `whole` its layers and modules are left out."""
+def remember_profile(model: str, how: dict[str, Any], counted: StaticProfile) -> None:
+    """Keep a profile."""
     under = _under(model)
     if under is None:
         return
-    kept = counted if whole else replace(counted, layers=(), modules=(), by_type=())
     content = {
         name: [as_json(item) for item in value] if name in ("uncounted", "by_type", "layers", "modules") else value
-        for name in field_names(kept)
-        for value in (getattr(kept, name),)
+        for name in field_names(counted)
+        for value in (getattr(counted, name),)
     }
     with Index() as index:
         index.remember(model, json.dumps(how, sort_keys=True), under, content)

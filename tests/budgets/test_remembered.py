@@ -1,0 +1,57 @@
+"""Networks of the zoo are counted once for budgets; your own code each time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archprof.budgets.networks import Feed, count_model
+from archprof.runs import known
+
+PROGRAM = (
+    "import sys\nfrom archprof.cli import main\ncode = main({words!r})\n"
+    "print('torch' in sys.modules, code, file=sys.stderr)"
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*words: str) -> tuple[str, str]:
+    done = subprocess.run([sys.executable, "-c", PROGRAM.format(words=words)], capture_output=True, text=True)
+    return done.stdout, done.stderr.splitlines()[-1]
+
+
+def test_the_second_time_nothing_is_counted_and_all_is_said_alike() -> None:
+    Path("archprof.toml").write_text(
+        '[[budget]]\nmodel = "resnet_tiny"\nparameters = "< 5 M"\nmacs = "< 1 x resnet18"\n'
+    )
+    first, how = run("check", "--why")
+    assert how == "True 0"
+    again, how = run("check", "--why")
+    assert again == first and how == "False 0"
+
+
+def test_a_recalled_profile_is_the_counted_one() -> None:
+    counted = count_model("resnet_tiny", Feed(), True)
+    assert count_model("resnet_tiny", Feed(), True) == counted
+    assert known.profile("resnet_tiny", {"feed": repr(Feed()), "training": True}) == counted
+    assert known.profile("resnet_tiny", {"feed": repr(Feed()), "training": False}) is None
+
+
+def test_your_own_code_is_counted_each_time() -> None:
+    own = Path("mine.py")
+    own.write_text("from torch import nn\n\n\ndef net():\n    return nn.Linear(4, 4)\n")
+    assert count_model("mine.py:net", Feed(input_shape=(4,)), False).parameters == 20
+    own.write_text(own.read_text().replace("nn.Linear(4, 4)", "nn.Linear(4, 4, bias=False)"))
+    program = (
+        "from archprof.budgets.networks import Feed, count_model\n"
+        "print(count_model('mine.py:net', Feed(input_shape=(4,)), False).parameters)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "16\n"
