@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -143,16 +144,33 @@ def _profiled(
     ), found
 
 
+class _Passes:
+    """How many passes run in all threads, and whether Python collected garbage before the first of them."""
+
+    lock = threading.Lock()
+    running = 0
+    collecting = False
+
+
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time."""
-    collecting = gc.isenabled()
-    gc.disable()
+    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time.
+
+    It is off as long as any thread is inside: torch makes the tensor of a random state while it holds the generator's
+    lock, and a collection that hands over to another thread there may wait for that thread's `manual_seed` for ever.
+    """
+    with _Passes.lock:
+        if not _Passes.running:
+            _Passes.collecting = gc.isenabled()
+            gc.disable()
+        _Passes.running += 1
     try:
         yield
     finally:
-        if collecting:
-            gc.enable()
+        with _Passes.lock:
+            _Passes.running -= 1
+            if not _Passes.running and _Passes.collecting:
+                gc.enable()
 
 
 def subject_of(
