@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
     os.environ["XDG_CACHE_HOME"] = folder.name
+    os.environ.pop("COLUMNS", None)  # how wide tables are is each test's own affair
 
 
 @pytest.fixture(scope="session")
