@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,21 +30,26 @@ Workspace = Callable[..., int | None]
 _LSTM = 2
 
 
-_asked: list[Workspace] = []
+class _How(NamedTuple):
+    """How torch's functions of recurrent layers are called, behind the input, the states and the weights."""
+
+    has_biases: bool
+    layers: int
+    dropout: float
+    train: bool
+    bidirectional: bool
+    batch_first: bool
 
 
-def _layer_outputs(x: Tensor, *args: Any) -> list[Any] | None:
+def _layer_outputs(workspace: Workspace, x: Tensor, *args: Any) -> list[Any]:
     """Output, hidden and cell state, and the workspace, for which torch's meta kernel makes nothing."""
-    nbytes = _asked[-1](x, *args) if _asked and args[-1] else 0
+    nbytes = workspace(x, *args) if args[-1] else 0
     hidden, dtype = args[5], x.dtype
     sizes = [(*x.shape[:2], args[9]), tuple(hidden.shape), tuple(hidden.shape)]
     return [
         *((size, torch.empty(size, device="meta").stride(), dtype) for size in sizes),
         ((nbytes or 0,), (1,), torch.uint8),
     ]
-
-
-CLOSED.setdefault(_LAYER, _layer_outputs)
 
 
 @contextmanager
@@ -54,16 +59,18 @@ def whole_layers(workspace: Workspace | None) -> Iterator[None]:
     Where nobody knows an LSTM's `workspace`, it goes step by step.
     """
     with ONE_AT_A_TIME:
+        before = CLOSED.get(_LAYER)
         if workspace is not None:
-            _asked.append(workspace)
+            CLOSED[_LAYER] = partial(_layer_outputs, workspace)
         table = vars(torch._VF)
         for name, own in _FUNCTIONS.items():
             table[name] = partial(_either, own, getattr(torch._C._VariableFunctions, name))
         try:
             yield
         finally:
-            if workspace is not None:
-                _asked.pop()
+            CLOSED.pop(_LAYER, None)
+            if before is not None:
+                CLOSED[_LAYER] = before
             for name in _FUNCTIONS:
                 table.pop(name, None)
 
@@ -85,22 +92,19 @@ def _lstm(
     x: Tensor,
     states: Sequence[Tensor],
     weights: Sequence[Tensor],
-    has_biases: bool,
-    layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
+    *given: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    how = _How(*given)
+    has_biases, train, bidirectional = how.has_biases, how.train, how.bidirectional
     hx, cx = states
     projected = hx.size(2) != cx.size(2)
     each = 2 + 2 * has_biases + projected
     hidden, cells = list(hx.unbind(0)), list(cx.unbind(0))
 
-    if projected or not _asked:
+    if projected or _LAYER not in CLOSED:
         states = list(zip(hidden, cells, strict=True))
         run = _in_steps(_lstm_cell, states, weights, has_biases, each, 1 + bidirectional)
-        out, finals = _layers(run, x, layers, dropout, train, bidirectional, batch_first)
+        out, finals = _layers(run, x, how)
         return out, torch.stack([hy for hy, _ in finals]), torch.stack([cy for _, cy in finals])
 
     def layer(x: Tensor, place: int, backwards: bool) -> tuple[Tensor, Any]:
@@ -109,7 +113,7 @@ def _lstm(
         if not train:  # a copy for this call alone; in training what is kept is the input itself
             x = x.contiguous()
         out, hy, cy, _ = _LAYER(
-            x, own[0], own[1], *bias, hidden[place], cells[place], backwards, [], _LSTM, hx.size(2), layers,
+            x, own[0], own[1], *bias, hidden[place], cells[place], backwards, [], _LSTM, hx.size(2), how.layers,
             has_biases, bidirectional, False, train,
         )  # fmt: skip
         return out, (hy.view(hidden[place].shape), cy.view(cells[place].shape))
@@ -124,47 +128,30 @@ def _lstm(
         out, last = layer(x, place, False)
         return out, [last]
 
-    out, finals = _layers(whole, x, layers, dropout, train, bidirectional, batch_first)
+    out, finals = _layers(whole, x, how)
     return out, torch.stack([hy for hy, _ in finals]), torch.stack([cy for _, cy in finals])
 
 
 def _simple(cell: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:
-    def run(
-        x: Tensor,
-        hx: Tensor,
-        weights: Sequence[Tensor],
-        has_biases: bool,
-        layers: int,
-        dropout: float,
-        train: bool,
-        bidirectional: bool,
-        batch_first: bool,
-    ) -> tuple[Tensor, Tensor]:
-        each, hidden = 2 + 2 * has_biases, list(hx.unbind(0))
-        run = _in_steps(cell, hidden, weights, has_biases, each, 1 + bidirectional)
-        out, finals = _layers(run, x, layers, dropout, train, bidirectional, batch_first)
+    def run(x: Tensor, hx: Tensor, weights: Sequence[Tensor], *given: Any) -> tuple[Tensor, Tensor]:
+        how = _How(*given)
+        each, hidden = 2 + 2 * how.has_biases, list(hx.unbind(0))
+        run = _in_steps(cell, hidden, weights, how.has_biases, each, 1 + how.bidirectional)
+        out, finals = _layers(run, x, how)
         return out, torch.stack(finals)
 
     return run
 
 
-def _layers(
-    layer: Callable[[Tensor, int], tuple[Tensor, list[Any]]],
-    x: Tensor,
-    layers: int,
-    dropout: float,
-    train: bool,
-    bidirectional: bool,
-    batch_first: bool,
-) -> tuple[Tensor, list[Any]]:
+def _layers(layer: Callable[[Tensor, int], tuple[Tensor, list[Any]]], x: Tensor, how: _How) -> tuple[Tensor, list[Any]]:
     """The output of the last layer, and each layer's last state, in each direction."""
-    x, finals = x.transpose(0, 1) if batch_first else x, []
-    for place in range(layers):
-        x, last = layer(x, (1 + bidirectional) * place)
+    x, finals = x.transpose(0, 1) if how.batch_first else x, []
+    for place in range(how.layers):
+        x, last = layer(x, (1 + how.bidirectional) * place)
         finals += last
-        if dropout and train and place < layers - 1:
-            x = torch.dropout(x, dropout, True)
-    return x.transpose(0, 1) if batch_first else x, finals
+        if how.dropout and how.train and place < how.layers - 1:
+            x = torch.dropout(x, how.dropout, True)
+    return x.transpose(0, 1) if how.batch_first else x, finals
 
 
 def _in_steps(

@@ -9,15 +9,14 @@ Read off the allocations of torch 2.13 on x86; tests hold it to them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import torch
 
-from ..costs import Shape
-from .shapes import Op
+from .shapes import Op, shapes_in
 
 #: Channels in a block of float32, by what torch calls the CPU's capability.
 BLOCK = {"AVX512": 16, "AVX2": 8}
@@ -86,15 +85,6 @@ class Scratch:
     def measured(self, op: Op) -> int | None:
         """What a call takes when it is run; None where it cannot be, or nobody measures."""
         return None if self.measure is None else self.measure(op)
-
-
-def shapes_in(values: Any) -> Iterator[Shape]:
-    """Every tensor's shape in nested lists and tuples."""
-    for value in values:
-        if isinstance(value, Shape):
-            yield value
-        elif type(value) in (list, tuple):
-            yield from shapes_in(value)
 
 
 def cpu_scratch(threads: int, plain: bool = True, measure: Callable[[Op], int | None] | None = None) -> Scratch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -226,6 +227,15 @@ def shapes_of(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(shapes_of(item) for item in value)
     return value
+
+
+def shapes_in(values: Iterable[Any]) -> Iterator[Shape]:
+    """Every tensor's Shape in nested lists and tuples."""
+    for value in values:
+        if isinstance(value, Shape):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from shapes_in(value)
 
 
 def op_name(func: Any) -> str:

@@ -15,8 +15,7 @@ import torch
 from .. import costs
 from ..costs import Shape
 from ..counting.counts import without_collection
-from ..counting.scratch import shapes_in
-from ..counting.shapes import Op
+from ..counting.shapes import Op, shapes_in
 from ..results.conditions import Conditions
 from . import device
 from .memory import bytes_of, out_of_memory, peak_bytes
