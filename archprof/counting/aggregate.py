@@ -12,7 +12,7 @@ from .. import costs
 from ..costs import registry
 from ..costs.kinds import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
 from ..results.profile import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
-from . import memory
+from . import lifetimes
 from .recording import FIRST_BUFFER, OpCall, Sizes
 from .shapes import Op, shapes_in
 from .trace import Trace
@@ -58,7 +58,7 @@ def aggregate(found: Trace, train: bool = False) -> StaticProfile:
                 )
             )  # fmt: skip
     never = readers.settle(layers)
-    most = memory.peak(found)
+    most = lifetimes.peak(found)
     modules, sizes = _inventory(found)
     return StaticProfile(
         name="",
@@ -75,7 +75,7 @@ def aggregate(found: Trace, train: bool = False) -> StaticProfile:
         saved_bytes=sizes.parameter_bytes + sizes.buffer_bytes - sizes.unsaved_bytes,
         gradient_bytes=sizes.gradient_bytes,
         peak_activation_bytes=most.nbytes,
-        training_activation_bytes=memory.saved_for_backward(found) if train else None,
+        training_activation_bytes=lifetimes.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
         by_type=_by_type(layers, never),

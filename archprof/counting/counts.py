@@ -17,7 +17,7 @@ from .. import models
 from ..base import streams
 from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed, one_line
 from ..results.profile import Shape, StaticProfile
-from . import memory
+from . import lifetimes
 from .aggregate import aggregate
 from .building import build_on_meta
 from .inputs import default_inputs, first_shape, in_dtype, real_inputs
@@ -122,7 +122,7 @@ def training_activation_bytes(subject: Subject, batch_size: int) -> int | None:
         found = trace(subject.module, *subject.given(batch_size), memory=subject.shape_memory, training=True)
     except Exception:
         return None
-    return memory.saved_for_backward(found)
+    return lifetimes.saved_for_backward(found)
 
 
 def _profiled(

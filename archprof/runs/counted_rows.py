@@ -10,9 +10,10 @@ import torch
 from .. import models
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
-from ..counting import counts, scratch
+from ..counting import counts
 from ..measure import device
 from ..measure.scratch import MeasuredScratch
+from ..memory.scratch import cpu_scratch
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions
@@ -89,7 +90,7 @@ def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
         return Predictor(subject, None, on_cuda)
     threads = conditions.threads or torch.get_num_threads()
     measured = MeasuredScratch(conditions)
-    return Predictor(subject, scratch.cpu_scratch(threads, measure=measured), workspace=measured.workspace)
+    return Predictor(subject, cpu_scratch(threads, measure=measured), workspace=measured.workspace)
 
 
 def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import torch
 
     from .recording import Owned
-    from .scratch import Scratch
 
 _ACTIVATIONS = frozenset({"input", "activation"})
 
@@ -40,37 +39,26 @@ class Peak(NamedTuple):
     known: bool = True
 
 
-def peak(trace: Trace, scratch: Scratch | None = None) -> Peak:
-    """The peak of activation bytes over the whole pass, inputs, outputs and, of a backward pass, gradients included.
+def peak(trace: Trace) -> Peak:
+    """The peak of activation bytes over the whole pass, inputs, outputs and, of a backward pass, gradients included."""
+    return peak_of(alive(trace))
 
-    `scratch` adds what each call takes for itself while it runs. It is asked only for calls that can be the peak.
-    """
+
+def peak_of(alive: list[int], known: bool = True) -> Peak:
+    """The peak where so many bytes are alive at each call, and after the last one."""
+    most = max(alive)
+    return Peak(most, min(alive.index(most), max(len(alive) - 2, 0)), known)
+
+
+def alive(trace: Trace) -> list[int]:
+    """Bytes of activations that are alive during each call, and after the last one."""
     end = len(trace.calls) + 1
     changes = [0] * (end + 1)
     for storage in trace.storages:
         if storage.owner in _ACTIVATIONS and storage.nbytes:
             changes[storage.born] += storage.nbytes
             changes[storage.died if storage.died is not None else end] -= storage.nbytes
-    alive = list(accumulate(changes))
-    known = True
-    if scratch is not None:
-        doubtful = []
-        for place, called in enumerate(trace.calls):
-            taken = scratch.rule(called.op)
-            if taken is None:
-                doubtful.append((alive[place] + scratch.most(called.op), place))
-            else:
-                alive[place] += taken
-        most = max(alive)
-        for at_most, place in sorted(doubtful, reverse=True):
-            if at_most <= most:
-                break
-            taken = scratch.measured(trace.calls[place].op)
-            known = known and taken is not None
-            alive[place] += taken or 0
-            most = max(most, alive[place])
-    most = max(alive)
-    return Peak(most, min(alive.index(most), max(len(trace.calls) - 1, 0)), known)
+    return list(accumulate(changes))[:end]
 
 
 def saved_for_backward(trace: Trace) -> int:

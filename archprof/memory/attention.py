@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .trace import ONE_AT_A_TIME
+from ..counting.trace import ONE_AT_A_TIME
 
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 

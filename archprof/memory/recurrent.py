@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .closed_forms import CLOSED
-from .trace import ONE_AT_A_TIME
+from ..counting.closed_forms import CLOSED
+from ..counting.trace import ONE_AT_A_TIME
 
 aten = torch.ops.aten
 

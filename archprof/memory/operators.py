@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .fused_attention import fused_attention
+from ..counting.trace import ONE_AT_A_TIME
+from .attention import fused_attention
 from .recurrent import Workspace, whole_layers
-from .trace import ONE_AT_A_TIME
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
-from .shapes import Op, shapes_in
+from ..counting import lifetimes
+from ..counting.shapes import Op, shapes_in
+from ..counting.trace import Trace
 
 #: Channels in a block of float32, by what torch calls the CPU's capability.
 BLOCK = {"AVX512": 16, "AVX2": 8}
@@ -85,6 +87,26 @@ class Scratch:
     def measured(self, op: Op) -> int | None:
         """What a call takes when it is run; None where it cannot be, or nobody measures."""
         return None if self.measure is None else self.measure(op)
+
+    def peak(self, trace: Trace) -> lifetimes.Peak:
+        """The peak of a pass with what each call takes for itself; measured only for calls that can be the peak."""
+        alive = lifetimes.alive(trace)
+        doubtful = []
+        for place, called in enumerate(trace.calls):
+            taken = self.rule(called.op)
+            if taken is None:
+                doubtful.append((alive[place] + self.most(called.op), place))
+            else:
+                alive[place] += taken
+        known, most = True, max(alive)
+        for at_most, place in sorted(doubtful, reverse=True):
+            if at_most <= most:
+                break
+            taken = self.measured(trace.calls[place].op)
+            known = known and taken is not None
+            alive[place] += taken or 0
+            most = max(most, alive[place])
+        return lifetimes.peak_of(alive, known)
 
 
 def cpu_scratch(threads: int, plain: bool = True, measure: Callable[[Op], int | None] | None = None) -> Scratch:

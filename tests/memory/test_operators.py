@@ -9,9 +9,9 @@ from torch.nn import functional
 
 import archprof
 from archprof.counting import counts
-from archprof.counting.scratch import cpu_scratch
 from archprof.measure.scratch import MeasuredScratch
 from archprof.measure.steps import forward_step
+from archprof.memory.scratch import cpu_scratch
 from archprof.results.comparison import ArchitectureResult
 from archprof.results.conditions import Conditions
 from archprof.runs.prediction import Predictor
