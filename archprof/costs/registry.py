@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.errors import BadOption
@@ -191,6 +192,7 @@ def macs(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None,
     return count * _real_macs(args)
 
 
+@lru_cache(maxsize=4096)
 def _name(operator: Any) -> str:
     """ "aten::mm", "aten::lstm.data", "higher_order::flex_attention"; an overload 'default' goes unsaid."""
     name: Any = operator

@@ -12,6 +12,7 @@ import gc
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -238,6 +239,7 @@ def shapes_in(values: Iterable[Any]) -> Iterator[Shape]:
             yield from shapes_in(value)
 
 
+@lru_cache(maxsize=4096)  # of a few hundred operators, asked for with every distinct call
 def op_name(func: Any) -> str:
     """'aten.convolution' for torch.ops.aten.convolution.default; a higher-order operator by its own name."""
     schema = getattr(func, "_schema", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -92,30 +93,51 @@ def remember(found: Comparison, batch_sizes: Sequence[int], conditions: Conditio
         index.remember(_MACHINE, how, versions("zoo") or "", dict(found.environment))
 
 
-def profile(model: str, how: dict[str, Any]) -> StaticProfile | None:
-    """The profile of that network counted in that way (any JSON values); None where it is not known."""
-    under = _under(model)
-    if under is None:
-        return None
-    with Index() as index:
-        content = index.recalled(model, json.dumps(how, sort_keys=True), under)
-    return None if content is None else reading.checked(StaticProfile, content)
+class Kept:
+    """Records of single networks, kept between runs; used in a `with` block, at whose end new ones are written.
+
+    `how` (any JSON values) says what a record is: how its network was counted.
+    """
+
+    def __init__(self) -> None:
+        self._index = Index()
+        self._fresh: list[tuple[str, str, str, Any]] = []
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._index as index:
+            if self._fresh:
+                index.remember_all(self._fresh)
+
+    def recalled(self, model: str, how: dict[str, Any]) -> Any:
+        """The record (JSON values), None where there is none."""
+        under = _under(model)
+        return None if under is None else self._index.recalled(model, json.dumps(how, sort_keys=True), under)
+
+    def remember(self, model: str, how: dict[str, Any], content: Any) -> None:
+        """Keep a record, where its network is one that may be kept."""
+        under = _under(model)
+        if under is not None:
+            self._fresh.append((model, json.dumps(how, sort_keys=True), under, content))
+
+    def profile(self, model: str, how: dict[str, Any]) -> StaticProfile | None:
+        """The profile of that network counted in that way; None where it is not known."""
+        content = self.recalled(model, how)
+        return None if content is None else reading.checked(StaticProfile, content)
+
+    def remember_profile(self, model: str, how: dict[str, Any], counted: StaticProfile) -> None:
+        """Keep a profile."""
+        content = {
+            name: [as_json(item) for item in value] if name in ("uncounted", "by_type", "layers", "modules") else value
+            for name in field_names(counted)
+            for value in (getattr(counted, name),)
+        }
+        self.remember(model, how, content)
 
 
-def remember_profile(model: str, how: dict[str, Any], counted: StaticProfile) -> None:
-    """Keep a profile."""
-    under = _under(model)
-    if under is None:
-        return
-    content = {
-        name: [as_json(item) for item in value] if name in ("uncounted", "by_type", "layers", "modules") else value
-        for name in field_names(counted)
-        for value in (getattr(counted, name),)
-    }
-    with Index() as index:
-        index.remember(model, json.dumps(how, sort_keys=True), under, content)
-
-
+@functools.lru_cache(maxsize=4096)
 def _under(model: str) -> str | None:
     """The versions that counts of that network depend on; None where it is not to be kept."""
     with contextlib.suppress(Exception):

@@ -99,8 +99,9 @@ def test_nothing_to_vary_and_unknown_names_are_said():
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """The command with networks made by hand."""
+def run(monkeypatch, capsys, tmp_path):
+    """The command with networks made by hand, and none counted before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("archprof.budgets.networks.count", by_width)
 
     def command(*options):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archprof.budgets.networks import Feed, count_model
-from archprof.runs import known
+from archprof.runs.known import Kept
 
 PROGRAM = (
     "import sys\nfrom archprof.cli import main\ncode = main({words!r})\n"
@@ -38,11 +38,23 @@ def test_the_second_time_nothing_is_counted_and_all_is_said_alike() -> None:
     assert again == first and how == "False 0"
 
 
+def test_fit_counts_a_family_once() -> None:
+    question = ("fit", "mobilenetv1", "--input-shape", "3,32,32", "--macs", "< 20 M", "--json")
+    first, how = run(*question)
+    assert how == "True 0"
+    again, how = run(*question)
+    assert again == first and how == "False 0"
+    other, how = run("fit", "mobilenetv1", "--input-shape", "3,32,32", "--parameters", "at least 1 k")
+    assert "mobilenetv1" in other and how == "False 0"
+
+
 def test_a_recalled_profile_is_the_counted_one() -> None:
     counted = count_model("resnet_tiny", Feed(), True)
     assert count_model("resnet_tiny", Feed(), True) == counted
-    assert known.profile("resnet_tiny", {"feed": repr(Feed()), "training": True}) == counted
-    assert known.profile("resnet_tiny", {"feed": repr(Feed()), "training": False}) is None
+    with Kept() as kept:
+        how = {"feed": repr(Feed()), "training": True, "whole": True}
+        assert kept.profile("resnet_tiny", how) == counted
+        assert kept.profile("resnet_tiny", how | {"training": False}) is None
 
 
 def test_your_own_code_is_counted_each_time() -> None:
