@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Any
 from ..base import files
 from ..base.errors import BadOption
 from ..results.comparison import Comparison
-from . import figures
+from . import figures, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FIGURE = tuple(field.name for field in fields(figures.FigureOptions))
 
+#: Options of a figure that a page has no use for.
+_OF_FIGURES = {"width", "height", "dpi", "dark", "notes"}
 
-def plot(kind: str, subject: Any, output: str | Path | None = None, **options: Any) -> Figure:
+
+def plot(kind: str, subject: Any, output: str | Path | None = None, **options: Any) -> Figure | None:
     """Draw the figure `kind` of a comparison, or of models that are compared first; the figure is returned.
 
         archprof.plot("ball", ["alexnet", "vgg16", "resnet50"], "ball.svg")
         archprof.plot("latency", comparison, width=3.3, only=["resnet*"])
 
     `subject` is a Comparison, or what `archprof.compare` takes: it is then measured only where the figure shows what
-    was measured. `output` is where to write it too, as PNG, SVG or PDF by its extension. `options` are the fields of
+    was measured. `output` is where to write it too, as PNG, SVG or PDF by its extension; one that ends in .html gets
+    a page to explore instead, which begins with that figure, and None is returned. `options` are the fields of
     FigureOptions (`width`, `height` in inches, `title`, `labels`, `only`, `dark`, `ops`, `batch_size`, `dataset`,
     `metric`, `x`, `y`, `dpi`, `highlight`, `log`, `notes`), and with models also the keywords of `archprof.compare`.
 
@@ -32,13 +36,21 @@ def plot(kind: str, subject: Any, output: str | Path | None = None, **options: A
     be written, TypeError for a keyword that nobody takes.
     """
     figures.check_kind(kind)
+    as_page = output is not None and str(output).lower().endswith(page.EXTENSION)
+    if as_page:
+        for name in _OF_FIGURES & options.keys():
+            raise BadOption(f"{name} has no effect on a page.", "Leave it out.")
+        if (why := page.missing()) is not None:
+            raise why
     drawing = {name: options.pop(name) for name in _FIGURE if name in options}
     for name in ("only", "highlight"):
         if name in drawing:
             drawing[name] = (drawing[name],) if isinstance(drawing[name], str) else tuple(drawing[name])
     how = figures.FigureOptions(**drawing)
+    start = page.start_of(kind, how) if as_page else None
     if output is not None:
-        figures.check_format(output)
+        if not as_page:
+            figures.check_format(output)
         files.check([str(output)])
     if isinstance(subject, Comparison):
         if options:
@@ -48,6 +60,9 @@ def plot(kind: str, subject: Any, output: str | Path | None = None, **options: A
         comparison = subject
     else:
         comparison = _compared(kind, subject, how, options)
+    if start is not None:
+        page.write(comparison, str(output), start)
+        return None
     figure = figures.draw(kind, comparison, how)
     if output is not None:
         figures.save(figure, output)

@@ -324,7 +324,7 @@ def test_no_network_of_a_sweep_meets_what_another_left_behind(here):
     names = []
     for place, how in enumerate(POISON):
         names += [f"hostile_nets.py:Poison(how={how})", f"hostile_nets.py:Fine@{16 + place}"]
-    finished("sweep", "hostile_nets.py:Fine", *names, "-o", "swept.jsonl", "--no-latency")
+    finished("sweep", "hostile_nets.py:Fine", *names, "-o", "swept.jsonl", "--no-latency", "--jobs", "2")
     found = entries_of(here / "swept.jsonl")
     for place, how in enumerate(POISON):
         fine = found[f"hostile_nets.py:Fine@{16 + place}"]
