@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -31,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
     os.environ["XDG_CACHE_HOME"] = folder.name
     os.environ.pop("COLUMNS", None)  # how wide tables are is each test's own affair
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests are made of is no garbage: each look at it would take a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

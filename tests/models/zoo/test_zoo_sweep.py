@@ -1,6 +1,6 @@
 """What holds for every network of the zoo, found through the registry."""
 
-import functools
+import itertools
 
 import pytest
 import torch
@@ -65,14 +65,13 @@ def test_a_training_step_costs_about_three_passes(name):
 WITH_ACTIVATION = [name for name in NAMES if "activation" in zoo.find(name).options]
 
 
-usual_of = functools.cache(archprof.profile)
+ACTIVATIONS = ["relu", "sigmoid", "leaky_relu", "relu6", "gelu"]
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "leaky_relu", "relu6", "gelu"])
-def test_an_activation_changes_no_count(activation):
+def test_an_activation_changes_no_count():
     assert len(WITH_ACTIVATION) > 40
-    for name in WITH_ACTIVATION:
-        usual, other = usual_of(name), archprof.profile(f"{name}(activation={activation})")
+    for name, activation in zip(WITH_ACTIVATION, itertools.cycle(ACTIVATIONS)):
+        usual, other = archprof.profile(name), archprof.profile(f"{name}(activation={activation})")
         assert (other.macs, other.parameters) == (usual.macs, usual.parameters), name
 
 
