@@ -115,7 +115,7 @@ def test_reports_are_small_and_their_figures_are_those_that_a_page_shows():
     stored = {file.resolve() for kind in ("svg", "png", "pdf") for file in ROOT.glob(f"reports/**/*.{kind}")}
     assert stored <= shown
     assert not [*ROOT.glob("reports/**/*.json")]  # compressed, or it is most of what a clone transfers
-    assert sum(file.stat().st_size for file in ROOT.glob("reports/**/*") if file.is_file()) < 5_000_000
+    assert sum(file.stat().st_size for file in ROOT.glob("reports/**/*") if file.is_file()) < 4_000_000
 
 
 @pytest.mark.parametrize("page", REPORTS, ids=[str(page.parent.relative_to(ROOT)) for page in REPORTS])

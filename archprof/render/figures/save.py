@@ -66,4 +66,6 @@ _SHORTER = [
     (re.compile(rb"\s*\n(?=[LMCQZz\"])"), b""),
     (re.compile(rb"\n +"), b"\n"),
     (re.compile(rb"<metadata>.*?</metadata>\n", re.DOTALL), b""),
+    (re.compile(rb"DejaVuSans-Bold-(?=[0-9a-f]+\")"), b"b"),  # ids of letters' outlines
+    (re.compile(rb"DejaVuSans-(?=[0-9a-f]+\")"), b"r"),
 ]
