@@ -210,7 +210,8 @@ class Trial:
 
     `epochs` are the numbers of epochs after which accuracies are read. `recipe` is what was asked for, `recipe_name`
     where it came from; `models` are the networks as they were named, `hold_out` the share that was (None: the data have
-    a test part). `interrupted`: not every run that was asked for has ended.
+    a test part), `input_shape` the input that was asked for (None: each network's own). `interrupted`: not every run
+    that was asked for has ended.
     """
 
     environment: Mapping[str, Any]
@@ -225,6 +226,7 @@ class Trial:
     recipe_name: str = ""
     archprof: str = ""
     interrupted: bool = False
+    input_shape: tuple[int, ...] | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Trial:

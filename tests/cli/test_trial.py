@@ -17,7 +17,7 @@ from helpers.stripes import stripes
 from archprof import cli, models
 from archprof.cli import trial_progress
 from archprof.results.trials import Trial
-from archprof.trials.trial import Told
+from archprof.trials.progress import Told
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 

@@ -15,7 +15,7 @@ from archprof.results.recipe import OPTIMIZER_CLASSES, Recipe
 from archprof.results.trials import Axis, Trial
 from archprof.trials import networks
 from archprof.trials.training import batches_of
-from archprof.trials.trial import TrialInterrupted, evaluated, trial
+from archprof.trials.trial import TrialInterrupted, evaluate, trial
 
 QUICK = Recipe(lr=0.01, batch_size=16, epochs=3, crop_padding=1, flip=True)
 
@@ -252,19 +252,19 @@ def trained(net, stripes, tmp_path):
 
 def test_weights_evaluated_are_as_good_as_when_they_were_trained(net, stripes, trained, tmp_path):
     file, run = trained
-    found = evaluated(net, stripes, file, recipe=QUICK).entries[0]
+    found = evaluate(net, stripes, file, recipe=QUICK).entries[0]
     assert found.evaluation.correct == run.epochs[-1].test_correct and found.runs == ()
     assert found.evaluation.class_correct == run.class_correct and found.evaluation.correct5 is None
     safetensors = pytest.importorskip("safetensors.torch")
     safetensors.save_file(torch.load(file, weights_only=True), tmp_path / "w.safetensors")
-    again = evaluated(net, stripes, str(tmp_path / "w.safetensors"), recipe=QUICK).entries[0].evaluation
+    again = evaluate(net, stripes, str(tmp_path / "w.safetensors"), recipe=QUICK).entries[0].evaluation
     assert again.class_correct == run.class_correct
 
 
 def test_ten_crops_are_the_mean_of_ten_probabilities(net, stripes, trained):
     file, _ = trained
     recipe = replace(QUICK, crop_ratio=0.8)
-    found = evaluated(net, stripes, file, recipe=recipe, crops=10).entries[0].evaluation
+    found = evaluate(net, stripes, file, recipe=recipe, crops=10).entries[0].evaluation
     module = networks.network(net, 3).build(0)
     module.load_state_dict(torch.load(file, weights_only=True))
     data = stripes.load((1, 10, 10))
@@ -280,9 +280,9 @@ def test_ten_crops_are_the_mean_of_ten_probabilities(net, stripes, trained):
 
 def test_crops_that_are_refused(net, stripes, trained):
     with pytest.raises(BadOption, match=r"crops is 3; expected one of 1, 5, 10"):
-        evaluated(net, stripes, trained[0], crops=3)
+        evaluate(net, stripes, trained[0], crops=3)
     with pytest.raises(BadOption, match=r"are all the same. Resize to more with --crop-ratio 0.875"):
-        evaluated(net, stripes, trained[0], crops=5)
+        evaluate(net, stripes, trained[0], crops=5)
 
 
 def test_weights_that_are_refused(net, stripes, trained, tmp_path, monkeypatch):
@@ -290,7 +290,7 @@ def test_weights_that_are_refused(net, stripes, trained, tmp_path, monkeypatch):
 
     def refused(said, kind=BadFile, name="w.pt", model=net):
         with pytest.raises(kind) as seen:
-            evaluated(model, stripes, str(tmp_path / name), recipe=QUICK)
+            evaluate(model, stripes, str(tmp_path / name), recipe=QUICK)
         assert said in str(seen.value)
 
     refused("cannot be read", name="none.pt")
@@ -315,5 +315,5 @@ def test_weights_that_are_refused(net, stripes, trained, tmp_path, monkeypatch):
 
 def test_weights_as_training_scripts_wrap_them(net, stripes, trained, tmp_path):
     torch.save({"state_dict": torch.load(trained[0], weights_only=True)}, tmp_path / "w.pt")
-    found = evaluated(net, stripes, str(tmp_path / "w.pt"), recipe=QUICK).entries[0].evaluation
+    found = evaluate(net, stripes, str(tmp_path / "w.pt"), recipe=QUICK).entries[0].evaluation
     assert found.correct == trained[1].epochs[-1].test_correct

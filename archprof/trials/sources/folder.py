@@ -44,7 +44,11 @@ class Folder:
     def load(self, shape: tuple[int, int, int]) -> Data:
         """Decoded in worker processes; a file that cannot be read is left out, and named."""
         if shape[0] not in (1, 3):
-            raise BadOption(f"image files have 1 or 3 channels, the network takes {shape[0]};", "use an .npz.")
+            raise BadOption(
+                f"image files are grey or in colours, the network takes {shape[0]} channels;",
+                "expected a network that takes 1 or 3: name it with in_channels=3, where it has that option, or see "
+                "--input-shape. Other images: an .npz.",
+            )
         check_memory((len(self.train) + len(self.test)) * shape[0] * shape[1] * shape[2])
         left_out: list[str] = []
         train, test = (_decoded(files, shape, left_out) for files in (self.train, self.test))

@@ -1,0 +1,140 @@
+"""What keeps one network's training from another's, and one epoch's from the next: everything outside of the weights
+that a network may change is put back, and every random number follows from a seed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import os
+import random
+import re
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy
+import torch
+from torch import nn
+
+from ..counting.recording import walk
+from ..counting.surroundings import surroundings
+from ..models.found import Found
+from ..runs import process_state
+
+#: Smaller than any number that is kept where denormal numbers count as zero.
+_DENORMAL = 1e-40
+
+
+@contextmanager
+def isolated(module: nn.Module | None = None) -> Iterator[None]:
+    """Whatever a network does inside, those after it find torch and the process as they were.
+
+    Put back are torch's settings, whether gradients are enabled, random numbers, global hooks, functions of torch that
+    were replaced, the working directory, and, of `module`, what its classes hold. What a network changes elsewhere,
+    such as a global of its file, cannot be known.
+    """
+    gradients, denormals, folder = torch.is_grad_enabled(), _flushes(), _folder()
+    functions = {place: dict(process_state.callables(place)) for place in process_state.places()}
+    try:
+        with surroundings(walk(module) if module is not None else []):
+            yield
+    finally:
+        torch.set_grad_enabled(gradients)
+        if _flushes() != denormals:
+            torch.set_flush_denormal(denormals)
+        for place, before in functions.items():
+            _put_back(place, before)
+        if folder is not None and _folder() != folder:
+            with contextlib.suppress(OSError):  # it was removed meanwhile
+                os.chdir(folder)
+
+
+def _flushes() -> bool:
+    """Whether numbers close to zero become zero; torch sets that, and has no word for asking."""
+    return not bool(torch.tensor(_DENORMAL, dtype=torch.float32, device="cpu") * 1)
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _put_back(place: Any, before: dict[str, Any]) -> None:
+    now = vars(place)
+    for name, function in before.items():
+        if now.get(name) is not function:
+            setattr(place, name, function)
+    if isinstance(place, type):  # a method that was inherited before
+        for name in [name for name in process_state.FORWARD if name in now and name not in before]:
+            delattr(place, name)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, the random numbers of torch, numpy and Python follow from the seed; behind it they go on as before."""
+    with surroundings([]):
+        torch.manual_seed(seed)
+        numpy.random.seed(seed % 2**32)
+        random.seed(seed)
+        yield
+
+
+def mixed(*parts: object) -> int:
+    """A seed that follows from all of them, and is like no other's."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
+
+
+# --- what a network is made of ----------------------------------------------------------------------------------------
+
+
+def code_of(found: Found, module: nn.Module) -> str:
+    """A fingerprint of the code that a network runs, as far as it can be seen: its layers with their settings, and the
+    files of its classes and of what builds it. A function elsewhere that these call is not part of it."""
+    made = getattr(found.make, "func", found.make)
+    parts = [re.sub(r"0x[0-9a-f]+", "", repr(module))]
+    kinds = {base for part in module.modules() for base in type(part).__mro__ if not _torch_s(base)}
+    things = [*sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)), made, *_inside(made)]
+    parts += dict.fromkeys(text for thing in things if (text := _source(thing)))
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _torch_s(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in ("torch", "builtins", "typing")
+
+
+def _inside(call: Any) -> list[Any]:
+    """Functions and classes that a function of `models.code` closes over: what it calls."""
+    held = [cell.cell_contents for cell in getattr(call, "__closure__", None) or () if _filled(cell)]
+    return [each for each in held if isinstance(each, type | types.FunctionType)]
+
+
+def _filled(cell: types.CellType) -> bool:
+    try:
+        return cell.cell_contents is not None
+    except ValueError:
+        return False
+
+
+def _source(thing: Any) -> str:
+    """The text of the file in which it is written; of what has no file, the text itself, or its instructions."""
+    with contextlib.suppress(OSError, TypeError):
+        return _file(inspect.getsourcefile(thing)) or inspect.getsource(thing)
+    functions = vars(thing).values() if isinstance(thing, type) else [thing]
+    return "\n".join(_instructions(each.__code__) for each in functions if isinstance(each, types.FunctionType))
+
+
+def _file(path: str | None) -> str | None:
+    if path is None or not os.path.isfile(path):
+        return None
+    with open(path, encoding="utf-8", errors="backslashreplace") as file:
+        return file.read()
+
+
+def _instructions(code: types.CodeType) -> str:
+    """What a function does, without the lines on which it stands."""
+    inner = [_instructions(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
+    return "\n".join([code.co_code.hex(), *code.co_names, *inner])
