@@ -10,14 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import json_lines
 from ..base.errors import ArchprofError, BadFile
+from . import presentation
 from .comparison import Accuracy
 from .intervals import student, wilson
 from .recipe import Recipe, words
 from .statistics import bootstrap_ratio_interval, median
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION = 1
 
@@ -204,7 +208,7 @@ class Axis:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trial:
     """Networks trained on the same images, under the same recipe but for what the grid varies, from the same seeds.
 
@@ -302,6 +306,22 @@ class Trial:
                 )
         return tuple(found)
 
+    def to_frame(self) -> pandas.DataFrame:
+        """One row for each epoch of each run: losses, counts and shares of right answers, seconds."""
+        import pandas
+
+        return pandas.DataFrame(epoch_rows(self))
+
+    def to_markdown(self) -> str:
+        """The tables as Markdown, notes below each."""
+        return presentation.present(self, "markdown")
+
+    def __repr__(self) -> str:
+        return presentation.brief(self)
+
+    def _repr_html_(self) -> str:
+        return presentation.present(self, "html")
+
     def to_json(self) -> str:
         """The record as JSON, a line for each epoch."""
         saved = {"schema_version": SCHEMA_VERSION, "trial": True, **asdict(self)}
@@ -338,6 +358,24 @@ class Trial:
         if not found.epochs or found.seeds < 1 or found.data.test_images < 1 or not found.data.classes:
             raise BadFile("a trial has at least one number of epochs, one seed, one image and one class.")
         return found
+
+
+def epoch_rows(trial: Trial) -> list[dict[str, Any]]:
+    """A row for each epoch of each run, the grid's values as they were written."""
+    return [
+        {
+            "network": entry.network,
+            **entry.settings,
+            "seed": run.seed,
+            "epoch": place,
+            **seen._asdict(),
+            "train_accuracy": seen.train_correct / trial.data.train_images,
+            "test_accuracy": seen.test_correct / trial.data.test_images,
+        }
+        for entry in trial.entries
+        for run in entry.runs
+        for place, seen in enumerate(run.epochs, 1)
+    ]
 
 
 def entry_for(row: Iterable[Entry], epochs: int) -> Entry | None:

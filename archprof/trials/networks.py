@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from .. import models
-from ..base.errors import ArchprofError, BadFile, BadOption, ForwardFailed, MissingPackage, one_line, printable
+from ..base.errors import BadFile, BadOption, ForwardFailed, MissingPackage, one_line, printable
 from ..models import given
 from ..models.spec import LARGEST_RESOLUTION, parse
 from .isolation import code_of, isolated, seeded
@@ -88,33 +88,37 @@ def network(
     """
     wanted, shape = dict(options or {}), _shape(input_shape)
     fixed = "num_classes" in wanted or (isinstance(model, str) and "num_classes" in parse(model).keywords)
-
-    def told() -> tuple[Network, int] | None:
-        try:
-            found = _tried(model, name, {**wanted, "num_classes": classes}, shape)
-        except ArchprofError:
-            return None
-        return found if found[1] == classes else None
-
     try:
-        found, outputs = _tried(model, name, wanted, shape)
-    except BadOption:
-        if fixed or (second := told()) is None:
+        found, outputs = _tried(model, name, wanted, {}, shape)
+    except BadOption as first:
+        if fixed:
             raise
-        return second[0]
+        return _told(model, name, wanted, classes, shape, otherwise=first)
     if outputs == classes:
         return found
     if fixed:
         raise BadOption(
             f"{found.name} has {outputs} outputs; the data have {classes} classes.", f"Give num_classes={classes}."
         )
-    if (second := told()) is None:
-        raise BadOption(
-            f"{found.name} has another number of outputs than the {classes} classes of the data, and takes no "
-            "option num_classes;",
-            "expected a network whose output is (batch, classes).",
-        )
-    return second[0]
+    reason = BadOption(
+        f"{found.name} has another number of outputs than the {classes} classes of the data, and takes no "
+        "option num_classes;",
+        "expected a network whose output is (batch, classes).",
+    )
+    return _told(model, name, wanted, classes, shape, otherwise=reason)
+
+
+def _told(
+    model: Any, name: str | None, options: Mapping[str, Any], classes: int, shape: Shape | None, otherwise: BadOption
+) -> Network:
+    """The network, told the number of classes. Raises `otherwise` where it cannot be."""
+    try:
+        found, outputs = _tried(model, name, options, {"num_classes": classes}, shape)
+    except BadOption as reason:
+        raise (otherwise if "option 'num_classes'" in reason.message else reason) from None
+    if outputs != classes:
+        raise otherwise
+    return found
 
 
 def _shape(shape: Sequence[int] | None) -> Shape | None:
@@ -128,26 +132,45 @@ def _shape(shape: Sequence[int] | None) -> Shape | None:
     return sizes[0], sizes[1], sizes[2]
 
 
-def _tried(model: Any, name: str | None, options: Mapping[str, Any], shape: Shape | None) -> tuple[Network, int]:
-    """The network, built once, and how many outputs it has for one image."""
+def _tried(
+    model: Any, name: str | None, options: Mapping[str, Any], told: Mapping[str, Any], shape: Shape | None
+) -> tuple[Network, int]:
+    """The network, built once, and how many outputs it has for one image. What it is `told` beside its options is part
+    of a name that archprof finds, and of no other."""
+    if isinstance(model, nn.Module):
+        raise BadOption(
+            f"{name or shown(model)} has its weights already, which cannot be drawn anew;",
+            "hand over its class, or a function that builds it. archprof.evaluate takes the weights as they are.",
+        )
+    every = {**options, **told}
     with isolated():  # code of one's own is run when it is imported
         if isinstance(model, str):
-            text = with_options(model, **options) if options else model
+            text = with_options(model, **every) if every else model
             found = models.find(text)
         else:
-            text = f"{shown(model)}({_listed(options)})" if options else shown(model)
-            found = given.found_callable(model, **options)
+            text = _called(shown(model), options)
+            found = given.found_callable(model, **every)
     if name is not None:
-        text = f"{name}({_listed(options)})" if options else name
+        text = _called(name, options)
     if found.instance is not None or found.source == "exported":
-        raise BadOption(f"{text} has its weights already, which cannot be drawn anew;", "name the code that builds it.")
+        raise BadOption(f"{text} has its weights already, which cannot be drawn anew;", "give the code that builds it.")
+    own = found.input_shape
     shape = shape or _shape_of(found, text)
     with isolated():
         module = found.build().eval()
-        outputs = outputs_for(module, shape, text)
-    return Network(
-        text, found, shape, sum(each.numel() for each in module.parameters()), code_of(found, module)
-    ), outputs
+        try:
+            outputs = outputs_for(module, shape, text)
+        except ForwardFailed as reason:
+            if found.source != "zoo" or shape[0] == own[0]:
+                raise
+            way = f"It is made for {own[0]} channels: name it with in_channels={shape[0]}, where it has that option."
+            raise ForwardFailed(reason.message, way) from None
+    parameters = sum(each.numel() for each in module.parameters())
+    return Network(text, found, shape, parameters, code_of(found, module)), outputs
+
+
+def _called(name: str, options: Mapping[str, Any]) -> str:
+    return f"{name}({_listed(options)})" if options else name
 
 
 def _shape_of(found: models.Found, name: str) -> Shape:

@@ -10,9 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
-from helpers.stripes import stripes
+from helpers.stripes import write
 
 from archprof import cli, models
 from archprof.cli import trial_progress
@@ -29,7 +28,7 @@ def archprof(monkeypatch, capsys, tmp_path):
 
     monkeypatch.setitem(models._SOURCES, "small", small_source)
     monkeypatch.chdir(tmp_path)
-    written(tmp_path / "stripes.npz")
+    write(tmp_path / "stripes.npz")
 
     def run(*words):
         try:
@@ -39,12 +38,6 @@ def archprof(monkeypatch, capsys, tmp_path):
         return code, *capsys.readouterr()
 
     return run
-
-
-def written(path):
-    made = stripes()
-    parts = {"x_train": made.train[0], "y_train": made.train[1], "x_test": made.test[0], "y_test": made.test[1]}
-    np.savez(path, **parts)
 
 
 QUICK = ("--lr", "0.01", "--batch-size", "16", "--seeds", "2")
@@ -129,7 +122,7 @@ def test_the_recipes_that_ship_are_shown(archprof):
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
-    written(tmp_path / "stripes.npz")
+    write(tmp_path / "stripes.npz")
     words = [f"{HELPERS / 'small_net.py'}:Net(num_classes=3)", "--data", "stripes.npz", "--lr", "0.01", "--seeds", "1"]
     command = [sys.executable, "-m", "archprof", "trial", *words, "-o", "t", "--epochs"]
     child = subprocess.Popen(

@@ -59,7 +59,7 @@ def accuracy(trial: Trial) -> Table:
     if trial.evaluates:
         columns, rows = _without(columns, rows, "train")
         columns, rows = _without(columns, rows, "over_seeds")
-    return Table(_title(trial), tuple(columns), tuple(rows), (*notes, *_general(trial)))
+    return Table(title(trial), tuple(columns), tuple(rows), (*notes, *_general(trial)))
 
 
 def _without(
@@ -189,7 +189,8 @@ def _general(trial: Trial) -> list[str]:
     return notes
 
 
-def _title(trial: Trial) -> str:
+def title(trial: Trial) -> str:
+    """What was done, on what."""
     data = trial.data
     what = "Accuracy of given weights" if trial.evaluates else "Accuracy"
     return f"{what} on {data.name}: {data.test_images:,} images held out, {data.train_images:,} for training"
