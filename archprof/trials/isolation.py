@@ -10,18 +10,41 @@ import os
 import random
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy
 import torch
 from torch import nn
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from ..counting.recording import walk
 from ..counting.surroundings import surroundings
 from ..models.found import Found
+from ..results.recipe import OPTIMIZER_CLASSES
 from ..runs import process_state
+
+#: Settings that a training depends on beside those of any pass: how to ask, how to set.
+_SETTINGS: tuple[tuple[Callable[[], Any], Callable[[Any], Any]], ...] = (
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda was: torch.autograd.set_detect_anomaly(*was),
+    ),
+)
+
+#: Where a training's own functions are, which a network may replace.
+_OF_TRAINING: tuple[Any, ...] = (
+    *(torch.optim, torch.optim.lr_scheduler, torch.autograd, torch.Generator),
+    *{base for name in OPTIMIZER_CLASSES.values() for base in getattr(torch.optim, name).__mro__[:-1]},
+)
+
+#: torch's tables of hooks that run at every optimizer's step.
+_HOOKS: tuple[dict[int, Any], ...] = (
+    _global_optimizer_pre_hooks,
+    _global_optimizer_post_hooks,
+)
 
 #: Smaller than any number that is kept where denormal numbers count as zero.
 _DENORMAL = 1e-40
@@ -35,15 +58,21 @@ def isolated(module: nn.Module | None = None) -> Iterator[None]:
     were replaced, the working directory, and, of `module`, what its classes hold. What a network changes elsewhere,
     such as a global of its file, cannot be known.
     """
-    gradients, denormals, folder = torch.is_grad_enabled(), _flushes(), _folder()
-    functions = {place: dict(process_state.callables(place)) for place in process_state.places()}
+    denormals, folder = _flushes(), _folder()
+    settings = [(write, read()) for read, write in _SETTINGS]
+    functions = {place: dict(process_state.callables(place)) for place in (*process_state.places(), *_OF_TRAINING)}
+    hooks = [(table, table.copy()) for table in _HOOKS]
     try:
         with surroundings(walk(module) if module is not None else []):
             yield
     finally:
-        torch.set_grad_enabled(gradients)
+        for write, was in settings:
+            write(was)
         if _flushes() != denormals:
             torch.set_flush_denormal(denormals)
+        for table, entries in hooks:
+            table.clear()
+            table.update(entries)
         for place, before in functions.items():
             _put_back(place, before)
         if folder is not None and _folder() != folder:

@@ -14,7 +14,8 @@ RECORDS = (
     profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
     comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
     latency.Block, ratios.Ratio, ratios.Stopping,
-    trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis, recipe.Recipe,
+    trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
+    recipe.Recipe,
 )  # fmt: skip
 
 
