@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from .. import models
 from ..base.errors import BadFile, BadOption, ForwardFailed, MissingPackage, one_line, printable
@@ -42,7 +43,11 @@ class Network:
     def build(self, seed: int) -> nn.Module:
         """With weights as its own initialisers draw them from that seed; torch's generator is left as it was."""
         with seeded(seed):
-            return self.found.build()
+            module = self.found.build()
+            if any(map(is_lazy, module.parameters())):  # their shapes, and values, follow from a first image
+                with torch.inference_mode(False), torch.no_grad():
+                    module.eval()(torch.zeros(2, *self.input_shape))
+            return module
 
 
 def shown(model: Any) -> str:

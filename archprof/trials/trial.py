@@ -296,7 +296,8 @@ def _kept(folder: str | Path | None) -> Iterator[Path | None]:
         yield None
         return
     runs = running.made(Path(folder).absolute() / "runs")
-    with files.alone(str(runs / "runs")):
+    with files.alone(str(runs)):
+        files.remove_halves(runs)
         yield runs
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import pytest
 import torch
 from helpers.stripes import stripes
+from hostile import images
 from hostile.networks_trained import ROWS, Plain, Row
 
 import archprof
+from archprof.render import trial_page
 
 HOW = {"lr": 0.01, "batch_size": 30, "epochs": 2, "seeds": 2, "input_shape": (1, 8, 8)}
 
@@ -34,3 +37,89 @@ def test_the_network_after_it_is_trained_as_if_it_were_alone(row: Row, alone, tm
     assert (row.fails in error) if row.fails else (error is None), error
     assert len(list((tmp_path / "t" / "runs").glob("plain*.pt"))) == 2 and os.listdir(tmp_path) == ["t"]
     assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def taken(data: object) -> archprof.Trial:
+    return archprof.trial(Plain, data, epochs=1, seeds=1, input_shape=(1, 8, 8))
+
+
+def assert_said(data: object, said: str | None) -> None:
+    if said is None:
+        assert taken(data).entries[0].error is None
+        return
+    with pytest.raises(archprof.ArchprofError) as seen:
+        taken(data)
+    assert said in str(seen.value) and "\n" not in str(seen.value)
+
+
+@pytest.mark.parametrize("name", images.ARRAYS)
+def test_arrays(name, tmp_path, monkeypatch):
+    array, said = images.ARRAYS[name]
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", **{**images.GOOD, "x_train": array})
+    assert_said("a.npz", said)
+    if name != "objects":  # the same as arrays, which are Python's own
+        assert_said({**images.GOOD, "x_train": array}, said)
+
+
+@pytest.mark.parametrize("name", images.MEMBERS)
+def test_members_of_a_file(name, tmp_path, monkeypatch):
+    data, said = images.MEMBERS[name]
+    monkeypatch.chdir(tmp_path)
+    images.npz(tmp_path / "a.npz", x_train=data)
+    assert_said("a.npz", said)
+    assert os.listdir() == ["a.npz"]
+
+
+@pytest.mark.parametrize("name", images.FILES)
+def test_files(name, tmp_path, monkeypatch):
+    make, said = images.FILES[name]
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "a.npz")
+    assert_said("a.npz", said)
+    assert os.listdir() == ["a.npz"]
+
+
+def test_arrays_that_nobody_asked_for_are_not_read(tmp_path):
+    np.savez(tmp_path / "a.npz", **images.GOOD, other=np.array([{}], object))
+    assert_said(tmp_path / "a.npz", None)
+
+
+@pytest.mark.parametrize("name", images.FOLDERS)
+def test_folders(name, tmp_path):
+    change, said = images.FOLDERS[name]
+    images.pets(tmp_path / "pets")
+    change(tmp_path / "pets")
+    assert_said(tmp_path / "pets", said)
+
+
+def test_an_image_that_is_held_out_and_trained_on(tmp_path):
+    for part in ("train", "test"):
+        images.pets(tmp_path / "pets" / part)
+    os.link(tmp_path / "pets" / "train" / "cat" / "0.png", tmp_path / "pets" / "test" / "cat" / "9.png")
+    assert_said(tmp_path / "pets", "an image of 'cat' for training and of 'cat' for evaluation. Remove the link")
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "nul\0nul", "a/../b", "ring"])
+def test_names_of_data(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ring").symlink_to("ring")
+    assert_said(name, "there are no data")
+
+
+def test_names_of_classes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images.pets(tmp_path / "pets", images.CLASSES, 2)
+    found = taken("pets")
+    assert set(found.data.classes) == {*images.CLASSES} - {os.fsdecode(b"\xff\xfe")} | {r"\xff\xfe"}
+    assert archprof.Trial.from_json(found.to_json()) == found
+    trial_page.write(found, "t", per_class=True)
+    assert archprof.Trial.read("t").data.train_images == 10
+    page = (tmp_path / "t" / "README.md").read_text(encoding="utf-8")
+    for text in (page, repr(found), found._repr_html_(), found.to_markdown()):
+        assert "\x1b" not in text and "\u202e" not in text and "<b>" not in text
+    rows = page.partition("## Right answers by class")[2].partition("##")[0]
+    assert len([line for line in rows.splitlines() if line.startswith("|")]) == 2 + len(images.CLASSES)

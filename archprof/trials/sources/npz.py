@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...base.errors import BadFile, one_line, printable
+from ...base.errors import ArchprofError, BadFile, one_line, printable
 from ..data import Arrays, check_classes, check_memory, check_same_classes, held_out, split_words
 
 #: Names under which data sets in circulation keep their arrays, each (images, labels).
@@ -24,14 +23,19 @@ def source(path: Path, hold_out: float) -> Arrays:
     """The arrays of that file, by name. Raises BadFile, which says what was found and what is expected."""
     where = f"'{path}'"
     try:
-        with np.load(path, allow_pickle=False) as file:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise BadFile(f"{where} holds a single array, and no labels.", "Expected a file of numpy.savez.")
+        with file:
+            assert file.zip is not None
             # what is not asked for is not read: it may be anything
             wanted = _wanted(file.files, where)
             check_memory(sum(_size(file.zip, name) for name in wanted), "Give fewer images, as uint8.")
             arrays = {name: file[name] for name in wanted}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, MemoryError, AttributeError,
-            NotImplementedError, RuntimeError, SyntaxError, RecursionError) as reason:  # fmt: skip
-        if "allow_pickle" in str(reason):
+    except ArchprofError:
+        raise
+    except Exception as reason:  # numpy and zipfile raise whatever a broken file makes them raise
+        if "Object arrays" in str(reason) or "pickled" in str(reason):
             raise BadFile(
                 f"{where} holds an array of Python objects: a pickle, which runs code when it is opened.",
                 "Save plain arrays: images as uint8, labels as whole numbers.",
@@ -46,7 +50,7 @@ def _size(file: zipfile.ZipFile, name: str) -> int:
         version = np.lib.format.read_magic(stream)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    return math.prod(shape) * dtype.itemsize
+    return int(math.prod(shape) * dtype.itemsize)
 
 
 def of_arrays(given: Mapping[str, Any], name: str, where: str, hold_out: float) -> Arrays:
