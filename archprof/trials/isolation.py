@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
+import linecache
 import os
 import random
 import re
@@ -124,9 +124,11 @@ def code_of(found: Found, module: nn.Module) -> str:
     """A fingerprint of the code that a network runs, as far as it can be seen: its layers with their settings, and the
     files of its classes and of what builds it. A function elsewhere that these call is not part of it."""
     made = getattr(found.make, "func", found.make)
+    linecache.checkcache()  # it keeps files as they were
     parts = [re.sub(r"0x[0-9a-f]+", "", repr(module))]
     kinds = {base for part in module.modules() for base in type(part).__mro__ if not _torch_s(base)}
-    things = [*sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)), made, *_inside(made)]
+    builders = [each for each in (made, *_inside(made)) if getattr(each, "__module__", "") != "archprof.models.code"]
+    things = [*sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)), *builders]
     parts += dict.fromkeys(text for thing in things if (text := _source(thing)))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
@@ -149,21 +151,23 @@ def _filled(cell: types.CellType) -> bool:
 
 
 def _source(thing: Any) -> str:
-    """The text of the file in which it is written; of what has no file, the text itself, or its instructions."""
-    with contextlib.suppress(OSError, TypeError):
-        return _file(inspect.getsourcefile(thing)) or inspect.getsource(thing)
-    functions = vars(thing).values() if isinstance(thing, type) else [thing]
-    return "\n".join(_instructions(each.__code__) for each in functions if isinstance(each, types.FunctionType))
+    """What a class or a function does as it is in memory, and the text of the file in which it is written.
 
-
-def _file(path: str | None) -> str | None:
-    if path is None or not os.path.isfile(path):
-        return None
-    with open(path, encoding="utf-8", errors="backslashreplace") as file:
-        return file.read()
+    Both, for a file may have been edited since, and its functions may call others in it.
+    """
+    held = vars(thing).values() if isinstance(thing, type) else [thing]
+    codes = [each.__code__ for each in held if isinstance(each, types.FunctionType)]
+    texts = dict.fromkeys("".join(linecache.getlines(code.co_filename)) for code in codes)
+    return "\n".join([*texts, *map(_instructions, codes)])
 
 
 def _instructions(code: types.CodeType) -> str:
     """What a function does, without the lines on which it stands."""
-    inner = [_instructions(each) if isinstance(each, types.CodeType) else repr(each) for each in code.co_consts]
-    return "\n".join([code.co_code.hex(), *code.co_names, *inner])
+    return "\n".join([code.co_code.hex(), *code.co_names, *map(_constant, code.co_consts)])
+
+
+def _constant(value: Any) -> str:
+    if isinstance(value, types.CodeType):
+        return _instructions(value)
+    # the order of a set is another in every process
+    return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)

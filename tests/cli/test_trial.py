@@ -7,13 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from helpers.stripes import write
 
 from archprof import cli, models
+from archprof.base import files
 from archprof.cli import trial_progress
 from archprof.results.trials import Trial
 from archprof.trials.progress import Told
@@ -121,28 +122,119 @@ def test_the_recipes_that_ship_are_shown(archprof):
     assert code == 0 and "# resnet10_cifar\n" in out and 'optimizer = "rmsprop"' in out
 
 
-def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
-    write(tmp_path / "stripes.npz")
-    words = [f"{HELPERS / 'small_net.py'}:Net(num_classes=3)", "--data", "stripes.npz", "--lr", "0.01", "--seeds", "1"]
-    command = [sys.executable, "-m", "archprof", "trial", *words, "-o", "t", "--epochs"]
-    child = subprocess.Popen(
-        [*command, "100000"], cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+def stopping_at(done: float, stop) -> object:
+    """In place of a progress bar: calls `stop` once so many epochs are over."""
+
+    @contextmanager
+    def progress():
+        def tell(told):
+            if told.done >= done:
+                stop()
+
+        yield tell
+
+    return progress
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(archprof, monkeypatch):
+    command = (
+        "trial",
+        "small:Net",
+        "--data",
+        "stripes.npz",
+        "--lr",
+        "0.01",
+        "--seeds",
+        "1",
+        "--epochs",
+        "4",
+        "-o",
+        "t",
     )
-    try:
-        deadline = time.monotonic() + 120
-        while not list((tmp_path / "t" / "runs").glob("*.checkpoint")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=120)
-    finally:
-        child.kill()
-    assert child.returncode == 130 and "interrupted; the same command goes on from t" in err and "Traceback" not in err
-    found = Trial.read(tmp_path / "t")
-    ended = len(found.entries[0].runs[0].epochs)
-    assert found.interrupted and ended >= 1 and "0 of 1 seeds came to the end" in " ".join(out.split())
-    # its checkpoint is one that goes on: the same run, asked for under the same recipe
-    (kept,) = (tmp_path / "t" / "runs").glob("*.checkpoint")
-    assert kept.stat().st_size > 1000 and not list((tmp_path / "t").glob("**/.archprof-*"))
+    usual = trial_progress.progress
+    for at, ended in ((1.4, 1), (2.6, 2)):
+        monkeypatch.setattr(trial_progress, "progress", stopping_at(at, lambda: signal.raise_signal(signal.SIGINT)))
+        code, out, err = archprof(*command)
+        assert code == 130 and "interrupted; the same command goes on from t" in err and "Traceback" not in err
+        found = Trial.read("t")
+        assert found.interrupted and len(found.entries[0].runs[0].epochs) == ended
+        assert "0 of 1 seeds came to the end" in " ".join(out.split())
+        assert len(list(Path("t/runs").glob("*.checkpoint"))) == 1
+    monkeypatch.setattr(trial_progress, "progress", usual)
+    assert archprof(*command)[0] == 0
+    assert archprof(*command[:-1], "whole")[0] == 0
+    assert weights("t") == weights("whole") and not Trial.read("t").interrupted
+
+
+def weights(folder: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder, "runs").glob("*.pt")}
+
+
+KILLED = """
+import os, signal, sys
+from archprof.cli import main, trial_progress
+from cli.test_trial import stopping_at
+trial_progress.progress = stopping_at(2.5, lambda: os.kill(os.getpid(), signal.SIGKILL))
+main(sys.argv[1:])
+"""
+
+
+def test_killed_within_an_epoch_it_goes_on_with_the_same_bytes(archprof):
+    network = f"{HELPERS / 'small_net.py'}:Net"
+    command = ("trial", network, *QUICK[:4], "--seeds", "1", "--threads", "1", "--epochs", "4", "--data", "stripes.npz")
+    paths = os.pathsep.join([str(HELPERS.parent), os.environ.get("PYTHONPATH", "")])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *command, "-o", "t"], env={**os.environ, "PYTHONPATH": paths}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.suffix for path in Path("t/runs").iterdir()] == [".checkpoint"]
+    Path("t/runs/.archprof-0123").write_bytes(b"half of a checkpoint")  # as if it had been killed while writing
+    assert archprof(*command, "-o", "t")[0] == 0 and archprof(*command, "-o", "whole")[0] == 0
+    assert weights("t") == weights("whole") != {}
+    assert {path.suffix for path in Path("t/runs").iterdir()} == {".pt", ".json"}
+    assert not [path for path in Path("t").iterdir() if path.name.startswith(".")]
+
+
+def test_a_lock_that_a_killed_process_left_is_in_nobodys_way(archprof):
+    Path("t").mkdir()
+    Path("t/.trial.json.lock").touch()
+    assert archprof("trial", "small:Net", "--data", "stripes.npz", *QUICK, "--epochs", "1", "-o", "t")[0] == 0
+
+
+@pytest.mark.parametrize("held", ["t/trial.json", "t/runs"])
+def test_two_commands_into_one_folder(archprof, held):
+    Path("t").mkdir()
+    with files.alone(held):
+        code, out, err = archprof("trial", "small:Net", "--data", "stripes.npz", *QUICK, "--epochs", "1", "-o", "t")
+    assert code == 2 and out == "" and f"{held}'" in err and "another archprof is writing to" in err
+    assert not list(Path("t").glob("runs/*")) and not Path("t/trial.json").exists()
+
+
+def test_a_network_that_was_edited_is_trained_again(archprof):
+    file = Path("mine.py")
+    file.write_text((HELPERS / "small_net.py").read_text())
+    command = ("trial", "mine.py:Net", "--data", "stripes.npz", *QUICK[:4], "--seeds", "1", "--epochs", "1", "-o", "t")
+    assert archprof(*command)[0] == 0
+    first = Trial.read("t").entries[0].runs
+    assert archprof(*command)[0] == 0 and Trial.read("t").entries[0].runs == first
+    file.write_text(file.read_text().replace("torch.relu(", "torch.tanh("))
+    sys.modules.pop("mine", None)
+    assert archprof(*command)[0] == 0 and Trial.read("t").entries[0].runs[0].epochs[0][:2] != first[0].epochs[0][:2]
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize("place", ["stripes.npz", "stripes.npz/t", "/dev/full", "/proc/none/t"])
+def test_folders_that_cannot_be_made(archprof, place):
+    code, out, err = archprof("trial", "small:Net", "--data", "stripes.npz", *QUICK, "--epochs", "1", "-o", place)
+    lines = [line for line in err.splitlines() if not line.startswith("archprof: recipe ")]
+    assert code == 2 and out == "" and len(lines) == 1 and place in lines[0]
+
+
+def test_a_full_disk_for_the_record_is_one_line(archprof):
+    command = ("trial", "small:Net", "--data", "stripes.npz", *QUICK, "--epochs", "1", "-o", "t", "--json")
+    code, _, err = archprof(*command, "/dev/full")
+    assert code == 2 and "'/dev/full' cannot be written: No space left on device" in err
+    assert Trial.read("t").seeds == 2  # what was trained is there
 
 
 def test_usage_errors_and_pages_of_saved_trials_need_no_torch(tmp_path, archprof):
