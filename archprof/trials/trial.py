@@ -59,7 +59,7 @@ def trial(
 ) -> Trial:
     """Train networks under the same recipe, from the same seeds, on the same images, and evaluate images held out.
 
-        archprof.trial(["resnet_tiny", Net], "digits", epochs=5, input_shape=(1, 16, 16))
+        archprof.trial(["mobilenetv1", Net], "photos", epochs=5, input_shape=(3, 64, 64))
         archprof.trial("resnet_tiny", {"images": x, "labels": y}, lr=0.01, grid={"activation": ["relu", "gelu"]})
 
     `models` are names, or classes and functions that build a network; a dict gives each the name to show. One that has
