@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -74,9 +75,34 @@ def test_weights_of_a_trial_are_evaluated(archprof):
     assert "Weights evaluated on stripes" in text and "figures/" not in text
 
 
+def test_a_network_of_ones_own_at_an_input_shape(archprof):
+    Path("bare.py").write_text(
+        "from torch import nn\n\n\ndef net(num_classes):\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(4 * 64, num_classes))\n"
+    )
+    command = ("trial", "bare.py:net", "--data", "stripes.npz", *QUICK, "--epochs", "1")
+    code, _, err = archprof(*command)
+    assert code == 2 and "does not take images of 3x224x224" in err and "--input-shape C,H,W" in err
+    assert archprof(*command, "--input-shape", "1,10,10", "-o", "t")[0] == 0
+    found = Trial.read("t")
+    assert found.input_shape == found.entries[0].input_shape == (1, 10, 10)
+    page = Path("t/README.md").read_text()
+    again, *figure = [line for line in page.splitlines() if line.startswith("archprof ")]
+    assert "--input-shape 1,10,10" in again and [line.split()[1] for line in figure] == ["compare", "plot"]
+    for line in figure:  # as they are written, but for the place
+        assert archprof(*shlex.split(line.replace("trials/t", "t"))[1:])[0] == 0
+    assert Path("ball.svg").stat().st_size > 5000
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["trial", "small:Net", "--data", "stripes.npz", "--input-shape", "8,8"], "8x8 is not one of images"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--input-shape", "2,8,8"], "does not take images of 2x8x8"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--input-shape", "1,0,8"], "not a list of positive"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--grid", "lr=0.1,1e-1"], "lr=0.1 and lr=1e-1 are the same"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--seeds", "0"], "'0' is not a positive whole number"),
+        (["trial", "small:Net", "--data", "stripes.npz", "--lr", "nan"], "'nan' is not a number"),
         (["trial"], "no model is given; name at least one"),
         (["trial", "small:Net"], "no data are given; add --data digits"),
         (["trial", "small:Net", "--data", "none"], "there are no data 'none'. Accepted: digits, a folder of images"),

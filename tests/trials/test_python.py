@@ -164,6 +164,22 @@ def test_it_shows_itself(net):
     assert "Accuracy of given weights" in repr(archprof.evaluate(Net(3), stripes()))
 
 
+def test_its_figures(net, tmp_path):
+    found = trial(net, grid={"lr": [0.01, 0.001]}, epochs=(1, 2))
+    for kind in ("curves", "grid"):
+        figure = archprof.plot(kind, found, tmp_path / f"{kind}.png", width=3)
+        assert (tmp_path / f"{kind}.png").stat().st_size > 5000 and figure.get_figwidth() == 3
+    for kind, subject, said in (
+        ("ball", found, "'ball' is a figure of a comparison; a trial was handed over"),
+        ("curves", [net], "'curves' is a figure of a trial; something else was handed over"),
+        ("curve", found, "unknown figure 'curve'. Did you mean 'curves'?"),
+    ):
+        with pytest.raises(BadOption, match=said):
+            archprof.plot(kind, subject)
+    with pytest.raises(TypeError, match=r"plot\(\) of a trial has no argument 'device'"):
+        archprof.plot("grid", found, device="cpu")
+
+
 def test_help_names_the_fields_of_a_recipe():
     names = list(inspect.signature(archprof.trial).parameters)
     assert {"lr", "optimizer", "seeds", "device"} <= set(names) and len(set(names)) == len(names)
