@@ -108,11 +108,18 @@ class Arrays:
         channels = 1 if self.train[0].shape[1] == 1 else shape[0]
         check_memory(images * channels * shape[1] * shape[2])
         train, test = (
-            Split(fitted(torch.from_numpy(x), shape), torch.from_numpy(y.astype(np.int64)))
+            Split(
+                fitted(torch.from_numpy(np.require(x, requirements="W")), shape), torch.from_numpy(y.astype(np.int64))
+            )
             for x, y in (self.train, self.test)
         )
         facts = facts_of(self.name, self.classes, train, test, self.split, (), self.train[0].shape[1:])
         return Data(train, test, facts)
+
+
+def _writable(array: np.ndarray) -> np.ndarray:
+    """Itself, or a copy: torch warns of tensors that share memory nobody may write."""
+    return np.require(array, requirements="W")
 
 
 def facts_of(

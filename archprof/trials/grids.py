@@ -6,6 +6,7 @@ Imports no torch.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,9 @@ from ..base.errors import ArchprofError, BadOption, did_you_mean, printable
 from ..models.spec import ModelSpec, parse
 from ..results.recipe import Recipe, fields_by_name
 from ..results.trials import Axis
+
+#: Trainings from one seed that a trial may have.
+MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,11 @@ def planned(
     called = [name for name, _ in models]
     if twice := next((name for name in called if called.count(name) > 1), None):
         raise BadOption(f"'{printable(twice)}' is named twice.", "Name each network once.")
+    if (many := math.prod([len(models), *(len(each.values) for each in grid)])) > MOST:
+        raise BadOption(f"the grid has {many:,} settings, more than {MOST:,}.", "Vary fewer things at a time.")
     fields = fields_by_name()
     found: list[Planned] = []
+    seen: dict[object, Planned] = {}
     for name, model in models:
         for values in itertools.product(*(each.values for each in grid)):
             settings = tuple(zip(names, values, strict=True))
@@ -106,17 +113,17 @@ def planned(
             here = _with(replace(recipe, epochs=max(epochs)), of_recipe)
             lengths = [max(epochs)] if here.grows else list(epochs)
             new = [Planned(name, model, of_network, replace(here, epochs=length), settings) for length in lengths]
-            _refuse_alike(found, new[0])
+            _refuse_alike(seen, new[0])
             found += new
     return found
 
 
-def _refuse_alike(found: Sequence[Planned], new: Planned) -> None:
+def _refuse_alike(found: dict[object, Planned], new: Planned) -> None:
     """Raise BadOption where two settings of the grid are written differently and are the same."""
-    for other in found:
-        if (other.name, other.options, other.recipe) == (new.name, new.options, new.recipe):
-            one, two = (", ".join(f"{axis}={value}" for axis, value in each.settings) for each in (other, new))
-            raise BadOption(f"grid: {printable(one)} and {printable(two)} are the same.", "Give each setting once.")
+    other = found.setdefault((new.name, new.options, new.recipe), new)
+    if other is not new:
+        one, two = (", ".join(f"{axis}={value}" for axis, value in each.settings) for each in (other, new))
+        raise BadOption(f"grid: {printable(one)} and {printable(two)} are the same.", "Give each setting once.")
 
 
 def _with(recipe: Recipe, texts: dict[str, str]) -> Recipe:

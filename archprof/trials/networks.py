@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from .. import models
 from ..base.errors import BadFile, BadOption, ForwardFailed, MissingPackage, one_line, printable
 from ..models import given
 from ..models.spec import LARGEST_RESOLUTION, parse
+from .data import check_memory
 from .isolation import code_of, isolated, seeded
 
 #: What a network takes: (C, H, W).
@@ -161,6 +163,7 @@ def _tried(
         raise BadOption(f"{text} has its weights already, which cannot be drawn anew;", "give the code that builds it.")
     own = found.input_shape
     shape = shape or _shape_of(found, text)
+    check_memory(8 * math.prod(shape), "Give a smaller --input-shape, or NAME@RESOLUTION.")  # two images in float32
     with isolated():
         module = found.build().eval()
         try:

@@ -30,6 +30,9 @@ from .progress import Clock, Tell
 
 CROPS = (1, 5, 10)
 
+#: Trainings of one network that can be asked for: beyond, the number is a slip.
+MOST_SEEDS = 10_000
+
 
 class TrialInterrupted(KeyboardInterrupt):
     """Ctrl-C: `trial` holds every epoch that had ended until then."""
@@ -88,8 +91,8 @@ def trial(
     named = grids.named(models)
     asked, name = shipped.asked(recipe, _text(named[0][1]), _fields("trial", changed), epochs)
     wanted = shipped.lengths(epochs) or (asked.epochs,)
-    if type(seeds) is not int or seeds < 1:
-        raise BadOption(f"seeds is {printable(str(seeds), 40)};", "expected a whole number above 0.")
+    if type(seeds) is not int or not 1 <= seeds <= MOST_SEEDS:
+        raise BadOption(f"seeds is {printable(str(seeds), 40)};", f"expected a whole number from 1 to {MOST_SEEDS:,}.")
     axes = grids.axes(grid)
     machine.check_available(where)
     plans = grids.planned(named, asked, axes, wanted)

@@ -62,6 +62,10 @@ def test_data_as_a_path_a_source_and_arrays(net, tmp_path):
     assert seen(trial(net, arrays())) == expected
     tensors = {name: torch.from_numpy(values) for name, values in arrays().items()}
     assert seen(trial(net, tensors)) == expected
+    fixed = {name: values.copy() for name, values in arrays().items()}
+    for values in fixed.values():
+        values.setflags(write=False)
+    assert seen(trial(net, fixed)) == expected
     whole = trial(net, {"images": arrays()["x_train"] / 255, "labels": arrays()["y_train"].tolist()}, hold_out=0.5)
     assert (whole.data.train_images, whole.data.test_images, whole.hold_out) == (45, 45, 0.5)
 
@@ -204,7 +208,14 @@ WRONG = [
     (lambda: trial(Net, {"images": [[1], [1, 2]], "labels": [1]}), archprof.ArchprofError, "images is no array"),
     (lambda: trial(Net, hold_out=0.5), BadOption, "the data have a test part"),
     (lambda: trial(Net, {"images": np.zeros((4, 8, 8)), "labels": [0, 1, 0, 1]}, hold_out=2), BadOption, "out is 2;"),
-    (lambda: trial(Net, seeds=0), BadOption, "seeds is 0; expected a whole number above 0"),
+    (lambda: trial(Net, seeds=0), BadOption, "seeds is 0; expected a whole number from 1 to 10,000"),
+    (lambda: trial(Net, seeds=10**9), BadOption, "seeds is 1000000000;"),
+    (
+        lambda: trial(Net, grid={name: range(1, 9) for name in ("a", "b", "c", "d", "e")}),
+        BadOption,
+        "the grid has 32,768 settings, more than 10,000",
+    ),
+    (lambda: trial(Net, input_shape=(1, 10**6, 10**6)), BadOption, "the images take 7.28 TiB in memory"),
     (lambda: trial(Net, seeds=1.5), BadOption, "seeds is 1.5;"),
     (lambda: trial(Net, epochs=0), BadOption, "epochs is 0; expected whole numbers above 0"),
     (lambda: trial(Net, epochs=[1, True]), BadOption, "epochs is True;"),

@@ -103,6 +103,8 @@ def cost(trial: Trial) -> Table:
         "Medians over epochs and seeds, ratios with 95 % bootstrap intervals; loading images is not part of it, "
         "preparing them is. 'archprof compare' measures inference undisturbed.",
     ]
+    if trial.environment.get("compile"):
+        notes.append("Compiled: the first epoch of each run has the time of compiling in it.")
     if not metered and trial.environment.get("no_energy_meter"):
         notes.append(f"Energy was not measured: {trial.environment['no_energy_meter']}.")
     return Table("Time", tuple(columns), tuple(rows), tuple(notes))
