@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_net import Net
+from helpers.stripes import stripes as stripes_made
 
 from archprof.base.errors import BadFile, BadOption, BadOutput, ForwardFailed, MissingPackage, UnknownModel
 from archprof.results.recipe import OPTIMIZER_CLASSES, Recipe
@@ -75,6 +81,37 @@ def test_resumed_equals_uninterrupted(net, stripes, tmp_path, optimizer):
     resumed = trial([net], stripes, recipe=recipe, seeds=2, folder=tmp_path / "cut")
     assert observed(resumed) == observed(whole) and weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert not list((tmp_path / "cut" / "runs").glob("*.checkpoint"))
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from helpers.small_net import Net
+from helpers.stripes import stripes
+from archprof.trials.trial import trial
+
+def kill(told):
+    if told.done >= 2.5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trial(Net, stripes(), lr=0.01, epochs=4, seeds=1, threads=1, folder="t", progress=kill)
+"""
+
+
+def test_killed_within_an_epoch_it_goes_on_with_the_same_bytes(tmp_path):
+    words = [sys.executable, "-c", KILLED, str(Path(__file__).parents[1])]
+    assert subprocess.run(words, cwd=tmp_path, check=False).returncode == -signal.SIGKILL
+    (kept,) = (tmp_path / "t" / "runs").iterdir()
+    assert kept.suffix == ".checkpoint"
+    left = kept.with_name(".archprof-0123")
+    left.write_bytes(b"half of a checkpoint")  # as if it had been killed while writing
+    told = []
+    for name, tell in (("t", told.append), ("whole", None)):
+        trial(Net, stripes_made(), lr=0.01, epochs=4, seeds=1, threads=1, folder=tmp_path / name, progress=tell)
+    assert min(each.done for each in told) > 2
+    assert weights(tmp_path / "t") == weights(tmp_path / "whole") != {}
+    assert {path.suffix for path in (tmp_path / "t" / "runs").iterdir()} == {".pt", ".json"}
+    assert os.listdir(tmp_path / "t") == ["runs"]
 
 
 def test_what_is_there_is_not_trained_again(net, stripes, tmp_path, monkeypatch):
