@@ -18,7 +18,6 @@ from . import presentation
 from .comparison import Accuracy
 from .intervals import student, wilson
 from .recipe import Recipe, words
-from .statistics import bootstrap_ratio_interval, median
 
 if TYPE_CHECKING:
     import pandas
@@ -186,20 +185,6 @@ class Entry:
         return [seen.test_seconds for run in self.runs for seen in run.epochs]
 
 
-class Relative(NamedTuple):
-    """A median over another's, with its 95 % interval (bootstrap)."""
-
-    ratio: float
-    ci95: tuple[float, float]
-
-
-def relative(above: list[float], below: list[float]) -> Relative | None:
-    """Median over median; None where either was not measured."""
-    if not above or not below:
-        return None
-    return Relative(median(above) / median(below), bootstrap_ratio_interval(above, below))
-
-
 @dataclass(frozen=True)
 class Axis:
     """One choice of a grid and its values, as they were written."""
@@ -310,6 +295,8 @@ class Trial:
         """One row for each epoch of each run: losses, counts and shares of right answers, seconds."""
         import pandas
 
+        from .flat import epoch_rows
+
         return pandas.DataFrame(epoch_rows(self))
 
     def to_markdown(self) -> str:
@@ -358,24 +345,6 @@ class Trial:
         if not found.epochs or found.seeds < 1 or found.data.test_images < 1 or not found.data.classes:
             raise BadFile("a trial has at least one number of epochs, one seed, one image and one class.")
         return found
-
-
-def epoch_rows(trial: Trial) -> list[dict[str, Any]]:
-    """A row for each epoch of each run, the grid's values as they were written."""
-    return [
-        {
-            "network": entry.network,
-            **entry.settings,
-            "seed": run.seed,
-            "epoch": place,
-            **seen._asdict(),
-            "train_accuracy": seen.train_correct / trial.data.train_images,
-            "test_accuracy": seen.test_correct / trial.data.test_images,
-        }
-        for entry in trial.entries
-        for run in entry.runs
-        for place, seen in enumerate(run.epochs, 1)
-    ]
 
 
 def entry_for(row: Iterable[Entry], epochs: int) -> Entry | None:

@@ -13,8 +13,8 @@ from archprof.render.figures import conditions, trials
 from archprof.render.tables.trials import tables
 from archprof.results.comparison import ArchitectureResult, Comparison
 from archprof.results.recipe import Recipe
-from archprof.results.trial_findings import findings
-from archprof.results.trials import Axis, DataFacts, Entry, Epoch, Evaluation, Run, Score, Trial, relative
+from archprof.results.trial_findings import findings, relative
+from archprof.results.trials import Axis, DataFacts, Entry, Epoch, Evaluation, Run, Score, Trial
 
 DATA = DataFacts(
     "toys", ("car", "doll"), 80, 20, (1, 8, 8), "held out by hand", (10, 10), ("car/1.png: broken",), "abc"

@@ -6,7 +6,8 @@ from statistics import fmean
 
 from ...base import units
 from ...results.statistics import median
-from ...results.trials import Entry, Trial, entry_for, relative
+from ...results.trial_findings import relative
+from ...results.trials import Entry, Trial, entry_for
 from .table import Cell, Column, Table
 
 
