@@ -9,6 +9,7 @@ import linecache
 import os
 import random
 import re
+import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,9 @@ _HOOKS: tuple[dict[int, Any], ...] = (
     _global_optimizer_post_hooks,
 )
 
+#: Random numbers and settings are of the whole process: trials in several threads take turns, epoch by epoch.
+_ONE_AT_A_TIME = threading.RLock()
+
 #: Smaller than any number that is kept where denormal numbers count as zero.
 _DENORMAL = 1e-40
 
@@ -58,6 +62,12 @@ def isolated(module: nn.Module | None = None) -> Iterator[None]:
     were replaced, the working directory, and, of `module`, what its classes hold. What a network changes elsewhere,
     such as a global of its file, cannot be known.
     """
+    with _ONE_AT_A_TIME, _isolated(module):
+        yield
+
+
+@contextmanager
+def _isolated(module: nn.Module | None) -> Iterator[None]:
     denormals, folder = _flushes(), _folder()
     settings = [(write, read()) for read, write in _SETTINGS]
     functions = {place: dict(process_state.callables(place)) for place in (*process_state.places(), *_OF_TRAINING)}
@@ -105,7 +115,7 @@ def _put_back(place: Any, before: dict[str, Any]) -> None:
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Inside, the random numbers of torch, numpy and Python follow from the seed; behind it they go on as before."""
-    with surroundings([]):
+    with _ONE_AT_A_TIME, surroundings([]):
         torch.manual_seed(seed)
         numpy.random.seed(seed % 2**32)
         random.seed(seed)
@@ -125,12 +135,19 @@ def code_of(found: Found, module: nn.Module) -> str:
     files of its classes and of what builds it. A function elsewhere that these call is not part of it."""
     made = getattr(found.make, "func", found.make)
     linecache.checkcache()  # it keeps files as they were
-    parts = [re.sub(r"0x[0-9a-f]+", "", repr(module))]
+    parts = [re.sub(r"0x[0-9a-f]+", "", _layers(module))]
     kinds = {base for part in module.modules() for base in type(part).__mro__ if not _torch_s(base)}
     builders = [each for each in (made, *_inside(made)) if getattr(each, "__module__", "") != "archprof.models.code"]
     things = [*sorted(kinds, key=lambda kind: (kind.__module__, kind.__qualname__)), *builders]
     parts += dict.fromkeys(text for thing in things if (text := _source(thing)))
     return hashlib.sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _layers(module: nn.Module) -> str:
+    try:
+        return repr(module)
+    except Exception:  # a layer's own description of itself may raise
+        return ""
 
 
 def _torch_s(kind: type) -> bool:

@@ -165,16 +165,16 @@ def _tried(
     shape = shape or _shape_of(found, text)
     check_memory(8 * math.prod(shape), "Give a smaller --input-shape, or NAME@RESOLUTION.")  # two images in float32
     with isolated():
-        module = found.build().eval()
+        module = found.build()
         try:
             outputs = outputs_for(module, shape, text)
+            parameters, code = sum(each.numel() for each in module.parameters()), code_of(found, module)
         except ForwardFailed as reason:
             if found.source != "zoo" or shape[0] == own[0]:
                 raise
             way = f"It is made for {own[0]} channels: name it with in_channels={shape[0]}, where it has that option."
             raise ForwardFailed(reason.message, way) from None
-    parameters = sum(each.numel() for each in module.parameters())
-    return Network(text, found, shape, parameters, code_of(found, module)), outputs
+    return Network(text, found, shape, parameters, code), outputs
 
 
 def _called(name: str, options: Mapping[str, Any]) -> str:
@@ -193,8 +193,10 @@ def outputs_for(module: nn.Module, shape: Shape, name: str) -> int:
     """How many classes the module, in evaluation, tells apart. Raises ForwardFailed, BadOption."""
     try:
         with torch.inference_mode():
-            output = main_output(module(torch.zeros(2, *shape)))
-    except (Exception, SystemExit) as error:
+            output = main_output(module.eval()(torch.zeros(2, *shape)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit too
         raise ForwardFailed(
             f"{name} does not take images of {'x'.join(map(str, shape))}: {one_line(error)}.",
             "--input-shape C,H,W or NAME@RESOLUTION chooses another size, where the network allows it.",

@@ -19,6 +19,14 @@ class Told(NamedTuple):
 Tell = Callable[[Told], None]
 
 
+class CallersError(Exception):
+    """What the caller's own function raised, which is no fault of the network."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class Trained(Protocol):
     """One network under one recipe, as a clock knows it."""
 
@@ -69,4 +77,7 @@ class Clock:
             left = sum(count * means.get(key, usual) for (key, _), count in self.left.items())
         done = self.total - sum(self.left.values()) + part
         doing = f"{each.name}, seed {seed}, epoch {min(number + 1, each.epochs)} of {each.epochs}"
-        self.tell(Told(doing, done, self.total, left, self.accuracy))
+        try:
+            self.tell(Told(doing, done, self.total, left, self.accuracy))
+        except Exception as error:
+            raise CallersError(error) from None

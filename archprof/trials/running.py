@@ -12,7 +12,7 @@ from .checkpoints import Place
 from .data import Images
 from .grids import Planned
 from .networks import Network
-from .progress import Clock
+from .progress import CallersError, Clock
 from .training import Training
 
 
@@ -75,14 +75,14 @@ def run(each: InProgress, seed: int, images: Images, where: Conditions, folder: 
             clock.epoch(each, seed, number, took, accuracy)
             if place is not None and number + 1 < recipe.epochs:
                 place.save(training.state(), seen)
-    except ArchprofError:
+        if place is not None:
+            place.finish(training.state()["model"], seen)
+    except (ArchprofError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:  # one network's failure is not the end of the others
+    except CallersError as theirs:
+        raise theirs.error from None
+    except BaseException as error:  # one network's failure, sys.exit included, is not the end of the others
         each.entry = replace(each.entry, error=f"{each.entry.name}, seed {seed}: {one_line(error)}")
-        clock.passed(each, seed)
-        return
-    if place is not None:
-        place.finish(training.state()["model"], seen)
     clock.passed(each, seed)
 
 

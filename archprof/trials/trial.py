@@ -193,7 +193,9 @@ def evaluate(
         called = training.callable_of(module, where)
         try:
             found = training.evaluate(called, module, loaded.test, pipeline, asked, where, crops)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit too
             raise ForwardFailed(f"{network.name} fails on the images held out: {one_line(error)}.") from error
     evaluation = Evaluation(file, digest, crops, found.correct, found.correct5, found.class_correct, found.seconds)
     entry = Entry(network.name, asked, {}, network.parameters, shape, evaluation=evaluation)

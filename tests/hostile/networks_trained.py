@@ -185,3 +185,27 @@ def _(self: Any, x: Tensor) -> None:
 @row("weights that come and go", where="train")
 def _(self: Any, x: Tensor) -> None:
     self.late = nn.Linear(2, 2)
+
+
+@row("raises what no handler of exceptions sees", fails="GeneratorExit", where="train")
+def _(self: Any, x: Tensor) -> None:
+    raise GeneratorExit
+
+
+@row("an error whose text cannot be read", fails="its text cannot be read", where="train")
+def _(self: Any, x: Tensor) -> None:
+    class Unreadable(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    raise Unreadable
+
+
+@row("an input that it calls itself with, for ever", fails="RecursionError", where="train")
+def _(self: Any, x: Tensor) -> None:
+    self.forward(x)
+
+
+@row("weights that cannot be saved", fails="pickle", where="train")
+def _(self: Any, x: Tensor) -> None:
+    self.state_dict = lambda: {"a": lambda: 0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -37,6 +38,41 @@ def test_the_network_after_it_is_trained_as_if_it_were_alone(row: Row, alone, tm
     assert (row.fails in error) if row.fails else (error is None), error
     assert len(list((tmp_path / "t" / "runs").glob("plain*.pt"))) == 2 and os.listdir(tmp_path) == ["t"]
     assert torch.is_grad_enabled() and torch.get_default_dtype() is torch.float32
+
+
+def test_networks_that_cannot_be_evaluated_or_described():
+    class Stubborn(Plain):
+        def eval(self):
+            raise RuntimeError("no evaluation")
+
+    class Shy(Plain):
+        def extra_repr(self):
+            raise RuntimeError("no description")
+
+    assert archprof.trial(Shy, stripes(), **HOW).entries[0].error is None
+    found = archprof.trial({"strange": Stubborn, "plain": Plain}, stripes(), **HOW)
+    assert "RuntimeError: no evaluation" in found.entries[0].error and found.entries[1].error is None
+
+
+def test_trials_in_several_threads_are_what_they_are_alone(alone):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(archprof.trial({"plain": Plain}, stripes(), **HOW)))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [observed(each, "plain") for each in found] == [alone] * 3
+
+
+def test_what_the_caller_s_own_function_raises_is_the_caller_s():
+    def progress(told):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        archprof.trial({"plain": Plain}, stripes(), **HOW, progress=progress)
 
 
 # --- images -----------------------------------------------------------------------------------------------------------
