@@ -19,6 +19,7 @@ OUTPUTS = {
     "compare": "Comparison",
     "sweep": "SweepHeader",
     "sweep-entry": "SweepEntry",
+    "trial": "Trial",
     "list": "Catalogue",
     "show": "Layers",
     "separable": "SeparableNetwork",
@@ -71,7 +72,7 @@ def schema(output: str | None = None) -> dict[str, Any]:
 
 def forms() -> Mapping[str, Any]:
     """The form of each output."""
-    return _saved() | _networks() | _budgets()
+    return _saved() | _trials() | _networks() | _budgets()
 
 
 _HEAD: dict[str, Any] = {"schema_version": Literal[1], "archprof": str}
@@ -140,6 +141,15 @@ def _saved() -> dict[str, Any]:
         "sweep-entry": architecture("SweepEntry", BULKY, seconds=float, **ended),
         "list": written("Catalogue", **_HEAD, architectures=list[entry]),  # type: ignore[valid-type]
     }
+
+
+def _trials() -> dict[str, Any]:
+    """What a trial writes."""
+    from ..results.reading import written
+    from ..results.trials import Trial
+
+    form = written("Trial", Trial, schema_version=Literal[1], trial=Literal[True], environment=dict[str, Any])
+    return {"trial": form}
 
 
 def _networks() -> dict[str, Any]:

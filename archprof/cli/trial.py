@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadOption
 from ..base.options import options_of, whole
 from ..results.conditions import Conditions
-from ..results.recipe import Recipe, fields_by_name, number, words
-from ..results.trials import SEEDS
+from ..results.recipe import OF_EVALUATION, Recipe, fields_by_name, number, words
+from ..results.trials import FILE, SEEDS
 from . import options, saved
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 #: Of a measurement's conditions, those that a training has too; its dtype is the recipe's.
 SHARED = ("device", "threads", "compile")
-
-#: What a recipe says of an evaluation; the rest is of training alone.
-OF_EVALUATION = ("batch_size", "normalise", "mean", "deviation", "crop_ratio", "dtype")
 
 
 def add(commands: Any) -> None:
@@ -46,6 +42,12 @@ def add(commands: Any) -> None:
         type=options.typed(number),
         metavar="SHARE",
         help="of each class, where the data have no test part (default: 0.2)",
+    )
+    parser.add_argument(
+        "--input-shape",
+        type=options.typed(options.input_shape),
+        metavar="C,H,W",
+        help="for every network: 1 channel is grey, 3 are colours (default: each its own)",
     )
     parser.add_argument(
         "-o", "--output", metavar="FOLDER", help="record, figures, page and weights; goes on where it is"
@@ -109,90 +111,86 @@ def run(args: argparse.Namespace) -> int:
         trial_page.check_folder(args.output, args.force)
     elif args.force:
         raise BadOption("--force has no effect without -o.", "Leave it out.")
-    found, code = _evaluated(args) if args.weights else _trained(args)
-    _show(found, args)
-    return code
+    if not args.output:
+        found, code = _evaluated(args) if args.weights else _trained(args)
+        _show(found, args)
+        return code
+    from ..trials.running import made
+
+    with files.alone(str(made(Path(args.output)) / FILE)):
+        found, code = _evaluated(args) if args.weights else _trained(args)
+        _show(found, args)
+        return code
 
 
 def _trained(args: argparse.Namespace) -> tuple[Trial, int]:
-    from ..base import files
-    from ..trials import grids
+    from ..trials import grids, shipped
 
     if args.crops:
         raise BadOption("--crops is for evaluation alone.", "Add --weights FILE, or leave it out.")
     axes = [grids.axis(text) for text in args.grid]
-    recipe, name = _recipe(args)
-    lengths = args.epochs or (recipe.epochs,)
-    recipe = replace(recipe, epochs=max(lengths))
+    recipe, name = shipped.asked(args.recipe, args.models[0], _changed(args), args.epochs)
     print(f"archprof: recipe {name}: {words(recipe)}", file=sys.stderr)
-    grids.planned(args.models, recipe, axes, lengths)  # what is wrong with it is said before torch is imported
+    # what is wrong with it is said before torch is imported
+    grids.planned([(model, model) for model in args.models], recipe, axes, args.epochs or (recipe.epochs,))
 
-    def train() -> tuple[Trial, int]:
-        from ..trials import trial
-        from .trial_progress import progress
+    from ..trials import trial
+    from .trial_progress import progress
 
-        with progress() as tell:
-            try:
-                found = trial.trial(
-                    args.models,
-                    args.data,
-                    recipe=recipe,
-                    recipe_name=name,
-                    grid=axes,
-                    epochs=lengths,
-                    seeds=args.seeds or SEEDS,
-                    hold_out=args.hold_out,
-                    conditions=_conditions(args),
-                    folder=args.output,
-                    progress=tell,
-                )
-                return found, int(any(entry.error for entry in found.entries))
-            except trial.TrialInterrupted as stopped:
-                return stopped.trial, saved.INTERRUPTED
-
-    if not args.output:
-        return train()
-    Path(args.output).mkdir(parents=True, exist_ok=True)
-    with files.alone(str(Path(args.output) / "trial.json")):
-        return train()
+    with progress() as tell:
+        try:
+            found = trial.trial(
+                args.models,
+                args.data,
+                recipe=recipe,
+                recipe_name=name,
+                grid=axes,
+                epochs=args.epochs,
+                seeds=args.seeds or SEEDS,
+                hold_out=args.hold_out,
+                input_shape=args.input_shape,
+                folder=args.output,
+                progress=tell,
+                **_conditions(args),
+            )
+            return found, int(any(entry.error for entry in found.entries))
+        except trial.TrialInterrupted as stopped:
+            return stopped.trial, saved.INTERRUPTED
 
 
 def _evaluated(args: argparse.Namespace) -> tuple[Trial, int]:
+    from ..trials import shipped
+
     if len(args.models) > 1:
         raise BadOption(f"--weights are of one network; {len(args.models)} are named.", "Name the one they belong to.")
     options.refuse_without_effect(args, "with --weights: nothing is trained", also=("grid", "epochs", "seeds"))
-    fields = fields_by_name()
-    for name in options.given(args, Recipe):
-        if name not in (*OF_EVALUATION, "epochs"):
+    fields, changed = fields_by_name(), _changed(args)
+    for name in changed:
+        if name not in OF_EVALUATION:
             raise BadOption(f"{fields[name].flag} has no effect with --weights: nothing is trained.", "Leave it out.")
-    recipe, _ = _recipe(args)
+    recipe, _ = shipped.asked(args.recipe, args.models[0], changed, None)
     from ..trials import trial
 
-    found = trial.evaluated(
+    found = trial.evaluate(
         args.models[0],
         args.data,
         args.weights,
         recipe=recipe,
         crops=args.crops or 1,
         hold_out=args.hold_out,
-        conditions=_conditions(args),
+        input_shape=args.input_shape,
+        **_conditions(args),
     )
     return found, 0
 
 
-def _recipe(args: argparse.Namespace) -> tuple[Recipe, str]:
-    """The recipe that was named, or the first network's, or the default; with what the command line changes of it."""
-    from ..trials import shipped
-
-    name = args.recipe or shipped.usual(args.models[0])
-    recipe = shipped.find(name) if name else Recipe()
-    changed = {**options.given(args, Recipe), "epochs": max(args.epochs or (recipe.epochs,))}
-    told = (Path(name).name if name else "default") + (", changed" if changed.keys() - {"epochs"} else "")
-    return replace(recipe, **changed), told
+def _changed(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line changes of the recipe; --epochs is read by itself."""
+    return {name: value for name, value in options.given(args, Recipe).items() if name != "epochs"}
 
 
-def _conditions(args: argparse.Namespace) -> Conditions:
-    return Conditions(**{name: getattr(args, name) for name in SHARED if hasattr(args, name)})
+def _conditions(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in SHARED if hasattr(args, name)}
 
 
 def _show(found: Trial, args: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from ..base import streams
 from ..base.errors import printable
 
 if TYPE_CHECKING:
-    from ..trials.trial import Tell, Told
+    from ..trials.progress import Tell, Told
 
 #: Where nobody watches a bar, a line at most every so many seconds.
 LINE_S = 20.0

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.profile import StaticProfile
+from ..results.trials import Trial
 from .brief import brief
 from .html import html
 from .markdown import markdown
@@ -13,16 +14,19 @@ from .tables.comparison import tables
 from .tables.layers import layer_table
 from .tables.profile import totals
 from .tables.table import Table
+from .tables.trials import tables as trial_tables
 
 _FORMATS = {"markdown": markdown, "html": html}
 
 
-def render(record: Comparison | ArchitectureResult | StaticProfile, format: str) -> str:
+def render(record: Comparison | ArchitectureResult | StaticProfile | Trial, format: str) -> str:
     """The record in a few lines ('text'), or its tables as 'markdown' or 'html'."""
     return brief(record) if format == "text" else _FORMATS[format](_tables(record))
 
 
-def _tables(record: Comparison | ArchitectureResult | StaticProfile) -> Sequence[Table]:
+def _tables(record: Comparison | ArchitectureResult | StaticProfile | Trial) -> Sequence[Table]:
+    if isinstance(record, Trial):
+        return trial_tables(record)
     if isinstance(record, Comparison):
         return tables(record)
     if isinstance(record, ArchitectureResult):

@@ -37,7 +37,8 @@ def check_folder(folder: str | Path, force: bool = False) -> None:
         raise BadOutput(f"'{folder}' is a file.", "Name a folder that is new, empty, or a trial's.")
     if not folder.exists() or force or (folder / FILE).exists() or (folder / "runs").is_dir():
         return
-    if any(folder.iterdir()):
+    # names that begin with a dot: a lock that a process left which was killed
+    if any(not entry.name.startswith(".") for entry in folder.iterdir()):
         raise BadOutput(
             f"the folder '{folder}' is not empty and holds no trial.",
             "Name another folder, or add --force to write into it (nothing else in it is removed).",
@@ -196,6 +197,7 @@ def command(trial: Trial) -> list[str]:
     out = ["archprof", "trial", *trial.models, "--data", trial.data.name]
     if trial.hold_out is not None:
         out += ["--hold-out", f"{trial.hold_out:g}"]
+    out += _input_shape(trial)
     if trial.evaluates:
         evaluation = next(entry.evaluation for entry in trial.entries if entry.evaluation)
         more = ["--recipe", "recipe.toml", "--weights", evaluation.weights, "--crops", str(evaluation.crops)]
@@ -212,10 +214,22 @@ def command(trial: Trial) -> list[str]:
     return [*out, "-o", "again"]
 
 
+def _input_shape(trial: Trial) -> list[str]:
+    return ["--input-shape", ",".join(map(str, trial.input_shape))] if trial.input_shape else []
+
+
 def _use(trial: Trial, name: str) -> str:
     models = list(dict.fromkeys(entry.network for entry in trial.entries))
-    words = ["archprof", "plot", "ball", *models, "--accuracy", f"trials/{name}", "-o", "ball.svg"]
-    return f"These accuracies beside what the networks cost:\n\n{fenced(shlex.join(words), 'sh')}"
+    ours = ["--accuracy", f"trials/{name}"]
+    lines = [["archprof", "plot", "ball", *models, *ours, "-o", "ball.svg"]]
+    if trial.input_shape:  # a figure counts networks at their own input; these are counted first
+        counted = ["--no-latency", *_input_shape(trial), *ours, "--json", "costs.json"]
+        lines = [
+            ["archprof", "compare", *models, *counted],
+            ["archprof", "plot", "ball", "--from", "costs.json", "--dataset", trial.data.name, "-o", "ball.svg"],
+        ]
+    shown = "\n".join(map(shlex.join, lines))
+    return f"These accuracies beside what the networks cost:\n\n{fenced(shown, 'sh')}"
 
 
 def _bullets(sentences: Sequence[str]) -> str:

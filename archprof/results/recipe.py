@@ -7,6 +7,7 @@ the record of a trial, and may be an axis of a grid.
 from __future__ import annotations
 
 import math
+import numbers as numbers_
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +29,9 @@ OPTIMIZER_CLASSES = {
 
 #: Those that have a momentum to set; the others have none, or one of their own.
 WITH_MOMENTUM = ("sgd", "rmsprop")
+
+#: What of a recipe an evaluation follows; the rest is of training alone.
+OF_EVALUATION = ("batch_size", "normalise", "mean", "deviation", "crop_ratio", "dtype")
 
 SCHEDULES = ("constant", "step", "cosine")
 TRAINING_DTYPES = ("float32", "bfloat16")
@@ -91,6 +95,8 @@ class Recipe:
     dtype: str = option("float32", "float32, or bfloat16 by autocast", metavar="TYPE")
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _typed(name, value, getattr(Recipe, name)))
         one_of("optimizer", self.optimizer, OPTIMIZER_CLASSES)
         one_of("schedule", self.schedule, SCHEDULES)
         one_of("dtype of training", self.dtype, TRAINING_DTYPES)
@@ -113,6 +119,8 @@ class Recipe:
             raise BadOption("mean and deviation go together, a number a channel each;", "give both, or neither.")
         if self.mean and not self.normalise:
             raise BadOption("mean and deviation have no effect where images are not normalised.", "Leave them out.")
+        if not all(map(math.isfinite, (*self.mean, *self.deviation))):
+            raise BadOption("mean and deviation are not finite;", "expected numbers such as 0.485,0.456,0.406.")
         if not all(value > 0 for value in self.deviation):
             raise BadOption("a deviation is not above 0;", "expected numbers such as 0.229,0.224,0.225.")
         if self.momentum and self.optimizer not in WITH_MOMENTUM:
@@ -132,6 +140,10 @@ class Recipe:
     def grows(self) -> bool:
         """Whether a longer training begins with the very steps of a shorter one: its rates do not depend on the end."""
         return self.schedule != "cosine"
+
+    def stored(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The size (C, H, W) to which images are resized for a network that takes `shape`."""
+        return shape[0], round(shape[1] / self.crop_ratio), round(shape[2] / self.crop_ratio)
 
     def rate(self, epoch: float) -> float:
         """The learning rate after so many epochs, a fraction within one."""
@@ -163,6 +175,30 @@ def fields_by_name() -> dict[str, Named]:
     return {named.name: named for named in options_of(Recipe)}
 
 
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "numbers"}
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """The value in the type of the field's default: whole numbers stand for numbers, a list for a tuple.
+
+    Raises BadOption for any other type.
+    """
+    kind = type(default)
+    if kind is float and _is_number(value):
+        return float(value) if not abs(value) >= 1e300 else math.inf
+    if kind is int and isinstance(value, numbers_.Integral) and not isinstance(value, bool):
+        return int(value)
+    if kind is tuple and isinstance(value, list | tuple) and all(map(_is_number, value)):
+        return tuple(map(float, value))
+    if type(value) is not kind:
+        raise BadOption(f"{name} is {printable(repr(value), 60)};", f"expected {_KINDS[kind]}.")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers_.Real) and not isinstance(value, bool)
+
+
 def _within(name: str, value: int, least: int, most: int) -> None:
     if type(value) is not int or not least <= value <= most:
         raise BadOption(f"{name} is {value!r};", f"expected a whole number from {least} to {most}.")
@@ -187,20 +223,10 @@ def checked(saved: Mapping[str, Any], where: str) -> Recipe:
             raise BadFile(
                 f"{where}: a recipe has no key '{printable(key, 60)}'.{did_you_mean(key, fields)}", f"Known: {known}."
             )
-        kind = type(fields[key].default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if kind is tuple and isinstance(value, list) and all(type(each) in (int, float) for each in value):
-            value = tuple(map(float, value))
-        if type(value) is not kind:
-            expected = {
-                bool: "true or false",
-                int: "a whole number",
-                float: "a number",
-                str: "a text",
-                tuple: "numbers",
-            }[kind]
-            raise BadFile(f"{where}: {key} is {printable(repr(value), 60)};", f"expected {expected}.")
+        try:
+            value = _typed(key, value, fields[key].default)
+        except BadOption as reason:
+            raise BadFile(f"{where}: {reason.message}", reason.remedy) from None
         values[key] = value
     try:
         return Recipe(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .statistics import bootstrap_ratio_interval, median
 from .trials import Entry, Score, Trial, entry_for
 
 
@@ -53,3 +54,17 @@ def _overlap(one: Score, other: Score) -> bool:
     low, high = one.over_seeds or one.over_images
     other_low, other_high = other.over_seeds or other.over_images
     return low <= other_high and other_low <= high
+
+
+class Relative(NamedTuple):
+    """A median over another's, with its 95 % interval (bootstrap)."""
+
+    ratio: float
+    ci95: tuple[float, float]
+
+
+def relative(above: list[float], below: list[float]) -> Relative | None:
+    """Median over median; None where either was not measured."""
+    if not above or not below:
+        return None
+    return Relative(median(above) / median(below), bootstrap_ratio_interval(above, below))

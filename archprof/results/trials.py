@@ -10,14 +10,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import json_lines
 from ..base.errors import ArchprofError, BadFile
+from . import presentation
 from .comparison import Accuracy
 from .intervals import student, wilson
 from .recipe import Recipe, words
-from .statistics import bootstrap_ratio_interval, median
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA_VERSION = 1
 
@@ -182,20 +185,6 @@ class Entry:
         return [seen.test_seconds for run in self.runs for seen in run.epochs]
 
 
-class Relative(NamedTuple):
-    """A median over another's, with its 95 % interval (bootstrap)."""
-
-    ratio: float
-    ci95: tuple[float, float]
-
-
-def relative(above: list[float], below: list[float]) -> Relative | None:
-    """Median over median; None where either was not measured."""
-    if not above or not below:
-        return None
-    return Relative(median(above) / median(below), bootstrap_ratio_interval(above, below))
-
-
 @dataclass(frozen=True)
 class Axis:
     """One choice of a grid and its values, as they were written."""
@@ -204,13 +193,14 @@ class Axis:
     values: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trial:
     """Networks trained on the same images, under the same recipe but for what the grid varies, from the same seeds.
 
     `epochs` are the numbers of epochs after which accuracies are read. `recipe` is what was asked for, `recipe_name`
     where it came from; `models` are the networks as they were named, `hold_out` the share that was (None: the data have
-    a test part). `interrupted`: not every run that was asked for has ended.
+    a test part), `input_shape` the input that was asked for (None: each network's own). `interrupted`: not every run
+    that was asked for has ended.
     """
 
     environment: Mapping[str, Any]
@@ -225,6 +215,7 @@ class Trial:
     recipe_name: str = ""
     archprof: str = ""
     interrupted: bool = False
+    input_shape: tuple[int, ...] | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Trial:
@@ -299,6 +290,24 @@ class Trial:
                     )
                 )
         return tuple(found)
+
+    def to_frame(self) -> pandas.DataFrame:
+        """One row for each epoch of each run: losses, counts and shares of right answers, seconds."""
+        import pandas
+
+        from .flat import epoch_rows
+
+        return pandas.DataFrame(epoch_rows(self))
+
+    def to_markdown(self) -> str:
+        """The tables as Markdown, notes below each."""
+        return presentation.present(self, "markdown")
+
+    def __repr__(self) -> str:
+        return presentation.brief(self)
+
+    def _repr_html_(self) -> str:
+        return presentation.present(self, "html")
 
     def to_json(self) -> str:
         """The record as JSON, a line for each epoch."""

@@ -14,6 +14,7 @@ import torch
 
 from ..base import units
 from ..base.errors import BadFile, BadOption, printable
+from ..results.recipe import Recipe
 from ..results.trials import DataFacts
 
 #: Images of one call of torch's resizing, which works in float32.
@@ -60,6 +61,36 @@ class Source(Protocol):
     def load(self, shape: tuple[int, int, int]) -> Data: ...
 
 
+class Images:
+    """The data at each size that some network takes; loaded once for each."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.loaded: dict[tuple[int, int, int], Data] = {}
+
+    @property
+    def classes(self) -> int:
+        """How many there are."""
+        return len(self.source.classes)
+
+    @property
+    def hold_out(self) -> float | None:
+        """The share of each class that is held out; None where the data have a test part."""
+        return self.source.hold_out
+
+    @property
+    def facts(self) -> DataFacts:
+        """Of the data as they were first loaded; a network that takes another size sees the same images."""
+        return next(iter(self.loaded.values())).facts
+
+    def at(self, shape: tuple[int, int, int], recipe: Recipe) -> Data:
+        """The data for a network that takes (C, H, W), resized to more where the recipe crops."""
+        stored = recipe.stored(shape)
+        if stored not in self.loaded:
+            self.loaded[stored] = self.source.load(stored)
+        return self.loaded[stored]
+
+
 @dataclass(frozen=True)
 class Arrays:
     """Images that are in memory already: (N, C, H, W) uint8 and (N,) whole numbers, for training and for evaluation."""
@@ -77,11 +108,18 @@ class Arrays:
         channels = 1 if self.train[0].shape[1] == 1 else shape[0]
         check_memory(images * channels * shape[1] * shape[2])
         train, test = (
-            Split(fitted(torch.from_numpy(x), shape), torch.from_numpy(y.astype(np.int64)))
+            Split(
+                fitted(torch.from_numpy(np.require(x, requirements="W")), shape), torch.from_numpy(y.astype(np.int64))
+            )
             for x, y in (self.train, self.test)
         )
         facts = facts_of(self.name, self.classes, train, test, self.split, (), self.train[0].shape[1:])
         return Data(train, test, facts)
+
+
+def _writable(array: np.ndarray) -> np.ndarray:
+    """Itself, or a copy: torch warns of tensors that share memory nobody may write."""
+    return np.require(array, requirements="W")
 
 
 def facts_of(
@@ -160,7 +198,7 @@ def check_same_classes(where: str, train: set[Any], test: set[Any]) -> None:
             )
 
 
-def check_memory(size: int) -> None:
+def check_memory(size: int, remedy: str = "Give fewer, or name the network at a smaller resolution: NAME@128.") -> None:
     """Raise BadOption for more bytes of images than this machine holds."""
     from ..measure import device
     from ..results.conditions import Conditions
@@ -169,20 +207,22 @@ def check_memory(size: int) -> None:
     if free is not None and size > _SHARE * free:
         raise BadOption(
             f"the images take {units.size(size)} in memory, where they are kept; {units.size(free)} are free.",
-            "Give fewer images, or name the network at a smaller resolution, such as NAME@128.",
+            remedy,
         )
 
 
 def fitted(images: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
-    """(N, C, H, W) uint8 at the height and width of `shape`; grey stays one channel, colour becomes grey for one.
+    """(N, C, H, W) uint8 at the height and width of `shape`; grey stays one channel, colours become grey for one.
 
     Resized bilinearly, with antialiasing where images shrink, and rounded. Raises BadOption for other channels.
     """
     channels = images.shape[1]
-    if channels not in (1, shape[0]) and not (channels == 3 and shape[0] == 1):
+    fits = {1: (1, 3), 3: (1, 3)}.get(channels, (channels,))
+    if shape[0] not in fits:
         raise BadOption(
-            f"the images have {channels} channels, the network takes {shape[0]};",
-            f"name it with in_channels={channels}, where it has that option.",
+            f"the images have {channels} channel{'s' if channels > 1 else ''}, the network takes {shape[0]};",
+            f"expected {' (grey) or '.join(map(str, fits))}{' (colours)' if fits[1:] else ''}: name it with "
+            f"in_channels={fits[-1]}, where it has that option, or see --input-shape.",
         )
     if channels == 3 and shape[0] == 1:
         # ITU-R BT.601, as Pillow's convert("L")

@@ -6,20 +6,27 @@ Imports no torch.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..base.errors import ArchprofError, BadOption, did_you_mean, printable
-from ..models.spec import parse
+from ..models.spec import ModelSpec, parse
 from ..results.recipe import Recipe, fields_by_name
 from ..results.trials import Axis
+
+#: Trainings from one seed that a trial may have.
+MOST = 10_000
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One network under one recipe. `options` are keyword arguments of the network that the grid sets, as written."""
+    """One network under one recipe. `model` is its name, or the class or function that was handed over, `name` what it
+    is called; `options` are keyword arguments of the network that the grid sets, as written."""
 
-    model: str
+    name: str
+    model: Any
     options: tuple[tuple[str, str], ...]
     recipe: Recipe
     settings: tuple[tuple[str, str], ...]
@@ -31,34 +38,92 @@ def axis(text: str) -> Axis:
     parts = tuple(value.strip() for value in values.split(","))
     if not equals or not name.strip().isidentifier() or not all(parts):
         raise BadOption(f"grid '{printable(text)}' is not NAME=VALUE,VALUE,...;", "expected one such as lr=0.1,0.01.")
-    if len(set(parts)) < len(parts):
-        twice = next(part for part in parts if parts.count(part) > 1)
-        raise BadOption(f"grid '{printable(text)}' has the value {printable(twice)} twice;", "give each once.")
-    if name.strip() == "epochs":
+    return _checked(Axis(name.strip(), parts))
+
+
+def axes(grid: Mapping[str, Sequence[Any]] | Sequence[Axis]) -> list[Axis]:
+    """The axes of {'lr': [0.1, 0.01], 'flip': [True, False]}; axes stay what they are. Raises BadOption."""
+    if not isinstance(grid, Mapping):
+        return [_checked(each) for each in grid]
+    found = []
+    for name, values in grid.items():
+        several = list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
+        if not isinstance(name, str) or not name.isidentifier() or not several:
+            shown = printable(f"{name!r}: {values!r}", 80)
+            raise BadOption(f"grid {{{shown}}} has no values for a name;", "expected {'lr': [0.1, 0.01]}.")
+        found.append(_checked(Axis(name, tuple(map(_text, several)))))
+    return found
+
+
+def _text(value: Any) -> str:
+    """A value as a command line writes it."""
+    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _checked(given: Axis) -> Axis:
+    said = printable(f"{given.name}={','.join(given.values)}")
+    if not given.values:
+        raise BadOption(f"grid '{said}' has no values;", "expected one such as lr=0.1,0.01.")
+    if len(set(given.values)) < len(given.values):
+        twice = next(value for value in given.values if given.values.count(value) > 1)
+        raise BadOption(f"grid '{said}' has the value {printable(twice)} twice;", "give each once.")
+    if given.name == "epochs":
         raise BadOption(
-            "epochs are not an axis of the grid.", f"Give --epochs {values}: shorter trainings are read off."
+            "epochs are not an axis of the grid.",
+            f"Give --epochs {printable(','.join(given.values))}: shorter trainings are read off.",
         )
-    return Axis(name.strip(), parts)
+    return given
 
 
-def planned(models: Sequence[str], recipe: Recipe, grid: Sequence[Axis], epochs: Sequence[int]) -> list[Planned]:
+def named(models: Any) -> list[tuple[str, Any]]:
+    """Each model with what it is called, of names, classes and functions; one, several, or a dict by name.
+
+    Raises BadOption for anything else, for none, and for one that is named twice.
+    """
+    from ..models import given
+    from . import networks
+
+    texts = [(name, model.text if isinstance(model, ModelSpec) else model) for name, model in given.named(models)]
+    found = [(name or networks.shown(model), model) for name, model in texts]
+    if not found:
+        raise BadOption("no network is given;", "name at least one, such as resnet_tiny.")
+    return found
+
+
+def planned(
+    models: Sequence[tuple[str, Any]], recipe: Recipe, grid: Sequence[Axis], epochs: Sequence[int]
+) -> list[Planned]:
     """Everything that is trained, network by network. Raises BadOption for a value that an axis does not take."""
     names = [each.name for each in grid]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise BadOption(f"the grid has the axis '{twice}' twice;", "give all of its values at once.")
-    if twice := next((model for model in models if list(models).count(model) > 1), None):
+    called = [name for name, _ in models]
+    if twice := next((name for name in called if called.count(name) > 1), None):
         raise BadOption(f"'{printable(twice)}' is named twice.", "Name each network once.")
+    if (many := math.prod([len(models), *(len(each.values) for each in grid)])) > MOST:
+        raise BadOption(f"the grid has {many:,} settings, more than {MOST:,}.", "Vary fewer things at a time.")
     fields = fields_by_name()
-    found = []
-    for model in models:
+    found: list[Planned] = []
+    seen: dict[object, Planned] = {}
+    for name, model in models:
         for values in itertools.product(*(each.values for each in grid)):
             settings = tuple(zip(names, values, strict=True))
-            of_recipe = {name: value for name, value in settings if name in fields}
-            of_network = tuple((name, value) for name, value in settings if name not in fields)
+            of_recipe = {axis: value for axis, value in settings if axis in fields}
+            of_network = tuple((axis, value) for axis, value in settings if axis not in fields)
             here = _with(replace(recipe, epochs=max(epochs)), of_recipe)
             lengths = [max(epochs)] if here.grows else list(epochs)
-            found += [Planned(model, of_network, replace(here, epochs=length), settings) for length in lengths]
+            new = [Planned(name, model, of_network, replace(here, epochs=length), settings) for length in lengths]
+            _refuse_alike(seen, new[0])
+            found += new
     return found
+
+
+def _refuse_alike(found: dict[object, Planned], new: Planned) -> None:
+    """Raise BadOption where two settings of the grid are written differently and are the same."""
+    other = found.setdefault((new.name, new.options, new.recipe), new)
+    if other is not new:
+        one, two = (", ".join(f"{axis}={value}" for axis, value in each.settings) for each in (other, new))
+        raise BadOption(f"grid: {printable(one)} and {printable(two)} are the same.", "Give each setting once.")
 
 
 def _with(recipe: Recipe, texts: dict[str, str]) -> Recipe:

@@ -7,12 +7,11 @@ same bits.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -25,6 +24,7 @@ from ..results.recipe import OPTIMIZER_CLASSES, WITH_MOMENTUM, Recipe
 from ..results.trials import Epoch
 from .augment import Pipeline
 from .data import Data, Split
+from .isolation import isolated, mixed, seeded
 from .networks import main_output, outputs_of
 
 #: What an auxiliary head's loss counts beside the classifier's (Szegedy et al. 2015, section 5).
@@ -56,9 +56,7 @@ class Training:
         self.recipe, self.data, self.where, self.seed = recipe, data, where, seed
         self.device = torch.device(where.device)
         self.module = module.to(self.device)
-        self.called: Callable[..., Any] = self.module
-        if where.compile is not None:
-            self.called = torch.compile(self.module, mode=None if where.compile == "default" else where.compile)
+        self.called = callable_of(self.module, where)
         self.optimizer = optimizer_of(self.module, recipe)
         self.pipeline = Pipeline(recipe, shape, data.train.images, self.device)
         self.sync = machine.sync_for(where)
@@ -78,9 +76,8 @@ class Training:
 
         Where the loss is no longer finite the pass ends there.
         """
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(_mixed(self.seed, place))
-            draw = torch.Generator().manual_seed(_mixed(self.seed, place, "images"))
+        with isolated(self.module), seeded(mixed(self.seed, place)):
+            draw = torch.Generator().manual_seed(mixed(self.seed, place, "images"))
             before = self.meter.read() if self.meter else None
             loss, correct, seconds = self._pass(place, draw, progress)
             joules = self.meter.joules(before, seconds) if self.meter else None
@@ -129,6 +126,14 @@ class Training:
         return losses[0] + AUXILIARY * torch.stack(losses[1:]).sum() if len(losses) > 1 else losses[0]
 
 
+def callable_of(module: nn.Module, where: Conditions) -> Callable[..., Any]:
+    """The module, under torch.compile where that is asked for."""
+    if where.compile is None:
+        return cast(Callable[..., Any], module)
+    compiled = torch.compile(module, mode=None if where.compile == "default" else where.compile)
+    return cast(Callable[..., Any], compiled)
+
+
 def evaluate(
     called: Callable[..., Any],
     module: nn.Module,
@@ -140,8 +145,21 @@ def evaluate(
 ) -> Evaluated:
     """Count the images that the network gets right; with several crops, by the mean of their probabilities.
 
-    An answer that is not finite is wrong.
+    An answer that is not finite is wrong. A network that draws random numbers draws the same ones each time.
     """
+    with isolated(module), seeded(0):
+        return _evaluated(called, module, images, pipeline, recipe, where, crops)
+
+
+def _evaluated(
+    called: Callable[..., Any],
+    module: nn.Module,
+    images: Split,
+    pipeline: Pipeline,
+    recipe: Recipe,
+    where: Conditions,
+    crops: int,
+) -> Evaluated:
     device, classes = torch.device(where.device), int(images.labels.max()) + 1
     sync = machine.sync_for(where)
     module.eval()
@@ -217,8 +235,3 @@ def autocast(recipe: Recipe, device: torch.device) -> Iterator[None]:
         return
     with torch.autocast(device.type, getattr(torch, recipe.dtype)):
         yield
-
-
-def _mixed(*parts: object) -> int:
-    """A seed that follows from all of them, and is like no other's."""
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")

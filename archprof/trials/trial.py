@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
+from torch import nn
 
-from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed, did_you_mean, one_line
+from ..base import files
+from ..base.errors import BadOption, BuildFailed, ForwardFailed, did_you_mean, one_line, printable
+from ..base.options import options_of
 from ..base.version import __version__
-from ..measure import device
+from ..measure import device as machine
+from ..models import given
 from ..results.conditions import Conditions
 from ..results.environment import fingerprint
-from ..results.recipe import Recipe, fields_by_name
-from ..results.trials import HOLD_OUT, SEEDS, Axis, Entry, Evaluation, Run, Trial
-from . import networks
+from ..results.recipe import OF_EVALUATION, Recipe, fields_by_name
+from ..results.trials import SEEDS, Axis, Entry, Evaluation, Trial
+from . import finding, grids, networks, running, shipped, training
 from .augment import Pipeline
-from .checkpoints import Place
-from .data import Data, Source
-from .finding import find
-from .grids import Planned, option_of, planned
-from .training import Training, evaluate
+from .data import Images
+from .grids import Planned, option_of
+from .progress import Clock, Tell
 
 CROPS = (1, 5, 10)
 
-
-class Told(NamedTuple):
-    """How far a trial is. `done` and `total` are epochs of all runs, `accuracy` the last share that was right."""
-
-    doing: str
-    done: float
-    total: int
-    left_s: float | None
-    accuracy: float | None
-
-
-Tell = Callable[[Told], None]
+#: Trainings of one network that can be asked for: beyond, the number is a slip.
+MOST_SEEDS = 10_000
 
 
 class TrialInterrupted(KeyboardInterrupt):
@@ -49,291 +42,273 @@ class TrialInterrupted(KeyboardInterrupt):
         self.trial = trial
 
 
-@dataclass
-class _InProgress:
-    """One entry while its runs are made; `network` is None where it cannot be."""
-
-    plan: Planned
-    network: networks.Network | None
-    entry: Entry
-
-    def with_run(self, run: Run) -> None:
-        kept = [other for other in self.entry.runs if other.seed != run.seed]
-        self.entry = replace(self.entry, runs=tuple(sorted([*kept, run], key=lambda each: each.seed)))
-
-
 def trial(
-    models: Sequence[str],
-    data: str | Source,
+    models: Any,
+    data: Any,
     *,
-    recipe: Recipe | None = None,
-    recipe_name: str = "",
-    grid: Sequence[Axis] = (),
-    epochs: Sequence[int] = (),
+    recipe: Recipe | str | None = None,
+    recipe_name: str | None = None,
+    grid: Mapping[str, Sequence[Any]] | Sequence[Axis] = (),
+    epochs: int | Sequence[int] | None = None,
     seeds: int = SEEDS,
     hold_out: float | None = None,
-    conditions: Conditions | None = None,
+    input_shape: Sequence[int] | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    compile: str | None = None,
     folder: str | Path | None = None,
     progress: Tell | None = None,
+    **changed: Any,
 ) -> Trial:
-    """Train every network under the recipe, the grid's settings in turn, once from each of the seeds 0, 1, ...
+    """Train networks under the same recipe, from the same seeds, on the same images, and evaluate images held out.
 
-    `hold_out` is the share of each class to evaluate on, where the data have no test part (HOLD_OUT by default).
-    `epochs` are the numbers of epochs after which accuracies are read (the recipe's own by default). Seeds are the
-    outer loop, so that networks meet the same machine in turn. With `folder`, each run is kept below its `runs`: what
-    is there already is not trained again, and a run that was stopped goes on after its last epoch.
+        archprof.trial(["mobilenetv1", Net], "photos", epochs=5, input_shape=(3, 64, 64))
+        archprof.trial("resnet_tiny", {"images": x, "labels": y}, lr=0.01, grid={"activation": ["relu", "gelu"]})
+
+    `models` are names, or classes and functions that build a network; a dict gives each the name to show. One that has
+    another number of outputs than there are classes is told `num_classes`. `data` are what `--data` takes ('digits', a
+    folder of images, CIFAR-10, an .npz), or a dict of arrays under the names of an .npz: images (N, H, W), (N, H, W, C)
+    or (N, C, H, W), as whole numbers from 0 to 255 or floats from 0 to 1. Every network is given images of
+    `input_shape` (C, H, W), its own by default: grey ones for one channel, colours for three. `hold_out` is the share
+    of each class to evaluate on where the data have no test part (a fifth by default).
+
+    `recipe` is a Recipe, the name of one that ships, or a .toml; by default the first network's own, where one ships.
+    Its fields can be given as keywords and change it: `lr=0.01, batch_size=32`. `epochs` are the numbers of epochs
+    after which accuracies are read; `grid` has values of the recipe's fields, or of options of the network, by name:
+    every combination is trained, from the seeds 0 to `seeds` - 1. Seeds are the outer loop, so that networks meet the
+    same machine in turn. `device`, `threads` and `compile` are as in `archprof.compare`.
+
+    With `folder`, each run is kept below its `runs`: what is there already is not trained again, and a run that was
+    stopped goes on after its last epoch. `progress` is called with a record of how far the trial is.
 
     Accuracies are those after the last epoch, never the best of several: choosing would use the images held out.
-    Raises what the data, the recipe and names raise before anything is trained; TrialInterrupted on Ctrl-C.
+
+    A network that cannot be built, or fails in training, keeps its row, with the reason, where others do not. Raises
+    what the data, the recipe and names raise before anything is trained; BadOutput where `folder` cannot be written;
+    TrialInterrupted on Ctrl-C, with the results so far; TypeError for a keyword that nobody takes.
     """
-    recipe, where = recipe or Recipe(), conditions or Conditions()
-    wanted = tuple(sorted(set(epochs))) or (recipe.epochs,)
-    if seeds < 1:
-        raise BadOption(f"seeds is {seeds};", "expected a whole number above 0.")
-    device.check_available(where)
-    plans = planned(models, recipe, grid, wanted)
-    images = _Images(_source(data, hold_out))
+    where = Conditions(device=device, threads=threads, compile=compile)
+    named = grids.named(models)
+    asked, name = shipped.asked(recipe, _text(named[0][1]), _fields("trial", changed), epochs)
+    wanted = shipped.lengths(epochs) or (asked.epochs,)
+    if type(seeds) is not int or not 1 <= seeds <= MOST_SEEDS:
+        raise BadOption(f"seeds is {printable(str(seeds), 40)};", f"expected a whole number from 1 to {MOST_SEEDS:,}.")
+    axes = grids.axes(grid)
+    machine.check_available(where)
+    plans = grids.planned(named, asked, axes, wanted)
+    images = Images(finding.source(data, hold_out))
     known: dict[str, networks.Network] = {}
-    entries = [_prepared(plan, images, known) for plan in plans]
+    entries = [_prepared(plan, images, known, input_shape) for plan in plans]
     if all(each.network is None for each in entries):
         raise ForwardFailed(entries[0].entry.error or "no network can be trained.")
+    _refuse_twice(entries)
 
     def record(interrupted: bool = False) -> Trial:
         return Trial(
-            environment=_environment(where, recipe),
+            environment=_environment(where, asked),
             data=images.facts,
-            recipe=replace(recipe, epochs=max(wanted)),
+            recipe=replace(asked, epochs=max(wanted)),
             epochs=wanted,
             seeds=seeds,
             entries=tuple(each.entry for each in entries),
-            models=tuple(models),
+            models=tuple(shown for shown, _ in named),
             hold_out=images.hold_out,
-            grid=tuple(grid),
-            recipe_name=recipe_name,
+            grid=tuple(axes),
+            recipe_name=name if recipe_name is None else recipe_name,
             archprof=__version__,
             interrupted=interrupted,
+            input_shape=None if input_shape is None else tuple(input_shape),
         )
 
-    clock = _Clock([(each, seed) for seed in range(seeds) for each in entries if each.network], progress)
-    with device.applied(where):
+    runs = [(each, seed) for seed in range(seeds) for each in entries if each.network]
+    clock = Clock(runs, progress)
+    with machine.applied(where), _kept(folder) as place:
         try:
-            for each, seed in clock.runs:
-                _run(each, seed, images, where, Path(folder) / "runs" if folder else None, clock)
+            for each, seed in runs:
+                running.run(each, seed, images, where, place, clock)
         except KeyboardInterrupt:
             raise TrialInterrupted(record(interrupted=True)) from None
     return record()
 
 
-def evaluated(
-    model: str,
-    data: str | Source,
-    weights: str,
+def evaluate(
+    model: Any,
+    data: Any,
+    weights: str | Path | Mapping[str, torch.Tensor] | None = None,
     *,
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | None = None,
     crops: int = 1,
     hold_out: float | None = None,
-    conditions: Conditions | None = None,
+    input_shape: Sequence[int] | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    compile: str | None = None,
+    **changed: Any,
 ) -> Trial:
-    """Evaluate weights of a file on the images held out; nothing is trained.
+    """Evaluate weights on the images held out; nothing is trained.
 
-    `crops` views of each image are averaged: the middle, with the four corners, with their mirror images. Of the recipe
-    what concerns evaluation holds: batch size, normalisation, crop ratio, dtype. Raises BadFile for weights of another
-    network, BadOption for crops that would all be the same.
+        archprof.evaluate("resnet_tiny", "digits", "weights.safetensors")
+        archprof.evaluate(network, "photos", crops=10, crop_ratio=0.875)
+
+    `model` is a name, or a class or function that builds one; then `weights` are a .safetensors file, a state dict in a
+    file of torch.save (read without running code from it), or a state dict. Or it is a network with the weights to
+    evaluate, of which a copy is used. `data`, `hold_out`, `input_shape`, `device`, `threads` and `compile` are as in
+    `archprof.trial`.
+
+    `crops` views of each image are averaged: 1, the middle; 5, with the four corners; 10, with their mirror images. Of
+    `recipe` what concerns evaluation holds, and can be changed by keywords: batch_size, normalise, mean and deviation
+    (by default those of the training images), crop_ratio, dtype.
+
+    Returns a Trial of one entry, whose `evaluation` has the counts. Raises BadFile for weights of another network, with
+    the keys; BadOption for crops that would all be the same, or for a keyword that has no effect here.
     """
-    recipe, where = recipe or Recipe(), conditions or Conditions()
+    where = Conditions(device=device, threads=threads, compile=compile)
+    for key in _fields("evaluate", changed):
+        if key not in OF_EVALUATION:
+            raise BadOption(f"'{key}' has no effect where nothing is trained.", "Leave it out.")
+    name = _one(model)
+    asked, _ = shipped.asked(recipe, _text(model), changed, None)
     if crops not in CROPS:
-        raise BadOption(f"crops is {crops};", f"expected one of {', '.join(map(str, CROPS))}.")
-    if crops > 1 and recipe.crop_ratio == 1:
+        raise BadOption(f"crops is {printable(str(crops), 40)};", f"expected one of {', '.join(map(str, CROPS))}.")
+    machine.check_available(where)
+    state, file, digest = networks.weights_of(model, weights)
+    images = Images(finding.source(data, hold_out))
+    if isinstance(model, nn.Module):
+        network = networks.handed_over(model, images.classes, input_shape)
+        module = network.build(0)
+    else:
+        network = networks.network(model, images.classes, input_shape=input_shape)
+        module = network.build(0)
+        networks.load_weights(module, state, file, network.name)
+    shape = network.input_shape
+    if crops > 1 and asked.stored(shape)[1:] == shape[1:]:
         raise BadOption(
             f"{crops} crops of an image as large as the network's input are all the same.",
             "Resize to more with --crop-ratio 0.875.",
         )
-    device.check_available(where)
-    state = networks.read_weights(weights)
-    images = _Images(_source(data, hold_out))
-    classes = images.classes
-    network = networks.network(model, classes)
-    module = network.build(0)
-    networks.load_weights(module, state, weights, network.name)
-    loaded = images.at(network.input_shape, recipe)
+    loaded = images.at(shape, asked)
     module = module.to(where.device)
-    pipeline = Pipeline(recipe, network.input_shape, loaded.train.images, torch.device(where.device))
-    with device.applied(where):
-        found = evaluate(module, module, loaded.test, pipeline, recipe, where, crops)
-    digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]
-    evaluation = Evaluation(
-        Path(weights).name, digest, crops, found.correct, found.correct5, found.class_correct, found.seconds
-    )
-    entry = Entry(
-        network.name, recipe, {}, network.parameters, network.input_shape, evaluation=evaluation
-    )  # fmt: skip
+    pipeline = Pipeline(asked, shape, loaded.train.images, torch.device(where.device))
+    with machine.applied(where):
+        called = training.callable_of(module, where)
+        try:
+            found = training.evaluate(called, module, loaded.test, pipeline, asked, where, crops)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit too
+            raise ForwardFailed(f"{network.name} fails on the images held out: {one_line(error)}.") from error
+    evaluation = Evaluation(file, digest, crops, found.correct, found.correct5, found.class_correct, found.seconds)
+    entry = Entry(network.name, asked, {}, network.parameters, shape, evaluation=evaluation)
     return Trial(
-        environment=_environment(where, recipe),
+        environment=_environment(where, asked),
         data=images.facts,
-        recipe=recipe,
-        epochs=(recipe.epochs,),
+        recipe=asked,
+        epochs=(asked.epochs,),
         seeds=1,
         entries=(entry,),
-        models=(model,),
+        models=(name,),
         hold_out=images.hold_out,
         archprof=__version__,
+        input_shape=None if input_shape is None else tuple(input_shape),
     )
 
 
-class _Images:
-    """The data at each size that some network takes; loaded once for each."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.loaded: dict[tuple[int, int, int], Data] = {}
-
-    @property
-    def classes(self) -> int:
-        """How many there are."""
-        return len(self.source.classes)
-
-    @property
-    def hold_out(self) -> float | None:
-        """The share of each class that is held out; None where the data have a test part."""
-        return self.source.hold_out
-
-    @property
-    def facts(self) -> Any:
-        """Of the data as they were first loaded; a network that takes another size sees the same images."""
-        return next(iter(self.loaded.values())).facts
-
-    def at(self, shape: tuple[int, int, int], recipe: Recipe) -> Data:
-        """The data for a network that takes (C, H, W), resized to more where the recipe crops."""
-        stored = (shape[0], round(shape[1] / recipe.crop_ratio), round(shape[2] / recipe.crop_ratio))
-        if stored not in self.loaded:
-            self.loaded[stored] = self.source.load(stored)
-        return self.loaded[stored]
+def _text(model: Any) -> str:
+    """The model's name, where it has one by which a recipe may be found."""
+    return model if isinstance(model, str) else ""
 
 
-def _source(data: str | Source, hold_out: float | None) -> Source:
-    """Where images come from. Raises BadOption for a share to hold out where there is a test part."""
-    found = find(data, HOLD_OUT if hold_out is None else hold_out) if isinstance(data, str) else data
-    if hold_out is not None and found.hold_out is None:
-        raise BadOption("a share to hold out has no effect: the data have a test part.", "Leave out --hold-out.")
-    return found
+def _one(model: Any) -> str:
+    """The name of the network to evaluate. Raises BadOption for anything else."""
+    if not isinstance(model, str) and not callable(model):
+        raise given.unknown(model)
+    return networks.shown(model)
 
 
-def _prepared(plan: Planned, images: _Images, known: dict[str, networks.Network]) -> _InProgress:
+def _fields(function: str, changed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keywords, each a field of a recipe. Raises TypeError for any other."""
+    fields = [name for name in fields_by_name() if name != "epochs"]
+    for key in changed:
+        if key not in fields:
+            raise TypeError(f"{function}() has no argument '{key}'.{did_you_mean(key, fields)}")
+    return changed
+
+
+def _signature(function: Any, left_out: Sequence[str]) -> inspect.Signature:
+    """What `help` shows: the fields of Recipe stand for **changed."""
+    shown = inspect.signature(function)
+    fields = [known for known in options_of(Recipe) if known.name not in left_out]
+    keywords = [
+        inspect.Parameter(known.name, inspect.Parameter.KEYWORD_ONLY, default=known.default) for known in fields
+    ]
+    usual = [each for each in shown.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    return shown.replace(parameters=[*usual, *keywords])
+
+
+trial.__signature__ = _signature(trial, ("epochs",))  # type: ignore[attr-defined]
+evaluate.__signature__ = _signature(evaluate, [name for name in fields_by_name() if name not in OF_EVALUATION])  # type: ignore[attr-defined]
+
+
+def _prepared(
+    plan: Planned, images: Images, known: dict[str, networks.Network], input_shape: Sequence[int] | None
+) -> running.InProgress:
     """The network looked for, built once and tried; its images loaded. What a user can mend is raised.
 
-    `known` keeps what has been tried already, by name.
+    `known` keeps what has been tried already, by name and options.
     """
-    options = {name: option_of(plan.model, name, text) for name, text in plan.options}
-    name = networks.with_options(plan.model, **options) if options else plan.model
-    settings = dict(plan.settings)
+    options = {name: option_of(plan.name, name, text) for name, text in plan.options}
+    settings, key = dict(plan.settings), repr((plan.name, options))
+    own = plan.name if plan.name != networks.shown(plan.model) else None
     try:
-        network = known.get(name) or networks.network(name, images.classes)
-        known[name] = network
+        if key not in known:
+            known[key] = networks.network(
+                plan.model, images.classes, name=own, options=options, input_shape=input_shape
+            )  # fmt: skip
+        network = known[key]
         images.at(network.input_shape, plan.recipe)
     except (BuildFailed, ForwardFailed) as reason:
-        return _InProgress(plan, None, Entry(name, plan.recipe, settings, error=str(reason)))
+        return running.InProgress(plan, None, Entry(plan.name, plan.recipe, settings, error=str(reason)))
     except BadOption as reason:
         strange = next((axis for axis in options if f"no option '{axis}'" in reason.message), None)
         if strange is None:
             raise
         raise BadOption(
-            f"'{strange}' is no option of {plan.model}, nor a key of a recipe."
-            f"{did_you_mean(strange, fields_by_name())}",
+            f"'{strange}' is no option of {plan.name}, nor a key of a recipe.{did_you_mean(strange, fields_by_name())}",
             f"Axes of a grid: {', '.join(fields_by_name())}, or an option of the network. {reason.remedy}",
         ) from None
     entry = Entry(network.name, plan.recipe, settings, network.parameters, network.input_shape)
-    return _InProgress(plan, network, entry)
+    return running.InProgress(plan, network, entry)
 
 
-def _run(each: _InProgress, seed: int, images: _Images, where: Conditions, folder: Path | None, clock: _Clock) -> None:
-    """Train one network from one seed, going on from what is kept in the folder."""
-    network, recipe = each.network, each.plan.recipe
-    assert network is not None
-    data = images.at(network.input_shape, recipe)
-    place = None
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        place = Place(folder, network.name, recipe, seed, data.facts.fingerprint, network.input_shape)
-        if (ended := place.finished()) is not None:
-            each.with_run(ended)
-            clock.passed(each, seed)
-            return
-    run = Run(seed)
-    try:
-        training = Training(network.build(seed), recipe, data, network.input_shape, where, seed)
-        kept = place.resumed() if place else None
-        if kept is not None:
-            training.resume(kept[0])
-            run = kept[1]
-            each.with_run(run)
-            clock.resumed(each, seed, len(run.epochs))
-        for number in range(len(run.epochs), recipe.epochs):
-            if run.diverged:
-                break
-            seen, by_class = training.epoch(number, lambda part: clock.step(each, seed, number, part))  # noqa: B023
-            run = Run(seed, (*run.epochs, seen), by_class)
-            each.with_run(run)
-            clock.epoch(each, seed, number, seen.train_seconds + seen.test_seconds, seen.test_correct / len(data.test))
-            if place is not None and number + 1 < recipe.epochs:
-                place.save(training.state(), run)
-    except ArchprofError:
-        raise
-    except Exception as error:  # one network's failure is not the end of the others
-        each.entry = replace(each.entry, error=f"{each.entry.name}, seed {seed}: {one_line(error)}")
-        clock.passed(each, seed)
+def _refuse_twice(entries: Sequence[running.InProgress]) -> None:
+    """Raise BadOption where two entries would be the very same training."""
+    seen: dict[tuple[str, Recipe], running.InProgress] = {}
+    for each in entries:
+        other = seen.setdefault((each.entry.network, each.entry.recipe), each)
+        if other is not each:
+            raise BadOption(
+                f"'{other.name}' and '{each.name}' are the same network under the same recipe.", "Name it once."
+            )
+
+
+@contextmanager
+def _kept(folder: str | Path | None) -> Iterator[Path | None]:
+    """The folder of a trial's runs, which nobody else writes to meanwhile. Raises BadOutput.
+
+    As a full path: a network may change the working directory.
+    """
+    if folder is None:
+        yield None
         return
-    if place is not None:
-        place.finish(training.state()["model"], run)
-    clock.passed(each, seed)
-
-
-class _Clock:
-    """Tells how far the trial is, and how long the rest will take: what epochs of the same entry took, or of others."""
-
-    def __init__(self, runs: list[tuple[_InProgress, int]], tell: Tell | None) -> None:
-        self.runs, self.tell = runs, tell
-        self.left = {(id(each), seed): each.plan.recipe.epochs for each, seed in runs}
-        self.total = sum(self.left.values())
-        self.seconds: dict[int, list[float]] = {}
-        self.accuracy: float | None = None
-
-    def step(self, each: _InProgress, seed: int, number: int, part: float) -> None:
-        """Within an epoch."""
-        self._tell(each, seed, number, part)
-
-    def epoch(self, each: _InProgress, seed: int, number: int, seconds: float, accuracy: float) -> None:
-        """An epoch has ended."""
-        self.seconds.setdefault(id(each), []).append(seconds)
-        self.left[id(each), seed] = each.plan.recipe.epochs - number - 1
-        self.accuracy = accuracy
-        self._tell(each, seed, number, 0.0)
-
-    def resumed(self, each: _InProgress, seed: int, epochs: int) -> None:
-        """A run goes on after so many epochs."""
-        self.left[id(each), seed] = each.plan.recipe.epochs - epochs
-
-    def passed(self, each: _InProgress, seed: int) -> None:
-        """A run has ended, whether all its epochs were made or not."""
-        self.left[id(each), seed] = 0
-
-    def _tell(self, each: _InProgress, seed: int, number: int, part: float) -> None:
-        if self.tell is None:
-            return
-        every = [second for seconds in self.seconds.values() for second in seconds]
-        usual = sum(every) / len(every) if every else None
-        left = None
-        if usual is not None:
-            means = {key: sum(seconds) / len(seconds) for key, seconds in self.seconds.items()}
-            left = sum(count * means.get(key, usual) for (key, _), count in self.left.items())
-        done = self.total - sum(self.left.values()) + part
-        epochs = each.plan.recipe.epochs
-        doing = f"{each.entry.name}, seed {seed}, epoch {min(number + 1, epochs)} of {epochs}"
-        self.tell(Told(doing, done, self.total, left, self.accuracy))
+    runs = running.made(Path(folder).absolute() / "runs")
+    with files.alone(str(runs)):
+        files.remove_halves(runs)
+        yield runs
 
 
 def _environment(where: Conditions, recipe: Recipe) -> dict[str, Any]:
     """What was trained on. What concerns measuring alone is left out."""
-    found = device.environment(where)
+    found = machine.environment(where)
     for key in ("mode", "optimizer", "keep_memory", "cuda_graph", "channels_last", "fingerprint"):
         found.pop(key, None)
     found["dtype"] = recipe.dtype

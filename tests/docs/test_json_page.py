@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from archprof.results import comparison, latency, memory, profile, ratios
+from archprof.results import comparison, latency, memory, profile, ratios, recipe, trials
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
 
@@ -14,6 +14,8 @@ RECORDS = (
     profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
     comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
     latency.Block, ratios.Ratio, ratios.Stopping,
+    trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
+    recipe.Recipe,
 )  # fmt: skip
 
 
@@ -28,4 +30,4 @@ def written() -> set[str]:
 def test_every_key_is_named_and_no_other():
     named = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
     assert written() - named == set()
-    assert named - written() - {"sweep", "inputs", "diff"} == set()
+    assert named - written() - {"sweep", "inputs", "diff", "trial"} == set()

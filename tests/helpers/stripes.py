@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from archprof.trials.data import Arrays
@@ -19,3 +21,14 @@ def stripes() -> Arrays:
         return (clean + draw.integers(0, 120, clean.shape)).astype(np.uint8), labels
 
     return Arrays("stripes", part(30), part(12), ("lying", "standing", "checks"), "made up")
+
+
+def arrays() -> dict[str, np.ndarray]:
+    """The same under the names of an .npz."""
+    made = stripes()
+    return {"x_train": made.train[0], "y_train": made.train[1], "x_test": made.test[0], "y_test": made.test[1]}
+
+
+def write(path: str | Path) -> None:
+    """The same in a file."""
+    np.savez(path, **arrays())

@@ -13,8 +13,8 @@ from archprof.render.figures import conditions, trials
 from archprof.render.tables.trials import tables
 from archprof.results.comparison import ArchitectureResult, Comparison
 from archprof.results.recipe import Recipe
-from archprof.results.trial_findings import findings
-from archprof.results.trials import Axis, DataFacts, Entry, Epoch, Evaluation, Run, Score, Trial, relative
+from archprof.results.trial_findings import findings, relative
+from archprof.results.trials import Axis, DataFacts, Entry, Epoch, Evaluation, Run, Score, Trial
 
 DATA = DataFacts(
     "toys", ("car", "doll"), 80, 20, (1, 8, 8), "held out by hand", (10, 10), ("car/1.png: broken",), "abc"
@@ -232,3 +232,21 @@ def test_pages_and_figures_say_that_it_was_measured():
     assert "as published, not measured here: a paper." in conditions.sources(
         list(both.architectures[0].accuracy), "Accuracy"
     )
+
+
+def test_compiling_is_said_to_be_in_the_first_epoch():
+    trial = Trial(HERE, DATA, RECIPE, (2,), 3, (GOOD,), ("net",))
+    assert not any("compiling" in note for note in tables(trial)[1].notes)
+    compiled = replace(trial, environment={**HERE, "compile": "default"})
+    assert any(
+        "the first epoch of each run has the time of compiling in it" in note for note in tables(compiled)[1].notes
+    )
+
+
+def test_a_trial_at_a_prompt():
+    failed = entry("3", error="net: broke")
+    lines = repr(Trial(HERE, DATA, RECIPE, (2,), 3, (GOOD, failed), ("net",), interrupted=True)).splitlines()
+    assert lines[0] == "Trial: Accuracy on toys: 20 images held out, 80 for training"
+    # 18, 19 and 17 of 20 are 90 % in the mean, with a deviation of 5 %: 4.303 x 5 / sqrt(3) = 12.4
+    assert lines[2].split() == ["lr=0.1", "90.0", "77.6", "to", "100.0", "3", "seeds"]
+    assert lines[3].split()[:2] == ["lr=3", "failed"] and lines[4].startswith("interrupted")

@@ -253,7 +253,7 @@ def test_data_that_are_none(tmp_path):
 
 def test_images_that_do_not_fit_into_memory_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("archprof.measure.device.available_bytes", lambda _: 1000)
-    refused(arrays(tmp_path / "a.npz"), "the images take 1.22 KiB in memory", kind=BadOption)
+    refused(arrays(tmp_path / "a.npz"), "the images take 2.11 KiB in memory", kind=BadOption)
 
 
 def test_images_of_another_size_are_resized_and_of_other_channels_refused():

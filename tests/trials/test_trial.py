@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from helpers.small_net import Net
+from helpers.stripes import stripes as stripes_made
 
 from archprof.base.errors import BadFile, BadOption, BadOutput, ForwardFailed, MissingPackage, UnknownModel
 from archprof.results.recipe import OPTIMIZER_CLASSES, Recipe
 from archprof.results.trials import Axis, Trial
 from archprof.trials import networks
 from archprof.trials.training import batches_of
-from archprof.trials.trial import TrialInterrupted, evaluated, trial
+from archprof.trials.trial import TrialInterrupted, evaluate, trial
 
 QUICK = Recipe(lr=0.01, batch_size=16, epochs=3, crop_padding=1, flip=True)
 
@@ -75,6 +81,37 @@ def test_resumed_equals_uninterrupted(net, stripes, tmp_path, optimizer):
     resumed = trial([net], stripes, recipe=recipe, seeds=2, folder=tmp_path / "cut")
     assert observed(resumed) == observed(whole) and weights(tmp_path / "cut") == weights(tmp_path / "whole")
     assert not list((tmp_path / "cut" / "runs").glob("*.checkpoint"))
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, sys.argv[1])
+from helpers.small_net import Net
+from helpers.stripes import stripes
+from archprof.trials.trial import trial
+
+def kill(told):
+    if told.done >= 2.5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+trial(Net, stripes(), lr=0.01, epochs=4, seeds=1, threads=1, folder="t", progress=kill)
+"""
+
+
+def test_killed_within_an_epoch_it_goes_on_with_the_same_bytes(tmp_path):
+    words = [sys.executable, "-c", KILLED, str(Path(__file__).parents[1])]
+    assert subprocess.run(words, cwd=tmp_path, check=False).returncode == -signal.SIGKILL
+    (kept,) = (tmp_path / "t" / "runs").iterdir()
+    assert kept.suffix == ".checkpoint"
+    left = kept.with_name(".archprof-0123")
+    left.write_bytes(b"half of a checkpoint")  # as if it had been killed while writing
+    told = []
+    for name, tell in (("t", told.append), ("whole", None)):
+        trial(Net, stripes_made(), lr=0.01, epochs=4, seeds=1, threads=1, folder=tmp_path / name, progress=tell)
+    assert min(each.done for each in told) > 2
+    assert weights(tmp_path / "t") == weights(tmp_path / "whole") != {}
+    assert {path.suffix for path in (tmp_path / "t" / "runs").iterdir()} == {".pt", ".json"}
+    assert os.listdir(tmp_path / "t") == ["runs"]
 
 
 def test_what_is_there_is_not_trained_again(net, stripes, tmp_path, monkeypatch):
@@ -252,19 +289,19 @@ def trained(net, stripes, tmp_path):
 
 def test_weights_evaluated_are_as_good_as_when_they_were_trained(net, stripes, trained, tmp_path):
     file, run = trained
-    found = evaluated(net, stripes, file, recipe=QUICK).entries[0]
+    found = evaluate(net, stripes, file, recipe=QUICK).entries[0]
     assert found.evaluation.correct == run.epochs[-1].test_correct and found.runs == ()
     assert found.evaluation.class_correct == run.class_correct and found.evaluation.correct5 is None
     safetensors = pytest.importorskip("safetensors.torch")
     safetensors.save_file(torch.load(file, weights_only=True), tmp_path / "w.safetensors")
-    again = evaluated(net, stripes, str(tmp_path / "w.safetensors"), recipe=QUICK).entries[0].evaluation
+    again = evaluate(net, stripes, str(tmp_path / "w.safetensors"), recipe=QUICK).entries[0].evaluation
     assert again.class_correct == run.class_correct
 
 
 def test_ten_crops_are_the_mean_of_ten_probabilities(net, stripes, trained):
     file, _ = trained
     recipe = replace(QUICK, crop_ratio=0.8)
-    found = evaluated(net, stripes, file, recipe=recipe, crops=10).entries[0].evaluation
+    found = evaluate(net, stripes, file, recipe=recipe, crops=10).entries[0].evaluation
     module = networks.network(net, 3).build(0)
     module.load_state_dict(torch.load(file, weights_only=True))
     data = stripes.load((1, 10, 10))
@@ -280,9 +317,9 @@ def test_ten_crops_are_the_mean_of_ten_probabilities(net, stripes, trained):
 
 def test_crops_that_are_refused(net, stripes, trained):
     with pytest.raises(BadOption, match=r"crops is 3; expected one of 1, 5, 10"):
-        evaluated(net, stripes, trained[0], crops=3)
+        evaluate(net, stripes, trained[0], crops=3)
     with pytest.raises(BadOption, match=r"are all the same. Resize to more with --crop-ratio 0.875"):
-        evaluated(net, stripes, trained[0], crops=5)
+        evaluate(net, stripes, trained[0], crops=5)
 
 
 def test_weights_that_are_refused(net, stripes, trained, tmp_path, monkeypatch):
@@ -290,7 +327,7 @@ def test_weights_that_are_refused(net, stripes, trained, tmp_path, monkeypatch):
 
     def refused(said, kind=BadFile, name="w.pt", model=net):
         with pytest.raises(kind) as seen:
-            evaluated(model, stripes, str(tmp_path / name), recipe=QUICK)
+            evaluate(model, stripes, str(tmp_path / name), recipe=QUICK)
         assert said in str(seen.value)
 
     refused("cannot be read", name="none.pt")
@@ -315,5 +352,5 @@ def test_weights_that_are_refused(net, stripes, trained, tmp_path, monkeypatch):
 
 def test_weights_as_training_scripts_wrap_them(net, stripes, trained, tmp_path):
     torch.save({"state_dict": torch.load(trained[0], weights_only=True)}, tmp_path / "w.pt")
-    found = evaluated(net, stripes, str(tmp_path / "w.pt"), recipe=QUICK).entries[0].evaluation
+    found = evaluate(net, stripes, str(tmp_path / "w.pt"), recipe=QUICK).entries[0].evaluation
     assert found.correct == trained[1].epochs[-1].test_correct

@@ -6,7 +6,8 @@ from statistics import fmean
 
 from ...base import units
 from ...results.statistics import median
-from ...results.trials import Entry, Trial, entry_for, relative
+from ...results.trial_findings import relative
+from ...results.trials import Entry, Trial, entry_for
 from .table import Cell, Column, Table
 
 
@@ -59,7 +60,7 @@ def accuracy(trial: Trial) -> Table:
     if trial.evaluates:
         columns, rows = _without(columns, rows, "train")
         columns, rows = _without(columns, rows, "over_seeds")
-    return Table(_title(trial), tuple(columns), tuple(rows), (*notes, *_general(trial)))
+    return Table(title(trial), tuple(columns), tuple(rows), (*notes, *_general(trial)))
 
 
 def _without(
@@ -103,6 +104,8 @@ def cost(trial: Trial) -> Table:
         "Medians over epochs and seeds, ratios with 95 % bootstrap intervals; loading images is not part of it, "
         "preparing them is. 'archprof compare' measures inference undisturbed.",
     ]
+    if trial.environment.get("compile"):
+        notes.append("Compiled: the first epoch of each run has the time of compiling in it.")
     if not metered and trial.environment.get("no_energy_meter"):
         notes.append(f"Energy was not measured: {trial.environment['no_energy_meter']}.")
     return Table("Time", tuple(columns), tuple(rows), tuple(notes))
@@ -189,7 +192,8 @@ def _general(trial: Trial) -> list[str]:
     return notes
 
 
-def _title(trial: Trial) -> str:
+def title(trial: Trial) -> str:
+    """What was done, on what."""
     data = trial.data
     what = "Accuracy of given weights" if trial.evaluates else "Accuracy"
     return f"{what} on {data.name}: {data.test_images:,} images held out, {data.train_images:,} for training"

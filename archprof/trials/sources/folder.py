@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import importlib.util
 import multiprocessing
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -44,7 +45,11 @@ class Folder:
     def load(self, shape: tuple[int, int, int]) -> Data:
         """Decoded in worker processes; a file that cannot be read is left out, and named."""
         if shape[0] not in (1, 3):
-            raise BadOption(f"image files have 1 or 3 channels, the network takes {shape[0]};", "use an .npz.")
+            raise BadOption(
+                f"image files are grey or in colours, the network takes {shape[0]} channels;",
+                "expected a network that takes 1 or 3: name it with in_channels=3, where it has that option, or see "
+                "--input-shape. Other images: an .npz.",
+            )
         check_memory((len(self.train) + len(self.test)) * shape[0] * shape[1] * shape[2])
         left_out: list[str] = []
         train, test = (_decoded(files, shape, left_out) for files in (self.train, self.test))
@@ -75,25 +80,34 @@ def source(path: Path, hold_out: float) -> Folder:
         check_classes(f"'{train}'", tuple(of_train))
         check_same_classes(f"'{path}'", set(of_train), set(of_test))
         classes = tuple(of_train)
-        return Folder(
-            name,
-            _files(of_train, classes),
-            _files(of_test, classes),
-            classes,
-            f"the folder's own parts, {train.name} and {test.name}",
-        )
+        parts = _files(of_train, classes), _files(of_test, classes)
+        _refuse_shared(*parts, classes)
+        return Folder(name, *parts, classes, f"the folder's own parts, {train.name} and {test.name}")
     found = _by_class(path)
     check_classes(f"'{path}'", tuple(found))
     files = _files(found, tuple(found))
     kept, held = held_out(np.array([place for _, place in files]), hold_out, tuple(found))
-    return Folder(
-        name,
-        tuple(files[at] for at in kept),
-        tuple(files[at] for at in held),
-        tuple(found),
-        split_words(hold_out),
-        hold_out,
-    )
+    parts = tuple(files[at] for at in kept), tuple(files[at] for at in held)
+    _refuse_shared(*parts, tuple(found))
+    return Folder(name, *parts, tuple(found), split_words(hold_out), hold_out)
+
+
+def _refuse_shared(train: Sequence[tuple[str, int]], test: Sequence[tuple[str, int]], classes: tuple[str, ...]) -> None:
+    """Raise BadFile where links make one file an image of two classes, or of both parts: accuracies would be wrong."""
+    seen: dict[tuple[int, int], tuple[str, tuple[int, str]]] = {}
+    for part, files in (("training", train), ("evaluation", test)):
+        for path, place in files:
+            about = os.stat(path)
+            other, its = seen.setdefault((about.st_dev, about.st_ino), (path, (place, part)))
+            if its != (place, part):
+                one, two = (
+                    f"'{printable(classes[where], 40)}' for {which}" for where, which in (its, (place, part))
+                )  # fmt: skip
+                raise BadFile(
+                    f"'{printable(other, 80)}' and '{printable(path, 80)}' are the same file, an image of {one} and of "
+                    f"{two}.",
+                    "Remove the link.",
+                )
 
 
 def _files(found: Mapping[str, list[str]], classes: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
@@ -110,7 +124,8 @@ def _by_class(path: Path) -> dict[str, list[str]]:
     for folder in sorted((entry for entry in path.iterdir() if entry.is_dir()), key=_natural):
         images = sorted(str(file) for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         if images:
-            found[folder.name] = images
+            # a name that is not UTF-8 cannot be written into a record
+            found[os.fsencode(folder.name).decode("utf-8", "backslashreplace")] = images
     if not found and any(file.suffix.lower() in SUFFIXES for file in path.iterdir()):
         raise BadFile(f"'{path}' holds images, but no folder for each class.", "Expected FOLDER/CLASS/*.png.")
     return found

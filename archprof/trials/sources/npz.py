@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ...base.errors import BadFile, one_line, printable
-from ..data import Arrays, check_classes, check_same_classes, held_out, split_words
+from ...base.errors import ArchprofError, BadFile, one_line, printable
+from ..data import Arrays, check_classes, check_memory, check_same_classes, held_out, split_words
 
 #: Names under which data sets in circulation keep their arrays, each (images, labels).
 TRAIN = (("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels"))
@@ -21,24 +23,53 @@ def source(path: Path, hold_out: float) -> Arrays:
     """The arrays of that file, by name. Raises BadFile, which says what was found and what is expected."""
     where = f"'{path}'"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError, MemoryError) as reason:
-        if "allow_pickle" in str(reason):
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise BadFile(f"{where} holds a single array, and no labels.", "Expected a file of numpy.savez.")
+        with file:
+            assert file.zip is not None
+            # what is not asked for is not read: it may be anything
+            wanted = _wanted(file.files, where)
+            check_memory(sum(_size(file.zip, name) for name in wanted), "Give fewer images, as uint8.")
+            arrays = {name: file[name] for name in wanted}
+    except ArchprofError:
+        raise
+    except Exception as reason:  # numpy and zipfile raise whatever a broken file makes them raise
+        if "Object arrays" in str(reason) or "pickled" in str(reason):
             raise BadFile(
                 f"{where} holds an array of Python objects: a pickle, which runs code when it is opened.",
                 "Save plain arrays: images as uint8, labels as whole numbers.",
             ) from None
         raise BadFile(f"{where} cannot be read: {one_line(reason)}.", "Expected a file of numpy.savez.") from None
+    return of_arrays(arrays, path.stem, where, hold_out)
+
+
+def _size(file: zipfile.ZipFile, name: str) -> int:
+    """Bytes that an array will take, from what its header says, before any of them is read."""
+    with file.open(name if name in file.namelist() else f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    return int(math.prod(shape) * dtype.itemsize)
+
+
+def of_arrays(given: Mapping[str, Any], name: str, where: str, hold_out: float) -> Arrays:
+    """Images and labels under the names that an .npz has, already read. `where` is what messages call them.
+
+    Raises BadFile, which says what was found and what is expected.
+    """
+    arrays = {}
+    for key in _wanted(list(given), where):
+        try:
+            arrays[key] = np.asarray(given[key])
+        except Exception as reason:  # whatever a foreign array raises
+            raise BadFile(f"{where}: {key} is no array: {one_line(reason)}.") from None
+        if arrays[key].dtype.hasobject:
+            raise BadFile(f"{where}: {key} holds Python objects;", "expected numbers, in one shape for all images.")
     train, test, whole = (_pair(arrays, names) for names in (TRAIN, TEST, WHOLE))
-    given = train or whole
-    if given is None or (train and not test):
-        seen = ", ".join(printable(name, 40) for name in arrays) or "none"
-        raise BadFile(
-            f"{where} lacks arrays of known names; it has: {seen}.",
-            "Expected x_train, y_train, x_test and y_test, or images and labels.",
-        )
-    x, y = _images(arrays, given[0], where), _labels(arrays, *given, where)
+    pair = train or whole
+    assert pair is not None  # _wanted saw to it
+    x, y = _images(arrays, pair[0], where), _labels(arrays, *pair, where)
     if train and test:
         x_test, y_test = _images(arrays, test[0], where), _labels(arrays, *test, where)
         check_same_classes(where, set(y.tolist()), set(y_test.tolist()))
@@ -57,10 +88,22 @@ def source(path: Path, hold_out: float) -> Arrays:
         raise BadFile(
             f"{where}: images for training are {_by(x)}, those for evaluation {_by(x_test)};", "make them alike."
         )
-    return Arrays(path.stem, (x, y), (x_test, y_test), classes, split, whole_share)
+    return Arrays(name, (x, y), (x_test, y_test), classes, split, whole_share)
 
 
-def _pair(arrays: Mapping[str, object], names: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+def _wanted(names: Sequence[Any], where: str) -> list[str]:
+    """Those of the names that are read. Raises BadFile where images or labels are not among them."""
+    train, test, whole = (_pair(names, known) for known in (TRAIN, TEST, WHOLE))
+    if (train is None and whole is None) or (train and not test):
+        seen = ", ".join(printable(str(name), 40) for name in names[:12]) or "none"
+        raise BadFile(
+            f"{where} lacks arrays of known names; it has: {seen}.",
+            "Expected x_train, y_train, x_test and y_test, or images and labels.",
+        )
+    return [*train, *test] if train and test else [*(whole or ())]
+
+
+def _pair(arrays: Container[Any], names: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
     return next((pair for pair in names if pair[0] in arrays and pair[1] in arrays), None)
 
 
@@ -71,6 +114,8 @@ def _by(images: np.ndarray) -> str:
 def _images(arrays: Mapping[str, np.ndarray], name: str, where: str) -> np.ndarray:
     """(N, C, H, W) uint8, whichever place the channels had."""
     found = arrays[name]
+    if found.dtype.kind not in "uif":
+        raise BadFile(f"{where}: {name} is {found.dtype};", "expected whole numbers, or floats from 0 to 1.")
     if found.ndim == 3:
         found = found[:, None]
     elif found.ndim == 4 and found.shape[3] in (1, 3, 4):
