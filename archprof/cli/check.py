@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..base.errors import BadOption
 from . import options
 
 EXAMPLE = """\
@@ -42,7 +43,13 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--update", action="store_true", help="write today's counts to archprof.lock.json as the new baseline"
     )
+    parser.add_argument(
+        "--base",
+        metavar="REF",
+        help="compare with this commit: what changed, which layers made it; growth is judged against it, not the lock",
+    )
     parser.add_argument("--json", action="store_true", help="the verdicts as JSON on stdout, instead of the table")
+    parser.add_argument("--markdown", metavar="FILE", help="write the tables as Markdown ('-': instead of the table)")
     parser.add_argument("--junit", metavar="FILE", help="also write the verdicts as JUnit XML")
     parser.add_argument(
         "--github", action="store_true", help="inside GitHub Actions: also annotate, and write the job summary"
@@ -52,16 +59,21 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge the budgets of every file, say so in every way that was asked for."""
     from ..base import files
-    from ..budgets import config, lock
+    from ..budgets import base_commit, config, lock
     from ..budgets import judging as budgets
     from ..budgets.verdict import exit_code
     from ..render import github
+    from ..render.tables import base as beside
     from ..render.tables import verdicts
 
+    if args.update and args.base is not None:
+        raise BadOption("--update accepts growth, and --base judges it;", "give one of them.")
     stated = config.read_all(args.config or [config.find(Path())])
     chosen = config.select(stated, args.names)
     locks = list(dict.fromkeys(one.lock_path for one in chosen if one.budgets))
-    files.check([args.junit, *(map(str, locks) if args.update else ())])
+    exports = [files.STDOUT if args.json else None, args.junit, args.markdown]
+    files.check([*exports, *(map(str, locks) if args.update else ())])
+    counted, base = budgets.counting(), None
     with contextlib.ExitStack() as alone:
         for path in locks if args.update else ():
             alone.enter_context(files.alone(str(path)))
@@ -72,26 +84,42 @@ def run(args: argparse.Namespace) -> int:
         else:
             accepted = {path: lock.read(path) for path in locks}
         of_lock = [(one.lock_path, budget) for one in chosen for budget in one.budgets]
-        checked = budgets.judged(
-            [(budget, accepted[path].get(budget.name)) for path, budget in of_lock], growth=not args.update
-        )
+        befores: list[lock.Baseline | lock.Before | None] = [
+            accepted[path].get(budget.name) for path, budget in of_lock
+        ]
+        if args.base is not None:
+            base = base_commit.at(args.base, stated, chosen, counted, whole=not args.names)
+            befores = [*base.befores]
+        pairs = [(budget, before) for (_, budget), before in zip(of_lock, befores, strict=True)]
+        checked = budgets.judged(pairs, growth=not args.update, profile=counted)
         for path in locks if args.update else ():
             names = config.names_in(stated, path, accepted[path])
-            counted = [one for (place, _), one in zip(of_lock, checked, strict=True) if place == path]
-            files.write(str(path), lock.to_json(budgets.accept(counted, accepted[path], names)))
+            fresh = [one for (place, _), one in zip(of_lock, checked, strict=True) if place == path]
+            files.write(str(path), lock.to_json(budgets.accept(fresh, accepted[path], names)))
     if args.junit:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
+    if args.markdown:
+        files.write(args.markdown, github.summary(checked, args.strict, base))
     if args.github:
         _tell_github(
-            github.workflow_commands(checked, from_repository, args.strict), github.summary(checked, args.strict)
+            github.workflow_commands(checked, from_repository, args.strict),
+            github.summary(checked, args.strict, base),
         )
     if args.json:
-        print(verdicts.to_json(checked, [one.shown for one in stated], args.strict))
-    else:
+        compared = None if base is None else beside.to_json(base, checked)
+        print(verdicts.to_json(checked, [one.shown for one in stated], args.strict, compared))
+    elif files.STDOUT not in exports:
         from ..render import terminal
 
-        terminal.show([verdicts.table(checked)])
+        tables = [verdicts.table(checked)]
+        terminal.show(tables)
         print(verdicts.below(checked, why=args.why, strict=args.strict), end="")
+        if base is not None:
+            print()
+            terminal.show([beside.table(base, checked)], below=beside.layers_below(base, checked))
+    if base is not None and base.changed_files:
+        files_changed = f"{base.changed_files} changed file{'s' * (base.changed_files > 1)}"
+        print(f"archprof: the working tree is compared, {files_changed} included.", file=sys.stderr)
     for path in locks if args.update else ():
         print(f"archprof: {lock.shown_path(path)} holds the new baseline; commit it.", file=sys.stderr)
     return exit_code(checked, args.strict)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..budgets.base_commit import BaseCommit
 from ..budgets.verdict import Checked, broken
 from . import escapes
 from .markdown import markdown
+from .tables import base as beside
 from .tables.verdicts import conclusion, reasons, sentence, table, verdicts_of, with_files
 
 
@@ -28,10 +30,13 @@ def workflow_commands(checked: Sequence[Checked], located: Callable[[str], str],
     ]
 
 
-def summary(checked: Sequence[Checked], strict: bool = False) -> str:
-    """The job summary in Markdown: the table, then the layers behind every limit that is not held."""
+def summary(checked: Sequence[Checked], strict: bool = False, base: BaseCommit | None = None) -> str:
+    """A check in Markdown: the verdicts, the change since the base, the layers behind every limit that is not held."""
     shown = replace(table(checked), title="archprof: budgets", notes=(conclusion(checked, strict),))
-    lines = [markdown([shown], 3).rstrip("\n")]
+    tables = [shown] if base is None else [shown, beside.table(base, checked, layers=True)]
+    lines = [markdown(tables, 3).rstrip("\n")]
+    if base is not None and any(verdict.status != "within" for verdict in verdicts_of(checked)):
+        lines += ["", "### What is not within its limit"]
     for file, verdict in with_files(verdicts_of(checked)):
         if verdict.status != "within":
             lines += ["", f"- {escapes.markdown(file + sentence(verdict), starts=True)}"]
