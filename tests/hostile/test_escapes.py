@@ -16,7 +16,7 @@ from rich.console import Console
 
 from archprof.budgets.budget import Budget
 from archprof.budgets.verdict import Checked, Verdict
-from archprof.render import csv, escapes, github, html, latex, markdown, report, terminal
+from archprof.render import badge, csv, escapes, github, html, latex, markdown, report, terminal
 from archprof.render.tables import verdicts
 from archprof.render.tables.table import Cell, Column, Table
 from archprof.results.comparison import ArchitectureResult, Comparison
@@ -84,6 +84,15 @@ class TestEach:
         assert sum(token.type == "fence" for token in tokens) == 2
         assert [token.tag for token in tokens if token.type == "heading_open"].count("h1") == 1
         assert "\x1b" not in page and "\0" not in page and page.encode()
+
+    def test_badge(self, text):
+        shared = {"budget": text, "model": text, "reference": text, "limit": f"≤ {text}", "value": 5, "bound": 9}
+        for measure, status in (("parameters", "within"), ("latency", "over"), ("macs", "error")):
+            verdict = Verdict(**shared | {"measure": measure, "status": status, "detail": text})
+            root = ElementTree.fromstring(badge.svg(verdict).encode())
+            tags = [one.tag.partition("}")[2] for one in root.iter()]
+            assert tags == "svg title clipPath rect g rect rect g text text".split()
+            assert all(is_line(value) for one in root.iter() for value in (*one.attrib.values(), one.text or ""))
 
     def test_html(self, text):
         class Reader(HTMLParser):

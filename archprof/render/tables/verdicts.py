@@ -52,7 +52,7 @@ def _row(verdict: Verdict, several: bool) -> tuple[Cell, ...]:
         *((Cell(verdict.file),) if several else ()),
         Cell(verdict.budget),
         Cell(_label(verdict)),
-        Cell(verdict.value, text=_value(verdict)),
+        Cell(verdict.value, text=value_text(verdict)),
         Cell(verdict.limit),
         Cell(verdict.headroom, text=_headroom(verdict.headroom)),
         Cell(verdict.change, text=units.signed_percent(verdict.change)),
@@ -215,7 +215,8 @@ def _label(verdict: Verdict) -> str:
     return f"latency, batch {verdict.batch_size}" if verdict.measure == "latency" else verdict.measure
 
 
-def _value(verdict: Verdict) -> str:
+def value_text(verdict: Verdict) -> str:
+    """The value as people read it, exact where rounding would hide on which side of the limit it is."""
     if verdict.value is None:
         return units.DASH
     if verdict.measure == "latency":
