@@ -70,6 +70,24 @@ class Repository:
         """Whether the commit has that file."""
         return _run(self.root, "cat-file", "-e", f"{commit}:{path}").returncode == 0
 
+    def written_parents(self, ref: str) -> list[str]:
+        """The commit's full name, then its parents' as the commit has them written, which a shallow clone may lack."""
+        done = _ask(self.root, "cat-file", "commit", ref)
+        head = _ask(self.root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").stdout.strip()
+        return [head, *re.findall(r"^parent ([0-9a-f]+)$", done.stdout.partition("\n\n")[0], re.MULTILINE)]
+
+    def fetch(self, ref: str) -> None:
+        """Bring a commit, alone, from origin: FETCH_HEAD. Raises GitFailed with what git says."""
+        if ref.startswith("-"):
+            raise BadOption(f"'{printable(ref, 80)}' is no name of a commit.")
+        try:
+            _do(self.root, "fetch", "--quiet", "--no-tags", "--depth=1", "origin", ref)
+        except GitFailed as error:
+            raise GitFailed(
+                f"'{printable(ref, 80)}' is not in this clone, and to fetch it failed: {error.message}",
+                "Check out the whole history (actions/checkout with fetch-depth: 0), or give another base.",
+            ) from None
+
     def changed_files(self) -> int:
         """How many tracked files differ from the last commit."""
         return len(_ask(self.root, "status", "--porcelain", "--untracked-files=no").stdout.splitlines())

@@ -65,6 +65,9 @@ def add(commands: Any) -> None:
         help="the limit that --badge draws (default: the first limit of the first budget)",
     )
     parser.add_argument(
+        "--comment", metavar="FILE", help="write the tables as a comment on a pull request, the conclusion in a box"
+    )
+    parser.add_argument(
         "--github", action="store_true", help="inside GitHub Actions: also annotate, and write the job summary"
     )
 
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     stated = config.read_all(args.config or [config.find(Path())])
     chosen = config.select(stated, args.names)
     locks = list(dict.fromkeys(one.lock_path for one in chosen if one.budgets))
-    exports = [files.STDOUT if args.json else None, args.junit, args.markdown, args.badge]
+    exports = [files.STDOUT if args.json else None, args.junit, args.markdown, args.comment, args.badge]
     files.check([*exports, *(map(str, locks) if args.update else ())])
     budgets = [budget for one in chosen for budget in one.budgets]
     drawn = badge.wanted(args.badge_of, budgets, growth=not args.update) if args.badge else None
@@ -160,6 +163,10 @@ def _write(
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.markdown:
         files.write(args.markdown, github.summary(checked, args.strict, base))
+    if args.comment:
+        from .pull_request import run_shown
+
+        files.write(args.comment, github.comment(checked, args.strict, base, run_shown()))
     if args.github:
         _tell_github(
             github.workflow_commands(checked, from_repository, args.strict),
