@@ -60,6 +60,10 @@ class Repository:
             "" if near else listed if names else "The repository has no branch with a commit.",
         )
 
+    def committed(self, commit: str) -> str:
+        """When it was committed, as ISO 8601."""
+        return _ask(self.root, "show", "--no-patch", "--format=%cI", commit).stdout.strip()
+
     def text(self, commit: str, path: str) -> str | None:
         """A file as it is in that commit, `path` from the root with forward slashes; None: it has none."""
         done = _run(self.root, "cat-file", "blob", f"{commit}:{path}")

@@ -68,6 +68,9 @@ def add(commands: Any) -> None:
         "--comment", metavar="FILE", help="write the tables as a comment on a pull request, the conclusion in a box"
     )
     parser.add_argument(
+        "--record", metavar="FILE", help="add what was counted to a history by commit, for 'archprof plot history'"
+    )
+    parser.add_argument(
         "--github", action="store_true", help="inside GitHub Actions: also annotate, and write the job summary"
     )
 
@@ -75,7 +78,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge the budgets of every file, say so in every way that was asked for."""
     from ..base import files
-    from ..budgets import config, lock
+    from ..budgets import config, lock, recording
     from ..budgets.verdict import exit_code
     from . import badge
 
@@ -84,11 +87,13 @@ def run(args: argparse.Namespace) -> int:
     chosen = config.select(stated, args.names)
     locks = list(dict.fromkeys(one.lock_path for one in chosen if one.budgets))
     exports = [files.STDOUT if args.json else None, args.junit, args.markdown, args.comment, args.badge]
-    files.check([*exports, *(map(str, locks) if args.update else ())])
+    files.check([*exports, args.record, *(map(str, locks) if args.update else ())])
     budgets = [budget for one in chosen for budget in one.budgets]
     drawn = badge.wanted(args.badge_of, budgets, growth=not args.update) if args.badge else None
+    if args.record:
+        recording.check(args.record, stated[0].path.parent)
     checked, base = _judged(args, stated, chosen, locks)
-    _write(args, checked, base, drawn)
+    _write(args, checked, base, drawn, stated[0].path.parent)
     if args.json:
         _print_json(args, checked, base, stated)
     elif files.STDOUT not in exports:
@@ -109,6 +114,8 @@ def _refuse(args: argparse.Namespace) -> None:
         raise BadOption("--update accepts growth, and --base judges it;", "give one of them.")
     if args.badge_of is not None and not args.badge:
         raise BadOption("--badge-of names what --badge draws, and there is no --badge;", "add --badge FILE.svg.")
+    if args.record == STDOUT:
+        raise BadOption("--record adds to a file;", "name one, such as history.jsonl.")
     if args.badge and args.badge != STDOUT and not args.badge.lower().endswith(".svg"):
         raise BadOption(f"--badge '{args.badge}' does not end in .svg;", "a badge is an SVG.")
 
@@ -145,10 +152,15 @@ def _judged(
 
 
 def _write(
-    args: argparse.Namespace, checked: Sequence[Checked], base: BaseCommit | None, drawn: badge.Wanted | None
+    args: argparse.Namespace,
+    checked: Sequence[Checked],
+    base: BaseCommit | None,
+    drawn: badge.Wanted | None,
+    folder: Path,
 ) -> None:
     """The files that were asked for, and what GitHub is told."""
     from ..base import files
+    from ..budgets import recording
     from ..render import github
     from ..render.tables import verdicts
 
@@ -159,6 +171,8 @@ def _write(
         if drawn.told:
             shown = f"{verdict.budget}:{drawn.measure}"
             print(f"archprof: the badge shows {shown}; --badge-of draws another limit.", file=sys.stderr)
+    if args.record:
+        recording.record(args.record, folder, checked)
     if args.junit:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))
     if args.markdown:

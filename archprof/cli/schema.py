@@ -27,6 +27,7 @@ OUTPUTS = {
     "audit": "Audit",
     "check": "Verdicts",
     "lock": "Lock",
+    "history": "Recorded",
     "fit": "Fitting",
     "env": "Machine",
 }
@@ -254,6 +255,7 @@ def _budgets() -> dict[str, Any]:
     from ..budgets.limits import MEASURES
     from ..budgets.lock import Baseline, LayerSummary
     from ..budgets.verdict import STATUSES, Verdict
+    from ..results.history import Recorded
     from ..results.reading import maybe, written
 
     difference = written("Difference", Difference, change=float | None)
@@ -290,6 +292,7 @@ def _budgets() -> dict[str, Any]:
             verdicts=list[verdict],  # type: ignore[valid-type]
             base=base | None,
         ),
+        "history": written("Recorded", Recorded, schema_version=Literal[1]),
         "lock": written("Lock", schema_version=Literal[1], budgets=dict[str, baseline]),  # type: ignore[valid-type]
         "fit": written(
             "Fitting",

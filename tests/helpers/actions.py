@@ -75,19 +75,22 @@ class Runner:
         path = self.temp / "summary.md"
         return path.read_text() if path.exists() else ""
 
+    def surroundings(self) -> dict[str, str]:
+        """What every step's environment has."""
+        path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
+        given = {"PATH": path, "HOME": str(self.temp), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CI": "true"}
+        return given | {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], **QUIET}
+
     def _step(self, step: dict[str, Any]) -> int:
         outputs = self.temp / "output"
         outputs.write_text("")
         own = {key: self._filled(value) for key, value in step.get("env", {}).items()}
-        path = f"{self.bin}{os.pathsep}{os.environ['PATH']}"
-        given = {"PATH": path, "HOME": str(self.temp), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CI": "true"}
-        given |= {"XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"], **QUIET}
-        given |= {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md")}
+        given = {"GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(self.temp / "summary.md")}
         done = subprocess.run(
             # as GitHub does for shell: bash
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
             cwd=self.workspace / self._filled(step.get("working-directory", ".")),
-            env=given | self.environment | own,
+            env=self.surroundings() | given | self.environment | own,
             capture_output=True,
             text=True,
             check=False,
