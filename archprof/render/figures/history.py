@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...base import units
 from ...base.errors import BadOption
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
     from .page import Page
+    from .style import FamilyStyle
 
 #: Every kind, by name, with one line for a list.
 KINDS = {"history": "parameters, mult-adds, memory and relative latency of budgets by commit (--from history.jsonl)"}
@@ -93,14 +94,19 @@ def _limit(one: Costs, measure: str) -> Held | None:
 def _drawn(page: Page, history: Sequence[Recorded], names: dict[tuple[str, str], str], plots: Sequence[_Plot]) -> None:
     from matplotlib.lines import Line2D
 
+    from . import style
+
     dates = list(dict.fromkeys((history[0].committed[:10], history[-1].committed[:10])))
     page.title(f"Budgets over {len(history)} commit{'s' * (len(history) > 1)}", " to ".join(dates))
     columns = 1 if page.narrow else 2 if len(plots) == 4 else len(plots)
     rows = -(-len(plots) // columns)
     grid = [plot for row in page.plots(rows, columns) for plot in row]
-    broken = [_measure(page, axes, history, names, plot) for axes, plot in zip(grid, plots, strict=True)]
-    looks = [page.look(row) for row in page.rows]
-    handles = [Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linewidth=1.2) for look in looks]
+    looks = style.styles_apart(list(names.values()))  # judged over all, so that --only recolours nothing
+    broken = [_measure(page, axes, history, names, looks, plot) for axes, plot in zip(grid, plots, strict=True)]
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, markersize=4, linewidth=1.2)
+        for look in (looks[row.name] for row in page.rows)
+    ]
     labels = [row.label for row in page.rows]
     if any(limited for limited, _ in broken):
         handles.append(Line2D([], [], color=page.theme.muted, linewidth=1.0, linestyle=(0, (3, 2))))
@@ -114,64 +120,99 @@ def _drawn(page: Page, history: Sequence[Recorded], names: dict[tuple[str, str],
 
 
 def _measure(
-    page: Page, plot: Axes, history: Sequence[Recorded], names: dict[tuple[str, str], str], what: _Plot
+    page: Page,
+    plot: Axes,
+    history: Sequence[Recorded],
+    names: dict[tuple[str, str], str],
+    looks: dict[str, FamilyStyle],
+    what: _Plot,
 ) -> tuple[bool, bool]:
     """Draw one measure; whether it has a limit somewhere, and a value beyond one."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+    shown = {row.name for row in page.rows}
+    drawn = []
+    for key, name in names.items():
+        if name in shown:
+            costs = [next((one for one in line.budgets if one.key == key), None) for line in history]
+            drawn.append(_budget(page, plot, costs, name, looks[name], what))
+    _dress(plot, what, [value for one in drawn for value in one.values])
+    _commits(plot, history, TICKS_NARROW if page.narrow or len(plot.figure.axes) == 3 else TICKS)
+    plot.set_title(what.heading, size=page.small, color=page.theme.ink, loc="left", pad=4)
+    return any(one.limited for one in drawn), any(one.beyond for one in drawn)
+
+
+class _Drawn(NamedTuple):
+    """What was drawn of one budget: every value, whether it has a limit, and whether it was beyond it."""
+
+    values: list[float]
+    limited: bool
+    beyond: bool
+
+
+def _budget(page: Page, plot: Axes, costs: Sequence[Costs | None], name: str, look: FamilyStyle, what: _Plot) -> _Drawn:
+    """One budget's line, with gaps where it was not counted, its limits, and rings around what was beyond them."""
+    places = range(len(costs))
+    limits = [_limit(one, what.measure) if one else None for one in costs]
+    values = [_known(_value(one, what.measure) if one else None) for one in costs]
+    bounds = [_known(held.bound if held else None) for held in limits]
+    plot.plot(
+        places,
+        values,
+        color=look.colour,
+        linewidth=1.2,
+        marker=look.marker,
+        markersize=3 if len(costs) < 60 else 0,
+        zorder=4,
+        gid=f"{what.measure} {name}",
+    )
+    dashes = (0, (3, 2))
+    limited = not all(map(math.isnan, bounds))
+    if limited:
+        gid = f"limit {what.measure} {name}"
+        plot.plot(places, bounds, color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.8, zorder=2, gid=gid)
+        if len(costs) == 1:  # a line of one point is none
+            plot.axhline(bounds[0], color=look.colour, linewidth=1.0, linestyle=dashes, alpha=0.8, zorder=2)
+    spans = [(place, *held.interval) for place, held in enumerate(limits) if held and held.interval]
+    if spans:
+        plot.vlines(*zip(*spans, strict=True), color=look.colour, linewidth=0.9, zorder=3)
+    beyond = [place for place, held in enumerate(limits) if held and held.status in ("over", "under")]
+    if beyond:
+        size = 8 if len(costs) < 30 else 6
+        ring = plot.plot(beyond, [values[place] for place in beyond], color=page.theme.ink, linestyle="", zorder=5)[0]
+        ring.set(marker="o", markersize=size, fillstyle="none", clip_on=False)
+    drawn = [*values, *bounds, *(end for _, *ends in spans for end in ends)]
+    return _Drawn([value for value in drawn if not math.isnan(value)], limited, bool(beyond))
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _dress(plot: Axes, what: _Plot, values: Sequence[float]) -> None:
+    """The axis of amounts: logarithmic where they are far apart, else with round ticks, of a binary unit for memory."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
     from . import axes
 
-    shown_rows = {row.name: row for row in page.rows}
-    everything: list[float] = []
-    limited = over = False
-    for key, name in names.items():
-        if (row := shown_rows.get(name)) is None:
-            continue
-        costs = [next((one for one in line.budgets if one.key == key), None) for line in history]
-        values = [_value(one, what.measure) if one else None for one in costs]
-        limits = [_limit(one, what.measure) if one else None for one in costs]
-        look = page.look(row)
-        places = range(len(history))
-        plot.plot(
-            places,
-            [math.nan if value is None else value for value in values],
-            color=look.colour,
-            linewidth=1.2,
-            marker=look.marker,
-            markersize=3 if len(history) < 60 else 0,
-            zorder=4,
-            gid=f"{what.measure} {name}",
-        )
-        bounds = [held.bound if held and held.bound is not None else math.nan for held in limits]
-        if not all(map(math.isnan, bounds)):
-            limited = True
-            line: dict[str, Any] = {"color": look.colour, "linewidth": 1.0, "linestyle": (0, (3, 2)), "alpha": 0.8}
-            if len(history) == 1:
-                plot.axhline(bounds[0], **line, zorder=2)
-            plot.plot(places, bounds, **line, zorder=2, gid=f"limit {what.measure} {name}")
-        for place, (value, held) in enumerate(zip(values, limits, strict=True)):
-            if value is None:
-                continue
-            if held and held.interval:
-                plot.vlines(place, *held.interval, color=look.colour, linewidth=0.9, zorder=3)
-                everything += held.interval
-            if held and held.status in ("over", "under"):
-                over = True
-                plot.plot([place], [value], marker="o", markersize=8, fillstyle="none", color=page.theme.ink, zorder=5)
-        everything += [value for value in (*values, *bounds) if value is not None and not math.isnan(value)]
-    if everything and axes.far_apart(everything, 20):
-        axes.logarithmic(plot.yaxis, everything)
+    if values and axes.far_apart(values, 20):
+        axes.logarithmic(plot.yaxis, values)
     else:
         plot.margins(y=0.12)
-        plot.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        low, high = plot.get_ylim()
+        unit = 1024 ** int(math.log(max(*values, 1), 1024)) if what.shown is units.size and values else 1
+        ticks = MaxNLocator(5).tick_values(low / unit, high / unit)
+        plot.yaxis.set_major_locator(FixedLocator([unit * tick for tick in ticks]))
+        plot.set_ylim(low, high)
     plot.yaxis.set_major_formatter(FuncFormatter(lambda value, _: what.shown(value)))
-    ticks = _ticks(len(history), TICKS_NARROW if page.narrow or len(plot.figure.axes) == 3 else TICKS)
-    plot.xaxis.set_major_locator(FixedLocator(ticks))
+
+
+def _commits(plot: Axes, history: Sequence[Recorded], most: int) -> None:
+    """The axis of commits: a few are named."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    plot.xaxis.set_major_locator(FixedLocator(_ticks(len(history), most)))
     plot.xaxis.set_minor_locator(NullLocator())
     plot.xaxis.set_major_formatter(FuncFormatter(lambda value, _: history[round(value)].commit[:7]))
     plot.set_xlim(-0.5, len(history) - 0.5)
-    plot.set_title(what.heading, size=page.small, color=page.theme.ink, loc="left", pad=4)
-    return limited, over
 
 
 def _ticks(count: int, most: int) -> list[int]:
