@@ -235,7 +235,7 @@ def _counted_there(repository: git.Repository, commit: str, jobs: Sequence[Job])
                 for job, line in zip(left, lines, strict=False):
                     counts[job] = _found(json.loads(line), tree)
                 left = left[len(lines) :]
-                if left:  # this one took the process down
+                if left and ended:  # this one took the process down
                     counts[left.pop(0)] = ended
     except git.GitFailed as error:
         return counts | {job: error.message for job in jobs if job not in counts}
@@ -249,11 +249,11 @@ def _found(said: Mapping[str, str], tree: Path) -> Baseline | str:
 
 
 def _process(root: Path, tree: Path, folder: Path, jobs: Iterable[Job]) -> tuple[list[str], str]:
-    """The lines that the process wrote, and how it ended where it wrote too few."""
+    """The lines that the process wrote, and how it ended where the next job made it end."""
     beside = tree.parent
     asked, found, log = beside / "jobs.json", beside / "found.jsonl", beside / "log"
     found.write_text("")
-    asked.write_text(base_process.to_json([_absolute(job, tree) for job in jobs]), encoding="utf-8")
+    asked.write_text(base_process.to_json([_from(folder, job, tree) for job in jobs]), encoding="utf-8")
     package = Path(__file__).resolve().parents[2]
     words = [sys.executable, "-P", "-c", base_process.PROGRAM, *map(str, (package, root, tree, asked, found))]
     with open(log, "wb") as said:
@@ -267,14 +267,16 @@ def _process(root: Path, tree: Path, folder: Path, jobs: Iterable[Job]) -> tuple
     last = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()][-1:]
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     lines = [line for line in found.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-    return lines, printable(": ".join([f"its process ended with {how}", *last]))
+    return lines, "" if lines and code == 0 else printable(": ".join([f"its process ended with {how}", *last]))
 
 
-def _absolute(job: Job, tree: Path) -> Job:
+def _from(folder: Path, job: Job, tree: Path) -> Job:
+    """The job with its file's path from a folder of the tree: the tree's own may have letters that a spec cannot."""
     parsed = spec.parse(job.model)
     if parsed.source not in ("file", "exported") or Path(parsed.target).is_absolute():
         return job
-    return replace(job, model=parsed.text.replace(parsed.target, str(tree / parsed.target), 1))
+    path = Path(os.path.relpath(tree / parsed.target, folder)).as_posix()
+    return replace(job, model=parsed.text.replace(parsed.target, path, 1))
 
 
 # --- what differs ---------------------------------------------------------------------------------------------------

@@ -76,8 +76,12 @@ def to_json(jobs: Sequence[Job]) -> str:
 
 
 def main(work_tree: str, there: str, jobs_file: str, results_file: str) -> None:
-    """Count the jobs of a file with the code that lies `there`; a line of JSON for each, as soon as it is known."""
+    """Count the jobs of a file with the code that lies `there`; a line of JSON for each, as soon as it is known.
+
+    After one that loaded code of the work tree all the same it ends: the others need a process without that.
+    """
     look_there(work_tree, there)
+    loaded = _watched(work_tree)
     with open(results_file, "a", encoding="utf-8") as results:
         for saved in json.loads(Path(jobs_file).read_text(encoding="utf-8")):
             try:
@@ -86,8 +90,12 @@ def main(work_tree: str, there: str, jobs_file: str, results_file: str) -> None:
                 found = {"error": error.message}
             except Exception as error:
                 found = {"error": one_line(error)}
+            if loaded:
+                found = {"error": f"it loads {loaded[0]} of the working tree"}
             results.write(json.dumps(found) + "\n")
             results.flush()
+            if loaded:
+                return
 
 
 def _job(saved: dict[str, Any]) -> Job:
@@ -119,6 +127,24 @@ def is_code_of(work_tree: str, path: str) -> bool:
     places = (sys.prefix, sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     pythons = {Path(os.path.realpath(folder)) for folder in places} - {root}
     return not any(folder.is_relative_to(root) and place.is_relative_to(folder) for folder in pythons)
+
+
+def _watched(work_tree: str) -> list[str]:
+    """The files of the work tree that are loaded from now on: by a link, or a path that the code puts together."""
+    loaded: list[str] = []
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        file = args[0] if event == "open" else args[1] if event == "import" else None
+        if isinstance(file, str) and file.endswith((".py", ".pyc", ".so", ".pyd")) and is_code_of(work_tree, file):
+            place = os.path.realpath(file)
+            if "__pycache__" in place:
+                place = importlib.util.source_from_cache(place)
+            if not place.startswith(package + os.sep):
+                loaded.append(os.path.relpath(place, work_tree))
+
+    sys.addaudithook(watch)
+    return loaded
 
 
 class _Moving:

@@ -78,7 +78,7 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Judge the budgets of every file, say so in every way that was asked for."""
     from ..base import files
-    from ..budgets import config, lock, recording
+    from ..budgets import config, lock
     from ..budgets.verdict import exit_code
     from . import badge
 
@@ -91,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
     budgets = [budget for one in chosen for budget in one.budgets]
     drawn = badge.wanted(args.badge_of, budgets, growth=not args.update) if args.badge else None
     if args.record:
+        from ..budgets import recording
+
         recording.check(args.record, stated[0].path.parent)
     checked, base = _judged(args, stated, chosen, locks)
     _write(args, checked, base, drawn, stated[0].path.parent)
@@ -125,11 +127,13 @@ def _judged(
 ) -> tuple[tuple[Checked, ...], BaseCommit | None]:
     """The verdicts, against the base, or against the locks, which an update writes anew."""
     from ..base import files
-    from ..budgets import base_commit, config, judging, lock
+    from ..budgets import config, judging, lock
 
     of_lock = [(one.lock_path, budget) for one in chosen for budget in one.budgets]
     counted = judging.counting()
     if args.base is not None:
+        from ..budgets import base_commit
+
         base = base_commit.at(args.base, stated, chosen, counted, whole=not args.names)
         pairs = [(budget, before) for (_, budget), before in zip(of_lock, base.befores, strict=True)]
         return judging.judged(pairs, profile=counted), base
@@ -160,7 +164,6 @@ def _write(
 ) -> None:
     """The files that were asked for, and what GitHub is told."""
     from ..base import files
-    from ..budgets import recording
     from ..render import github
     from ..render.tables import verdicts
 
@@ -172,6 +175,8 @@ def _write(
             shown = f"{verdict.budget}:{drawn.measure}"
             print(f"archprof: the badge shows {shown}; --badge-of draws another limit.", file=sys.stderr)
     if args.record:
+        from ..budgets import recording
+
         recording.record(args.record, folder, checked)
     if args.junit:
         files.write(args.junit, verdicts.to_junit(checked, args.strict))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from ..budgets.base_commit import BaseCommit
 from ..budgets.verdict import Checked, broken, exit_code
 from . import escapes
 from .markdown import markdown
 from .tables import base as beside
 from .tables.verdicts import conclusion, reasons, sentence, table, verdicts_of, with_files
+
+if TYPE_CHECKING:
+    from ..budgets.base_commit import BaseCommit
 
 
 def workflow_commands(checked: Sequence[Checked], located: Callable[[str], str], strict: bool = False) -> list[str]:

@@ -63,7 +63,8 @@ def test_every_model_is_counted_from_the_code_of_its_commit(repo: Path, tmp_path
         "gone__py": "import nothing_like_it\n",
         "exits__py": "import os\n\n\ndef net():\n    print('going', flush=True)\n    os._exit(3)\n",
     }
-    names = ("syntax.py:net", "gone.py:net", "exits.py:net")
+    names = ("syntax.py:net", "gone.py:net", "exits.py:net", "linked.py:net")
+    (repo / "linked.py").symlink_to(repo / "plain.py")
     text = stated("file", "net.py:net") + stated("module", "pkg.deep:net") + stated("folder", "sub/deep.py:net")
     text += stated("absolute", f"{repo}/net.py:net") + stated("resized", "fixed.py:net")
     text += "".join(stated(name, name) for name in names)
@@ -76,7 +77,9 @@ def test_every_model_is_counted_from_the_code_of_its_commit(repo: Path, tmp_path
     (repo / "sub" / "deep.py").write_text(NET)
     (repo / "sub" / "width.py").write_text("WIDTH = 20\n")
     fixed = "from torch import nn\n\n\ndef net():\n    return nn.Linear(4, 1)\n"
-    committed(repo, net__py=NET, width__py="WIDTH = 2\n", archprof__toml=text, fixed__py=fixed, **broken)
+    committed(
+        repo, net__py=NET, width__py="WIDTH = 2\n", archprof__toml=text, fixed__py=fixed, plain__py=fixed, **broken
+    )
     base = git(repo, "rev-parse", "HEAD")
     (repo / "pkg" / "width.py").write_text("WIDTH = 11\n")
     (repo / "sub" / "width.py").write_text("WIDTH = 21\n")
@@ -87,8 +90,8 @@ def test_every_model_is_counted_from_the_code_of_its_commit(repo: Path, tmp_path
     (repo / "width.py").write_text("WIDTH = 4\n")
 
     found = compared(base)
-    assert parameters(found) == [10, 50, 100, 10, 5, None, None, None]
-    assert [before.source for before in found.befores] == ["counted"] * 5 + [""] * 3
+    assert parameters(found) == [10, 50, 100, 10, 5, None, None, None, None]
+    assert [before.source for before in found.befores] == ["counted"] * 5 + [""] * 4
     assert found.commit == base and found.changed_files == 1
     assert [(one.budget, one.key) for one in found.restated] == [("resized", "input_shape")]
     assert found.befores[4].why == (
@@ -104,6 +107,7 @@ def test_every_model_is_counted_from_the_code_of_its_commit(repo: Path, tmp_path
         f"(gone.py, line 1){alone}"
     )
     assert said[2] == f"could not be counted at {base}: its process ended with exit code 3: going{alone}"
+    assert said[3] == f"could not be counted at {base}: it loads plain.py of the working tree{alone}"
     assert left_behind(repo) == [] and str(tmp_path) not in "".join(said)
     assert found.befores[0].baseline.layers["0"].parameters == 10
 

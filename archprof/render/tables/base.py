@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...base import units
-from ...budgets.base_commit import BaseCommit, Difference, Restated
 from ...budgets.limits import MEASURES
 from ...budgets.verdict import Checked
 from .table import Cell, Column, Table
 from .verdicts import changed
+
+if TYPE_CHECKING:
+    from ...budgets.base_commit import BaseCommit, Difference, Restated
 
 #: Measures that are shown although no limit names them.
 _ALWAYS = ("parameters", "macs", "peak_activation_bytes")
