@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..base import git
-from ..base.errors import ArchprofError, BadOption, printable
+from ..base.errors import ArchprofError, BadOption, one_line, printable
 from ..models import spec
 from ..results.profile import StaticProfile
 from ..runs.index import SOURCES
@@ -237,8 +237,9 @@ def _counted_there(repository: git.Repository, commit: str, jobs: Sequence[Job])
                 left = left[len(lines) :]
                 if left and ended:  # this one took the process down
                     counts[left.pop(0)] = ended
-    except git.GitFailed as error:
-        return counts | {job: error.message for job in jobs if job not in counts}
+    except (git.GitFailed, OSError) as error:  # no room for the code, or for what is said of it
+        why = error.message if isinstance(error, git.GitFailed) else one_line(error, kind=False)
+        return counts | {job: why for job in jobs if job not in counts}
     return counts
 
 

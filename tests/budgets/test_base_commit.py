@@ -158,6 +158,24 @@ def test_ctrl_c_leaves_no_work_tree_and_no_process(repo: Path, tmp_path: Path) -
 # --- without a process: models that do not depend on the commit -------------------------------------------------------
 
 
+@pytest.mark.parametrize("step", ["tempfile.mkdtemp", "subprocess.Popen"])
+def test_a_disk_that_is_full_is_a_reason(repo: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    committed(repo, net__py=NET, width__py="WIDTH = 2\n", archprof__toml=stated("net", "net.py:net"))
+    (budget,) = config.read(Path("archprof.toml")).budgets
+    job = base_process.Job("net.py:net", (budget.feed,), (4,), False)
+    found = base_commit.git.containing(repo)
+
+    def full(words, *args, **more):
+        if "git" in words[:1]:
+            return popen(words, *args, **more)
+        raise OSError(28, "No space left on device")
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(step, full if step.endswith("Popen") else lambda *_, **__: full(""))
+    counted = base_commit._counted_there(found, found.commit("main"), [job])
+    assert counted == {job: "[Errno 28] No space left on device"} and left_behind(repo) == []
+
+
 def test_what_a_file_states_otherwise_is_told(repo: Path) -> None:
     before = (
         '[[budget]]\nname = "a"\nmodel = "resnet_tiny"\nparameters = "1 M"\ngrowth = "2 %"\n\n'

@@ -123,6 +123,7 @@ def test_growth_without_a_base_count_cannot_be_told(check, repo):
     assert code == 0 and out.count("can't tell the growth of ") == 1
     assert "small: can't tell the growth of parameters, trainable_parameters, macs, " in out
     assert "small: could not be counted at main: unknown model 'lost'; it is judged alone." in out
+    assert "): nothing could be compared\n" in out
     assert check("--base", "main", "small", "--strict")[0] == 1
     code, out, _ = check("--base", "main", "new")  # compared with what its model has there
     assert code == 0 and "As at main: new." in out and "OVER" not in out

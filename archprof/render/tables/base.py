@@ -44,8 +44,8 @@ def table(base: BaseCommit, checked: Sequence[Checked], layers: bool = False) ->
     columns = (*((Column("file", "File"),) if several else ()), *_COLUMNS)
     columns += (Column("layers", "Layers"),) if layers else ()
     rows = tuple(_row(one, several, layers) for one in _shown(found))
-    title = f"Compared with {named(base)}{'' if rows else ': no count differs'}"
-    return Table(title, columns if rows else (), rows, _notes(base, checked, found))
+    said = "" if rows else ": no count differs" if found else ": nothing could be compared"
+    return Table(f"Compared with {named(base)}{said}", columns if rows else (), rows, _notes(base, checked, found))
 
 
 def named(base: BaseCommit) -> str:
