@@ -46,7 +46,9 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--why", action="store_true", help="name the heaviest layers and, with a baseline, those that changed"
     )
-    parser.add_argument("--strict", action="store_true", help="fail where a latency can't be told from its limit")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail where a latency, or growth, can't be told from its limit"
+    )
     parser.add_argument(
         "--update", action="store_true", help="write today's counts to archprof.lock.json as the new baseline"
     )
