@@ -23,9 +23,11 @@ MOST_FAILURES = 5
 def add(commands: Any) -> None:
     """Declare the command."""
     from ..render.figures import KINDS
+    from ..render.figures.history import KINDS as OF_HISTORIES
     from ..render.figures.trials import KINDS as OF_TRIALS
 
-    kinds = {**{kind.name: kind.summary for kind in KINDS.values()}, **{k: v.summary for k, v in OF_TRIALS.items()}}
+    kinds = {kind.name: kind.summary for kind in KINDS.values()}
+    kinds |= {name: kind.summary for name, kind in OF_TRIALS.items()} | OF_HISTORIES
     parser = options.command(
         commands,
         "plot",
@@ -89,12 +91,14 @@ def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked, get the comparison, draw, save; 130 after Ctrl-C, with nothing drawn."""
     from ..base import files
     from ..render import figures, page
-    from ..render.figures import trials
-    from . import trial_plot
+    from ..render.figures import history, trials
+    from . import history_plot, trial_plot
 
     if args.kind in trials.KINDS:
         return trial_plot.run(args)
-    figures.check_kind(args.kind, trials.KINDS)
+    if args.kind in history.KINDS:
+        return history_plot.run(args)
+    figures.check_kind(args.kind, (*trials.KINDS, *history.KINDS))
     saved.check_subjects(args)
     _check_measure(args)
     kind = figures.KINDS[args.kind]

@@ -27,6 +27,7 @@ OUTPUTS = {
     "audit": "Audit",
     "check": "Verdicts",
     "lock": "Lock",
+    "history": "Recorded",
     "fit": "Fitting",
     "env": "Machine",
 }
@@ -250,11 +251,23 @@ def _networks() -> dict[str, Any]:
 
 def _budgets() -> dict[str, Any]:
     """What a check and a search under limits write."""
+    from ..budgets.base_commit import Difference, Restated
     from ..budgets.limits import MEASURES
     from ..budgets.lock import Baseline, LayerSummary
     from ..budgets.verdict import STATUSES, Verdict
+    from ..results.history import Recorded
     from ..results.reading import maybe, written
 
+    difference = written("Difference", Difference, change=float | None)
+    then = written("AtBase", file=str, budget=str, source=Literal["counted", "lock", ""], why=str)
+    base = written(
+        "Base",
+        **dict.fromkeys(("ref", "commit"), str),
+        budgets=list[then],  # type: ignore[valid-type]
+        differences=list[difference],  # type: ignore[valid-type]
+        restated=list[written("Restated", Restated)],  # type: ignore[misc]
+        notes=list[str],
+    )
     verdict = written("Verdict", Verdict, status=Literal[STATUSES], headroom=float | None, change=float | None)
     baseline = written(
         "Baseline",
@@ -277,7 +290,9 @@ def _budgets() -> dict[str, Any]:
             strict=bool,
             exit_code=Literal[0, 1, 2],
             verdicts=list[verdict],  # type: ignore[valid-type]
+            base=base | None,
         ),
+        "history": written("Recorded", Recorded, schema_version=Literal[1]),
         "lock": written("Lock", schema_version=Literal[1], budgets=dict[str, baseline]),  # type: ignore[valid-type]
         "fit": written(
             "Fitting",

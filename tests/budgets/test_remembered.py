@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.repositories import committed, repository
 
 from archprof.budgets.networks import Feed, count_model
 from archprof.runs.known import Kept
@@ -36,6 +38,17 @@ def test_the_second_time_nothing_is_counted_and_all_is_said_alike() -> None:
     assert how == "True 0"
     again, how = run("check", "--why")
     assert again == first and how == "False 0"
+
+
+def test_another_commit_of_known_networks_costs_no_torch() -> None:
+    repository(Path("repo"))
+    committed(Path("repo"), archprof__toml='[[budget]]\nname = "a"\nmodel = "resnet_tiny"\ngrowth = "2 %"\n')
+    os.chdir("repo")
+    Path("archprof.toml").write_text('[[budget]]\nname = "a"\nmodel = "resnet_tiny(num_classes=20)"\ngrowth = "2 %"\n')
+    first, how = run("check", "--base", "main")
+    assert how == "True 1" and "+" in first
+    again, how = run("check", "--base", "main")
+    assert again == first and how == "False 1"
 
 
 def test_fit_counts_a_family_once() -> None:
