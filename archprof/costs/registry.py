@@ -141,7 +141,7 @@ def macs_of(*operators: Any, replace: bool = False) -> Callable[[F], F]:
 
     Raises BadOption for what is no operator, and for a second formula without `replace=True`.
     """
-    names = [_name(operator) for operator in operators]
+    names = [_name_of(operator) for operator in operators]
     if not names:
         raise BadOption("macs_of() names no operator.", "Write @macs_of(torch.ops.mylib.op).")
 
@@ -192,8 +192,7 @@ def macs(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None,
     return count * _real_macs(args)
 
 
-@lru_cache(maxsize=4096)
-def _name(operator: Any) -> str:
+def _name_of(operator: Any) -> str:
     """ "aten::mm", "aten::lstm.data", "higher_order::flex_attention"; an overload 'default' goes unsaid."""
     name: Any = operator
     if not isinstance(operator, str):
@@ -205,6 +204,9 @@ def _name(operator: Any) -> str:
     if not isinstance(name, str) or "::" not in name:
         raise BadOption(f"{operator!r} is no operator.", "Wanted: torch.ops.mylib.op, or 'mylib::op'.")
     return name.removesuffix(".default")
+
+
+_name = lru_cache(maxsize=4096)(_name_of)  # of what was called: operators, which can be hashed
 
 
 def _pieces(values: Any) -> int:
