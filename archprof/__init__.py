@@ -102,7 +102,7 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
 
 
-def _render(record: Any, format: str) -> str:
+def _render(record: Any, format: str) -> Any:
     from .render.records import render
 
     return render(record, format)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.comparison import Comparison
-from ..results.flat import flat_rows
 from . import escapes
+from .flat import flat_rows
 
 
 def csv_text(comparison: Comparison) -> str:

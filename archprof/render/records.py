@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.profile import StaticProfile
 from ..results.trials import Trial
 from .brief import brief
+from .flat import epoch_rows, flat_rows
 from .html import html
 from .markdown import markdown
 from .tables.comparison import tables
@@ -19,8 +21,10 @@ from .tables.trials import tables as trial_tables
 _FORMATS = {"markdown": markdown, "html": html}
 
 
-def render(record: Comparison | ArchitectureResult | StaticProfile | Trial, format: str) -> str:
-    """The record in a few lines ('text'), or its tables as 'markdown' or 'html'."""
+def render(record: Comparison | ArchitectureResult | StaticProfile | Trial, format: str) -> Any:
+    """The record in a few lines ('text'), its tables as 'markdown' or 'html', or flat 'rows'."""
+    if format == "rows":
+        return epoch_rows(record) if isinstance(record, Trial) else flat_rows(cast(Comparison, record))
     return brief(record) if format == "text" else _FORMATS[format](_tables(record))
 
 

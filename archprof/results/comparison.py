@@ -232,9 +232,7 @@ class Comparison:
         """One row per architecture, numbers in base units (the columns of the CSV)."""
         import pandas
 
-        from .flat import flat_rows
-
-        return pandas.DataFrame(flat_rows(self))
+        return pandas.DataFrame(presentation.rows(self))
 
     def to_markdown(self) -> str:
         """The tables as Markdown, notes below each."""

@@ -295,9 +295,7 @@ class Trial:
         """One row for each epoch of each run: losses, counts and shares of right answers, seconds."""
         import pandas
 
-        from .flat import epoch_rows
-
-        return pandas.DataFrame(epoch_rows(self))
+        return pandas.DataFrame(presentation.rows(self))
 
     def to_markdown(self) -> str:
         """The tables as Markdown, notes below each."""

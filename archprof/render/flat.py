@@ -3,12 +3,11 @@ a trial one for each epoch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .comparison import Accuracy, Comparison
-    from .latency import Latency
-    from .trials import Trial
+from ..results.comparison import Accuracy, Comparison
+from ..results.latency import Latency
+from ..results.trials import Trial
 
 
 def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
