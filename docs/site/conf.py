@@ -7,7 +7,7 @@ author = "The archprof developers"
 copyright = "the archprof developers"
 version = release = __version__
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.githubpages"]
 html_theme = "furo"
 html_title = "archprof"
 html_static_path = ["style.css"]

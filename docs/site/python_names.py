@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import griffe
@@ -95,8 +96,4 @@ def _directive(kind: str, head: str, *parts: str, **options: object) -> str:
 
 def _marks(body: str) -> str:
     """A fence longer than any within."""
-    return "`" * max(3, *(1 + len(line) - len(line.lstrip("`")) for line in _lines(body)))
-
-
-def _lines(body: str) -> Iterable[str]:
-    return [line.lstrip() for line in body.splitlines()] or [""]
+    return "`" * (1 + max(map(len, re.findall(r"^ *(`{3,})", body, re.MULTILINE)), default=2))

@@ -55,7 +55,7 @@ def test_a_row_is_what_thop_says(name, torchvision):
     assert importlib.metadata.version("thop") in PAGE
 
 
-def test_what_is_said_of_timm_holds_of_its_version():
+def test_timm_defines_no_function_that_is_named_after_flops_or_macs():
     timm = importlib.metadata.distribution("timm") if importlib.util.find_spec("timm") else pytest.skip("no timm")
     assert f"timm {timm.version}" in PAGE
     sources = [Path(timm.locate_file(file)) for file in timm.files if file.suffix == ".py"]
