@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from archprof.base.errors import BadOption
 from archprof.render import figures, plotting
-from archprof.render.figures import trials
+from archprof.render.figures import history, trials
 from archprof.results.comparison import Comparison
 from archprof.results.trials import Trial
 
@@ -41,6 +41,8 @@ Every kind of figure that `archprof plot` draws, from the data that is stored wi
 command below a figure draws it again, without measuring. Select a figure for its full size.
 """
 
+OF_HISTORIES = "No report holds what it shows: a repository keeps it ([Guard a budget](docs/budgets.md#history))."
+
 
 def files(root: Path, draw: bool = True) -> dict[str, str | bytes]:
     """The page, and its figures; without them, if they are not to be drawn, the page has the commands alone."""
@@ -58,6 +60,8 @@ def files(root: Path, draw: bool = True) -> dict[str, str | bytes]:
             except BadOption as why:
                 shown.append(f"No report holds what it shows: {why}")
             sections += shown
+    for kind, summary in history.KINDS.items():
+        sections += [f"## {kind}", f"{summary[0].upper()}{summary[1:]}.", OF_HISTORIES]
     return {"gallery.md": "\n\n".join([INTRODUCTION, *sections]), **made}
 
 

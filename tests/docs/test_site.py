@@ -150,7 +150,9 @@ def test_the_schemas_are_those_that_are_printed(site, pages):
 
 def test_the_gallery_has_every_kind_and_commands_that_work_in_a_checkout(site, pages):
     found = pages[site / "gallery.html"]
-    assert {*figures.KINDS, *trials.KINDS} <= found.anchors
+    _, _, listed = pages[site / "commands" / "plot.html"].text.partition("\nkinds:\n")
+    kinds = set(re.findall(r"^  ([\w-]+)  +\w", listed.partition("\n\n")[0], re.MULTILINE))
+    assert {*figures.KINDS, *trials.KINDS} < kinds <= found.anchors
     commands = re.findall(r"^\$ (archprof .+|gzip .+)$", found.text, re.MULTILINE)
     for words in map(shlex.split, commands):
         if words[0] == "gzip":
