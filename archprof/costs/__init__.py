@@ -13,6 +13,8 @@ The conventions, each argued where its formula stands:
 - a backward pass counts one product per gradient that is asked for: fused kernels that recompute what
   the forward pass knew count like those that kept it, so that all backends agree.
 
+An operator of one's own gets its formula so:
+
     from archprof import costs
 
     @costs.macs_of(torch.ops.mylib.fused_linear)
