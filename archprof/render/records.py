@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..results.choice import Choice
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.profile import StaticProfile
 from ..results.trials import Trial
+from . import escapes
 from .brief import brief
+from .choice import summary
 from .html import html
 from .markdown import markdown
+from .tables.choice import table as choice_table
 from .tables.comparison import tables
 from .tables.layers import layer_table
 from .tables.profile import totals
 from .tables.table import Table
 from .tables.trials import tables as trial_tables
 
-_FORMATS = {"markdown": markdown, "html": html}
+#: Networks of a choice that are shown in full, as the command shows them.
+_CHOSEN = 10
 
 
-def render(record: Comparison | ArchitectureResult | StaticProfile | Trial, format: str) -> str:
-    """The record in a few lines ('text'), or its tables as 'markdown' or 'html'."""
-    return brief(record) if format == "text" else _FORMATS[format](_tables(record))
+def render(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice, format: str) -> str:
+    """The record in a few lines ('text'), or its tables as 'markdown' or 'html', a choice's reasons above them."""
+    if format == "text":
+        return brief(record)
+    if isinstance(record, Choice):
+        return _choice(record, format)
+    return html(_tables(record)) if format == "html" else markdown(_tables(record))
+
+
+def _choice(found: Choice, format: str) -> str:
+    shown = [choice_table(found, _CHOSEN, "to_frame() has all of them")] if found.options else []
+    if format == "html":
+        return html(shown, summary(found))
+    return "\n\n".join([*map(escapes.markdown, summary(found)), *([markdown(shown)] if shown else [])])
 
 
 def _tables(record: Comparison | ArchitectureResult | StaticProfile | Trial) -> Sequence[Table]:
