@@ -71,8 +71,8 @@ def build_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, as EXIT_CODES says."""
-    if completing.ASKED in os.environ:  # a shell asks what could stand there, of a process of its own
-        completing.answer(build_parser(os.environ.get("COMP_LINE", "").split()[1:2]))
+    if (typed := completing.asked(os.environ)) is not None:
+        completing.answer(build_parser([word for word in typed.split() if word in COMMANDS][:1]))
     thresholds = gc.get_threshold()
     gc.set_threshold(*RARELY)
     try:

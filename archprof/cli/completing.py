@@ -6,14 +6,16 @@ A shell asks by running archprof with _ARGCOMPLETE set; the lines that `archprof
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-
-#: Set by the shell that asks.
-ASKED = "_ARGCOMPLETE"
 
 #: metavars of options whose value is a file's or folder's name, which argcomplete completes by itself.
 _PATHS = ("FILE", "FOLDER", "A.json", "B.json", "DATA")
+
+
+def asked(environment: Mapping[str, str]) -> str | None:
+    """The line that somebody is typing; None where no shell asks, in a process of its own, what could stand there."""
+    return environment.get("COMP_LINE") if "_ARGCOMPLETE" in environment else None
 
 
 def answer(parser: argparse.ArgumentParser) -> None:

@@ -129,6 +129,28 @@ def test_without_an_index_a_library_offers_nothing_and_none_is_made(monkeypatch,
     assert names.beginning("timm:") == []
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "archprof compare 'unclosed",
+        'archprof compare "a b" $(touch made)`touch made`;',
+        "archprof compare \x1b[2J\u202e",
+        "VARIABLE=1 archprof show \\",
+        "archprof " + "x" * 10_000,
+        "archprof",
+    ],
+)
+def test_odd_lines_are_answered_without_a_word_on_stderr(place, line):
+    offered(place, "bash", line)
+    assert not (place / "made").exists()
+
+
+def test_a_variable_that_a_shell_left_behind_changes_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    assert main(["schema", "env"]) == 0
+    assert "schema" in capsys.readouterr().out
+
+
 def test_another_shell_is_refused(capsys):
     assert main(["completion", "bsh"]) == 2
     said = capsys.readouterr().err
