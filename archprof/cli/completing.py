@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 #: metavars of options whose value is a file's or folder's name, which argcomplete completes by itself.
-_PATHS = ("FILE", "FOLDER", "A.json", "B.json", "DATA")
+_PATHS = ("FILE", "FILE.svg", "FOLDER", "A.json", "B.json", "DATA")
 
 
 def asked(environment: Mapping[str, str]) -> str | None:
@@ -69,10 +69,9 @@ def _columns() -> Iterable[str]:
 
 
 def _figures() -> Iterable[str]:
-    from ..render.figures import KINDS
-    from ..render.figures.trials import KINDS as OF_TRIALS
+    from .plot import kinds
 
-    return [*KINDS, *OF_TRIALS]
+    return kinds()
 
 
 def _outputs() -> Iterable[str]:

@@ -93,6 +93,8 @@ ASKED = [
     ("archprof compare --dtype ", {"float32", "bfloat16", "float16"}),
     ("archprof choose --sort to", {"top1", "top5"}),
     ("archprof schema l", {"list", "lock"}),
+    ("archprof plot his", {"history"}),
+    ("archprof check --badge no", {"notes.txt"}),
     ("archprof plot mem", {"memory", "memory-params"}),
     ("archprof compare resnet18 --json no", {"notes.txt"}),
     ("archprof compare ne", {"net.py", "net.pt2"}),
