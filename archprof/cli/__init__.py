@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import os
 import re
 import shlex
 import sys
@@ -18,7 +19,7 @@ from typing import Any, NoReturn
 from ..base import streams
 from ..base.errors import LONGEST, ArchprofError, BadOption, did_you_mean, printable
 from ..base.version import __version__
-from . import stopping
+from . import completing, stopping
 from .commands import COMMANDS
 
 #: Thresholds of the garbage collector while a command runs. A full collection walks all that torch has loaded, 0.08 s
@@ -70,6 +71,8 @@ def build_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, as EXIT_CODES says."""
+    if (typed := completing.asked(os.environ)) is not None:
+        completing.answer(build_parser([word for word in typed.split() if word in COMMANDS][:1]))
     thresholds = gc.get_threshold()
     gc.set_threshold(*RARELY)
     try:

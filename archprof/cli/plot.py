@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 MOST_FAILURES = 5
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
+def kinds() -> dict[str, str]:
+    """What can be drawn, with what each shows."""
     from ..render.figures import KINDS
     from ..render.figures.history import KINDS as OF_HISTORIES
     from ..render.figures.trials import KINDS as OF_TRIALS
 
-    kinds = {kind.name: kind.summary for kind in KINDS.values()}
-    kinds |= {name: kind.summary for name, kind in OF_TRIALS.items()} | OF_HISTORIES
+    found = {kind.name: kind.summary for kind in KINDS.values()}
+    return found | {name: kind.summary for name, kind in OF_TRIALS.items()} | OF_HISTORIES
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
     parser = options.command(
         commands,
         "plot",
@@ -35,7 +39,7 @@ def add(commands: Any) -> None:
         "archprof plot ball alexnet vgg16 resnet50 mobilenetv1 -o ball.svg",
     )
     parser.epilog = (
-        "kinds:\n" + "\n".join(f"  {name:14} {summary}" for name, summary in kinds.items()) + f"\n\n{parser.epilog}"
+        "kinds:\n" + "\n".join(f"  {name:14} {summary}" for name, summary in kinds().items()) + f"\n\n{parser.epilog}"
     )
     parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
     saved.add_subjects(parser)

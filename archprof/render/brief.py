@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base import units
+from ..results.choice import Choice
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.profile import StaticProfile
 from ..results.trials import Trial, entry_for
 from . import escapes
+from .choice import summary
 from .tables.profile import totals
 from .tables.trials import label, title
 
@@ -16,10 +18,12 @@ from .tables.trials import label, title
 SHOWN = 20
 
 
-def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial) -> str:
+def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice) -> str:
     """The record in a few lines, without the calls, modules, blocks and epochs that it holds."""
     if isinstance(record, Trial):
         return _trial(record)
+    if isinstance(record, Choice):
+        return "\n".join(map(escapes.terminal, ["Choice: " + summary(record)[0], *summary(record)[1:]]))
     if isinstance(record, Comparison):
         return _comparison(record)
     return _row(record) if isinstance(record, ArchitectureResult) else _profile(record)

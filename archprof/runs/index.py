@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..base import cache
 from ..base.errors import ArchprofError
 from ..results.profile import Shape
 from . import catalogue, survey
@@ -85,7 +86,7 @@ class Known:
 
 def index_file() -> Path:
     """archprof/index.sqlite in the user's cache folder, as the platform has it."""
-    return catalogue.cache_file().with_name("index.sqlite")
+    return catalogue.cache_file().with_name(cache.INDEX)
 
 
 def versions(source: str) -> str | None:
