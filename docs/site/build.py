@@ -21,7 +21,10 @@ from sphinx.cmd.build import build_main
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 #: Pages, and what they show or link to.
-COPIED = ("*.md", "docs/*.md", "reports/**/*.md", "reports/**/*.svg", "reports/**/*.csv", "reports/**/*.json.gz")
+COPIED = (
+    *("*.md", "docs/*.md", "examples/*.ipynb"),
+    *("reports/**/*.md", "reports/**/*.svg", "reports/**/*.csv", "reports/**/*.json.gz"),
+)
 HOME = "README.md"
 
 #: The navigation: the caption of each group, and its pages by the name that is shown (None: the page's own title).
@@ -32,6 +35,8 @@ NAVIGATION: dict[str, dict[str, str | None]] = {
         "docs/trials": "Measure accuracy",
         "docs/models": "Name a network",
         "docs/recipes": "Activations, skips, optimizers",
+        "docs/training": "Log a training run",
+        "docs/editor": "Shell, editor, notebook",
     },
     "What the numbers mean": {
         "docs/counting": "Counting",
