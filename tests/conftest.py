@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(folder.cleanup)
     os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
     os.environ["XDG_CACHE_HOME"] = folder.name
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts tests in the background may ignore it
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ.pop("COLUMNS", None)  # how wide tables are is each test's own affair
 
 
