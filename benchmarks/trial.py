@@ -1,6 +1,6 @@
 """What one epoch of a recipe takes on images of a network's size, and what the whole recipe would.
 
-    python benchmarks/trial.py resnet10_cifar --images 512 --of 50000
+    python benchmarks/trial.py [resnet10_cifar] [--images 512] [--of 50000] [--smoke]
 
 trains on that many random images (time does not depend on what they show) after one step that is not counted, and
 scales to an epoch of `--of` images and to the recipe's epochs. Where other work runs beside it, the CPU's seconds say
@@ -24,13 +24,16 @@ from archprof.trials.training import Training
 def main() -> None:
     """Train a little, say how long it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?", default="resnet10_cifar")
+    parser.add_argument("--smoke", action="store_true", help="a small network and few images: that it runs")
     parser.add_argument("--recipe", help="default: the model's own")
     parser.add_argument("--images", type=int, default=512)
     parser.add_argument("--of", type=int, default=50_000, help="images of the epoch that is told")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     args = parser.parse_args()
+    if args.smoke:
+        args.model, args.images = "resnet_tiny", 32
     recipe = replace(shipped.find(args.recipe or shipped.usual(args.model) or ""), dtype=args.dtype)
     network = networks.network(args.model, 10)
     draw = np.random.default_rng(0)
