@@ -131,7 +131,7 @@ def containing(folder: Path) -> Repository:
         shown = printable(str(folder.resolve()))
         said = _last_line(done.stderr)
         if "not a git repository" in said:
-            raise BadOption(f"'{shown}' is not in a git repository;", "--base compares with a commit of one.")
+            raise BadOption(f"'{shown}' is not in a git repository;", "--base and --record need one.")
         raise BadOption(f"git cannot read the repository of '{shown}': {said}")
     return Repository(Path(done.stdout.removesuffix("\n")).resolve())
 

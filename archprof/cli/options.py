@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import units
 from ..base.errors import ArchprofError, BadOption
@@ -16,6 +16,9 @@ from ..base.options import options_of, whole
 from ..models import input_spec
 from ..results import conditions as asked
 from .commands import COMMANDS
+
+if TYPE_CHECKING:
+    from ..render.figures import FigureOptions
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -234,6 +237,33 @@ def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] 
     for name in also:
         if getattr(args, name, None):
             raise BadOption(f"--{name.replace('_', '-')} has no effect {why}.", "Leave it out.")
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """['resnet50=ResNet-50'] -> {'resnet50': 'ResNet-50'}; the last '=' separates, for names hold some."""
+    out = {}
+    for text in given:
+        name, equals, label = text.rpartition("=")
+        if not equals or not name.strip() or not label.strip():
+            raise BadOption(f"--label '{text}' is not NAME=TEXT;", "expected a label such as resnet50=ResNet-50.")
+        out[name.strip()] = label.strip()
+    return out
+
+
+def figure(args: Any) -> FigureOptions:
+    """The options that figures of every record have. Raises BadOption for a value out of range."""
+    from ..render.figures import FigureOptions
+
+    return FigureOptions(
+        width=args.width or 7.0,
+        height=args.height,
+        dpi=args.dpi or 150,
+        title=args.title,
+        labels=pairs(args.label),
+        only=tuple(args.only),
+        dark=args.dark,
+        notes=not args.no_notes,
+    )
 
 
 def add_one_model(parser: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadOption, printable
@@ -96,12 +97,10 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
     from ..render import figures, page
     from ..render.figures import history, trials
-    from . import history_plot, trial_plot
+    from . import record_plot
 
-    if args.kind in trials.KINDS:
-        return trial_plot.run(args)
-    if args.kind in history.KINDS:
-        return history_plot.run(args)
+    if args.kind in trials.KINDS or args.kind in history.KINDS:
+        return record_plot.run(args)
     figures.check_kind(args.kind, (*trials.KINDS, *history.KINDS))
     saved.check_subjects(args)
     _check_measure(args)
@@ -154,16 +153,8 @@ def _tell_failures(comparison: Comparison) -> None:
 
 def _figure_options(args: argparse.Namespace) -> FigureOptions:
     """What the options of the group 'figure' say. Raises BadOption for a value out of range."""
-    from ..render.figures import FigureOptions
-
-    return FigureOptions(
-        width=args.width or 7.0,
-        height=args.height,
-        dpi=args.dpi or 150,
-        title=args.title,
-        labels=saved.pairs(args.label),
-        only=tuple(args.only),
-        dark=args.dark,
+    return replace(
+        options.figure(args),
         batch_size=args.batch_size,
         ops=args.ops,
         dataset=saved.dataset(args) or "imagenet-1k",
@@ -172,7 +163,6 @@ def _figure_options(args: argparse.Namespace) -> FigureOptions:
         y=args.y,
         highlight=tuple(args.highlight),
         log=args.log,
-        notes=not args.no_notes,
     )
 
 

@@ -131,7 +131,7 @@ def accuracies(args: argparse.Namespace) -> tuple[Accuracy, ...]:
     from ..models import published
     from ..models.published import own
 
-    return own.renamed(published.read(args.accuracy), pairs(getattr(args, "label", ())))
+    return own.renamed(published.read(args.accuracy), options.pairs(getattr(args, "label", ())))
 
 
 def dataset(args: argparse.Namespace) -> str | None:
@@ -214,14 +214,3 @@ def _unpacked(data: bytes) -> bytes:
     if len(text) > LARGEST:
         raise OSError(f"unpacked it has more than {LARGEST >> 20} MiB")
     return text
-
-
-def pairs(given: Sequence[str]) -> dict[str, str]:
-    """['resnet50=ResNet-50'] -> {'resnet50': 'ResNet-50'}; the last '=' separates, for names hold some."""
-    out = {}
-    for text in given:
-        name, equals, label = text.rpartition("=")
-        if not equals or not name.strip() or not label.strip():
-            raise BadOption(f"--label '{text}' is not NAME=TEXT;", "expected a label such as resnet50=ResNet-50.")
-        out[name.strip()] = label.strip()
-    return out

@@ -56,7 +56,7 @@ def test_a_commit_that_is_not_there(repo: Path, ref: str, said: str) -> None:
 
 
 def test_no_repository_no_commit_and_no_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(BadOption, match="is not in a git repository; --base compares with a commit of one"):
+    with pytest.raises(BadOption, match="is not in a git repository; --base and --record need one"):
         asked.containing(tmp_path)
     empty = repository(tmp_path / "empty")
     with pytest.raises(BadOption, match=r"'HEAD' here. The repository has no branch with a commit"):

@@ -131,6 +131,9 @@ def test_a_network_of_ones_own_at_an_input_shape(archprof, undrawn):
         (["plot", "curves", "-o", "a.svg"], "'curves' is of a trial; name its folder: --from trials/NAME"),
         (["plot", "grid", "--from", ".", "-o", "a.svg"], "cannot read 'trial.json'"),
         (["plot", "grid", "--from", ".", "-o", "a.svg", "--dataset", "x"], "--dataset has no effect on 'grid'"),
+        (["plot", "grid", "--from", ".", "-o", "a.svg", "--log"], "--log has no effect on 'grid'"),
+        (["plot", "curves", "--from", ".", "-o", "a.svg", "--highlight", "x"], "--highlight has no effect on 'curves'"),
+        (["plot", "curves", "--from", ".", "-o", "a.svg", "--x", "macs2"], "--x has no effect on 'curves'"),
         (["plot", "ball", "resnet_tiny", "--accuracy", ".", "-o", "a.svg"], "cannot read 'trial.json'"),
     ],
 )  # fmt: skip
