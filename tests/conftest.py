@@ -46,13 +46,17 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A module that a test wrote is forgotten after it: the next test's module of the same name is another."""
+    """A module that a test wrote, and that its code or formulas were there, is forgotten after it."""
     before = set(sys.modules)
     yield
     written = str(tmp_path_factory.getbasetemp())
     for name in set(sys.modules) - before:
         if str(getattr(sys.modules[name], "__file__", None)).startswith(written):
             del sys.modules[name]
+    if code := sys.modules.get("archprof.models.code"):
+        code.ran = False
+    if registry := sys.modules.get("archprof.costs.registry"):
+        registry.own_generation = registry.generation
 
 
 @pytest.fixture(scope="session")

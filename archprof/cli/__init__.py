@@ -16,7 +16,7 @@ import sys
 from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
-from ..base import streams
+from ..base import cache, streams
 from ..base.errors import LONGEST, ArchprofError, BadOption, did_you_mean, printable
 from ..base.version import __version__
 from . import completing, stopping
@@ -75,12 +75,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         completing.answer(build_parser([word for word in typed.split() if word in COMMANDS][:1]))
     thresholds = gc.get_threshold()
     gc.set_threshold(*RARELY)
+    cache.may_keep = True
     try:
         with streams.usable(), stopping.signals() as received:
             code = _run(argv)
         return 128 + received[0] if received else code
     finally:
         gc.set_threshold(*thresholds)
+        cache.may_keep = False
 
 
 def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: argparse.ArgumentParser) -> NoReturn:

@@ -29,6 +29,8 @@ from typing import Any
 from . import attention, convolutions, products, recurrent, registry
 from .registry import Formula, Shape, macs, macs_of
 
+registry.own_generation = registry.generation
+
 __all__ = ["Formula", "Shape", "attention", "convolutions", "macs", "macs_of", "products", "recurrent"]
 
 

@@ -127,6 +127,9 @@ FORMULAS: dict[str, _Registered] = {}
 #: Goes up with every registration, so that remembered costs can be told from outdated ones.
 generation = 0
 
+#: What it is when archprof's own formulas are there.
+own_generation = 0
+
 
 def macs_of(*operators: Any, replace: bool = False) -> Callable[[F], F]:
     """Register the decorated function as the cost, in MACs, of one or several operators.

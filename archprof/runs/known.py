@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..base import cache
 from ..base.options import recorded
 from ..base.version import __version__
 from ..models import spec
@@ -48,6 +49,8 @@ def comparison(
 ) -> Comparison | None:
     """The comparison without times that `compare` would make; None where anything of it would have to be counted."""
     under = [_under(model) for model in models]
+    if not _of_archprof_alone():
+        return None
     if conditions.kind != "cpu" or None in under or len(set(models)) < len(models) or not models:
         return None
     if reference is not None and reference not in models:
@@ -76,7 +79,7 @@ def comparison(
 
 def remember(found: Comparison, batch_sizes: Sequence[int], conditions: Conditions) -> None:
     """Keep what was counted of the networks of a comparison without times, as far as it can be kept."""
-    if conditions.kind != "cpu":
+    if conditions.kind != "cpu" or not (cache.may_keep and _of_archprof_alone()):
         return
     from .. import models
     from .counted_rows import published_as
@@ -113,12 +116,12 @@ class Kept:
 
     def recalled(self, model: str, how: dict[str, Any]) -> Any:
         """The record (JSON values), None where there is none."""
-        under = _under(model)
+        under = _under(model) if _of_archprof_alone() else None
         return None if under is None else self._index.recalled(model, json.dumps(how, sort_keys=True), under)
 
     def remember(self, model: str, how: dict[str, Any], content: Any) -> None:
         """Keep a record, where its network is one that may be kept."""
-        under = _under(model)
+        under = _under(model) if cache.may_keep and _of_archprof_alone() else None
         if under is not None:
             self._fresh.append((model, json.dumps(how, sort_keys=True), under, content))
 
@@ -135,6 +138,14 @@ class Kept:
             for value in (getattr(counted, name),)
         }
         self.remember(model, how, content)
+
+
+def _of_archprof_alone() -> bool:
+    """Whether counts of this process are those of any other: no code of others was named, no formula registered."""
+    registry, code = sys.modules.get("archprof.costs.registry"), sys.modules.get("archprof.models.code")
+    if registry is not None and registry.generation != registry.own_generation:
+        return False
+    return code is None or not code.ran
 
 
 @functools.lru_cache(maxsize=4096)

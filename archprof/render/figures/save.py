@@ -55,9 +55,13 @@ def encode(figure: Figure, format: str) -> bytes:
 
 def compact(svg: bytes) -> bytes:
     """The same picture in four fifths of the bytes: no indentation, paths in one line, hundredths of a point."""
+    svg = _METADATA.sub(b"", svg, count=1)  # the first is the file's own; a label may spell another
     for written, shorter in _SHORTER:
         svg = written.sub(shorter, svg)
     return svg
+
+
+_METADATA = re.compile(rb" *<metadata>.*?</metadata>\n", re.DOTALL)
 
 
 #: What matplotlib writes, and what says the same.
@@ -65,7 +69,6 @@ _SHORTER = [
     (re.compile(rb"([1-9]\d*\.\d\d)\d+"), rb"\1"),  # scales are below 1
     (re.compile(rb"\s*\n(?=[LMCQZz\"])"), b""),
     (re.compile(rb"\n +"), b"\n"),
-    (re.compile(rb"<metadata>.*?</metadata>\n", re.DOTALL), b""),
     (re.compile(rb"DejaVuSans-Bold-(?=[0-9a-f]+\")"), b"b"),  # ids of letters' outlines
     (re.compile(rb"DejaVuSans-(?=[0-9a-f]+\")"), b"r"),
 ]
