@@ -3,6 +3,7 @@
     archprof.load("resnet50")                        -> nn.Module
     archprof.profile("resnet50").macs                -> 4089184256
     archprof.compare(["resnet50", "mobilenetv1"])    -> Comparison
+    archprof.fits("resnet50", "24 GB").training      -> the largest batch to train with
     archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
     archprof.choose(where=["macs < 600 M"])          -> DataFrame, most accurate first
     archprof.trial(["resnet_tiny", Net], "digits")   -> Trial: accuracy, measured
@@ -23,6 +24,7 @@ _PUBLIC = {
     "load": "models",
     "profile": "counting.counts",
     "compare": "runs.compare",
+    "fits": "runs.compare",
     "plot": "render.plotting",
     "choose": "runs.choose",
     "trial": "trials.trial",
@@ -63,6 +65,7 @@ __all__ = [
     "compare",
     "costs",
     "evaluate",
+    "fits",
     "load",
     "plot",
     "profile",
@@ -86,7 +89,7 @@ if TYPE_CHECKING:
     from .results.recipe import Recipe
     from .results.trials import Trial
     from .runs.choose import choose
-    from .runs.compare import compare
+    from .runs.compare import compare, fits
     from .trials.trial import evaluate, trial
 
 

@@ -150,8 +150,8 @@ def _static(
         if name == "training_bytes":
             state, kept = training_state_bytes(profile), profile.training_activation_bytes or 0
             known["detail"] = (
-                f"{units.size(state)} of it are parameters and gradients, "
-                f"{units.size(kept)} activations kept for the backward pass."
+                f"Parameters, buffers, gradients and momentum take {units.size(state)}, "
+                f"activations kept for the backward pass {units.size(kept)}."
             )
         for bound in limit.bounds if limit else ():
             yield _bounded(known, bound, budget, counted)

@@ -33,18 +33,8 @@ def is_pattern(model: str) -> bool:
 
 
 def training_state_bytes(profile: StaticProfile) -> int:
-    """Parameters + gradients; the optimizer's state is left out.
-
-    A gradient is as large as its parameter, so gradients take the trainable share of the parameters' bytes
-    (exact where the parameters have one type).
-    """
-    gradients = profile.parameter_bytes * profile.trainable_parameters // max(profile.parameters, 1)
-    return profile.parameter_bytes + gradients
-
-
-def training_bytes(profile: StaticProfile) -> int:
-    """Parameters + gradients + activations kept for the backward pass."""
-    return training_state_bytes(profile) + (profile.training_activation_bytes or 0)
+    """Parameters, buffers, gradients, and SGD's momentum, which is as large as the gradients."""
+    return profile.parameter_bytes + profile.buffer_bytes + 2 * profile.gradient_bytes
 
 
 @dataclass(frozen=True)
@@ -76,9 +66,9 @@ def _driven_by(key: str) -> Callable[[StaticProfile], str]:
 
 
 def _training_driver(profile: StaticProfile) -> str:
-    """Parameters cost themselves and their gradients: whichever part weighs more."""
-    state = training_state_bytes(profile)
-    return "parameters" if state >= (profile.training_activation_bytes or 0) else "activations"
+    """Parameters cost themselves, their gradients and their momentum: whichever part weighs more."""
+    whole, state = profile.training_bytes or 0, training_state_bytes(profile)
+    return "parameters" if state >= whole - state else "activations"
 
 
 def _bytes(value: Callable[[StaticProfile], int], noun: str, driver: Callable[[StaticProfile], str]) -> Limitable:
@@ -96,7 +86,7 @@ MEASURES: Mapping[str, Limitable] = {
     "peak_activation_bytes": _bytes(
         lambda profile: profile.peak_activation_bytes, "bytes of activations at its peak", _driven_by("activations")
     ),
-    "training_bytes": _bytes(training_bytes, "bytes to train with", _training_driver),
+    "training_bytes": _bytes(lambda profile: profile.training_bytes or 0, "bytes to train with", _training_driver),
     "file_size": _bytes(lambda profile: profile.saved_bytes, "bytes to save", _driven_by("parameters")),
 }
 

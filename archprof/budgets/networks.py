@@ -79,14 +79,28 @@ def recalling(kept: Kept, whole: bool = True) -> Profiler:
 
 
 def count(model: Any, feed: Feed, training: bool) -> StaticProfile:
-    """Count on the meta device: an inference pass, and where asked for what a training pass keeps."""
+    """Count on the meta device: an inference pass, and where asked for the memory of a training step."""
     counted = _profile(model, feed, "eval")
     if counted.source == "exported":
         counted = replace(counted, saved_bytes=Path(parse(model).target).stat().st_size)
     if not training:
         return counted
-    trained = _profile(model, feed, "train")
-    return replace(counted, training_activation_bytes=trained.training_activation_bytes)
+    trained = _step(model, feed, counted)
+    if trained is None:
+        _profile(model, feed, "train")  # says what is wrong
+        raise ForwardFailed(f"{counted.name}: a training step of batch {counted.batch_size} cannot be traced.")
+    return trained
+
+
+def _step(model: Any, feed: Feed, counted: StaticProfile) -> StaticProfile | None:
+    """The profile with the memory of a training step; None where that cannot be traced."""
+    from ..counting.counts import subject_of
+    from ..runs.prediction import Predictor, with_training
+
+    inputs = (lambda batch_size: _given(feed, batch_size)) if feed.inputs else None
+    predictor = Predictor(subject_of(model, feed.input_shape, inputs))
+    entry = predictor.training_at(feed.batch_size)
+    return None if entry is None else with_training(counted, entry, predictor.optimizers())
 
 
 def measure_ratio(model: Any, reference: str, feed: Feed) -> Relative:

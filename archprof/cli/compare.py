@@ -43,6 +43,12 @@ def add(commands: Any) -> None:
         metavar="SIZE",
         help="show the largest batch that fits, such as 8GiB",
     )
+    parser.add_argument(
+        "--fits",
+        type=options.typed(options.memory),
+        metavar="SIZE",
+        help="also what limits it and what would help, such as '24 GB'; tried where the machine can",
+    )
     options.add_batch_sizes(parser)
     options.add_conditions(parser)
     options.add_sampling(parser)
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         spec.parse(model)
     saved.check_subjects(args)
     if args.saved:
-        unused = ("input_shape", "input", "memory", "reference", "yes")
+        unused = ("input_shape", "input", "memory", "fits", "reference", "yes")
         options.refuse_without_effect(args, "with --from", also=unused)
     if args.no_latency:
         options.refuse_without_effect(args, "with --no-latency", also=("reference",))
@@ -72,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         code = saved.exit_code(result)
     else:
         models = options.expanded(args.models, args.yes)
-        how = {"input_shape": args.input_shape, "inputs": inputs, "memory": args.memory}
+        how = {"input_shape": args.input_shape, "inputs": inputs, "memory": args.memory, "fits": args.fits}
         result, code = saved.compared(models, args, latency=not args.no_latency, **how)
     failed = [row for row in result.architectures if row.profile is None]
     if code != saved.INTERRUPTED and failed and len(failed) == len(result.architectures):

@@ -212,7 +212,7 @@ def given(args: Any, kind: Any) -> dict[str, Any]:
 def conditions(args: Any) -> asked.Conditions:
     """What `add_conditions` reads. Raises BadOption where one of them has no effect."""
     found = asked.Conditions(**given(args, asked.Conditions))
-    found.refuse_unused_optimizer(for_largest_batch=getattr(args, "memory", None) is not None)
+    found.refuse_unused(for_largest_batch=any(getattr(args, name, None) for name in ("memory", "fits")))
     return found
 
 

@@ -93,11 +93,15 @@ def _latency() -> Any:
 def _saved() -> dict[str, Any]:
     """What comparisons and sweeps write."""
     from ..results.comparison import BULKY, Accuracy, ArchitectureResult
+    from ..results.memory import BatchMemory
     from ..results.profile import StaticProfile
     from ..results.ratios import Ratio, Stopping
     from ..results.reading import maybe, written
 
     latency = _latency()
+    memory = written(
+        "BatchMemory", BatchMemory, **dict.fromkeys(("inference_bytes", "training_bytes"), maybe(int | None))
+    )
     counted = {
         key: maybe(hint)
         for key, hint in written("Profile", StaticProfile).__annotations__.items()
@@ -106,7 +110,8 @@ def _saved() -> dict[str, Any]:
 
     def architecture(name: str, without: tuple[str, ...], **more: Any) -> Any:
         keys = {key: hint for key, hint in counted.items() if key not in without} | more
-        return written(name, ArchitectureResult, without=("profile",), latency=list[latency], **keys)  # type: ignore[valid-type]
+        listed: dict[str, Any] = {"latency": list[latency], "memory": list[memory]}  # type: ignore[valid-type]
+        return written(name, ArchitectureResult, without=("profile",), **listed, **keys)
 
     row = architecture("Architecture", ())
     # a network whose process ended has these no more

@@ -14,7 +14,9 @@ from .trace import Trace
 if TYPE_CHECKING:
     import torch
 
-    from .recording import Owned
+    from .recording import Owned, Recorder
+
+    Recorded = Trace | Recorder
 
 _ACTIVATIONS = frozenset({"input", "activation"})
 
@@ -39,7 +41,7 @@ class Peak(NamedTuple):
     known: bool = True
 
 
-def peak(trace: Trace) -> Peak:
+def peak(trace: Recorded) -> Peak:
     """The peak of activation bytes over the whole pass, inputs, outputs and, of a backward pass, gradients included."""
     return peak_of(alive(trace))
 
@@ -50,7 +52,7 @@ def peak_of(alive: list[int], known: bool = True) -> Peak:
     return Peak(most, min(alive.index(most), max(len(alive) - 2, 0)), known)
 
 
-def alive(trace: Trace) -> list[int]:
+def alive(trace: Recorded) -> list[int]:
     """Bytes of activations that are alive during each call, and after the last one."""
     end = len(trace.calls) + 1
     changes = [0] * (end + 1)

@@ -279,8 +279,9 @@ class Recorder(WithoutValues):
         assert self._nodes is not None
         # inside a module during backward: a checkpoint computes its forward pass again
         if self.place.depth or torch._C._current_graph_task_id() == -1:
-            # the autograd node of this call, if it has one, has just taken the last sequence number
-            self._nodes[torch.autograd._get_sequence_nr() - 1] = self.place.module
+            # the autograd node of this call has just taken the last sequence number; a call without one finds there
+            # that of a call before it
+            self._nodes.setdefault(torch.autograd._get_sequence_nr() - 1, self.place.module)
             return self.place.module, False
         node = torch._C._current_autograd_node()
         return (

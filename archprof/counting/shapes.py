@@ -358,6 +358,8 @@ def _writes_only_self(func: Any) -> bool:
 def _fits_into_self(args: tuple[Any, ...]) -> bool:
     """Whether writing into the first argument plainly works: one dtype, the other tensors expand to its shape."""
     first = args[0]
+    if not isinstance(first, Tensor):  # a list of them, for one of torch's operators over many
+        return False
     for other in args[1:]:
         if isinstance(other, Tensor):
             if other.dtype != first.dtype or other.dim() > first.dim():

@@ -58,17 +58,19 @@ def trace(
     training: bool = False,
     backward: Callable[[Any], Tensor] | None = None,
     dtype: torch.dtype | None = None,
+    gradients: bool = False,
 ) -> Trace:
     """Record one forward pass of a copy of `module`, and its backward pass where `backward` makes the output a scalar.
 
     `memory` answers on meta; None runs the pass for real. `training`, without `backward`, records the forward pass of a
-    training step. The copy's weights are of `dtype` where one is given. Neither the module nor its inputs are touched.
+    training step. The copy's weights are of `dtype` where one is given, and have gradients of an earlier pass where
+    `gradients` says so. Neither the module nor its inputs are touched.
     Raises whatever forward raises, with the path of the module as `error.archprof_module`, and WentOn where the network
     caught an error that it would not meet with values.
     """
     with ONE_AT_A_TIME, _deeper():
         return contextvars.copy_context().run(
-            _trace, module, args, kwargs or {}, memory, training or backward is not None, backward, dtype
+            _trace, module, args, kwargs or {}, memory, training or backward is not None, backward, dtype, gradients
         )
 
 
@@ -80,6 +82,7 @@ def _trace(
     training: bool,
     backward: Callable[[Any], Tensor] | None,
     dtype: torch.dtype | None,
+    gradients: bool,
 ) -> Trace:
     real = memory is None
     originals = walk(module)
@@ -105,6 +108,11 @@ def _trace(
         for owner, tensors in (("input", copier.others), ("constant", constants)):
             for tensor in tensors:
                 recorder.number(tensor, owner)
+        if gradients:
+            for parameter in owned.parameters:
+                if parameter.requires_grad:
+                    parameter.grad = torch.zeros_like(parameter)
+                    recorder.number(parameter.grad, "activation")
         complex_ = any([tensor.dtype.is_complex for tensor in [*owned.parameters, *copier.others]])
         functions = Functions(device, complex_)
         modes = [recorder, functions] if complex_ or not real else [recorder]

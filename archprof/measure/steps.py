@@ -8,13 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..memory.updates import optimizer_of
 from ..results.conditions import Conditions
-from ..results.optimizers import OPTIMIZERS
 from . import memory
-
-#: So small that weights stay what they are over thousands of steps, whatever the optimizer: the work of an
-#: update does not depend on it.
-LEARNING_RATE = 1e-7
 
 
 class Step:
@@ -27,8 +23,9 @@ class Step:
         held: Callable[[], object],
         optimizer: torch.optim.Optimizer | None = None,
         captured: bool = False,  # a CUDA graph's memory is its own pool's, which the allocator does not show
+        keeps_gradients: bool = False,
     ) -> None:
-        self._run, self._device, self._held = run, device, held
+        self._run, self._device, self._held, self._keeps_gradients = run, device, held, keeps_gradients
         self.optimizer, self._captured = optimizer, captured
 
     def __call__(self) -> object:
@@ -42,8 +39,8 @@ class Step:
         """
         if self._device.type != "cpu" or (self.optimizer is not None and not self.optimizer.state):
             self._run()
-        if self.optimizer is not None:  # what was there before the recording would not be seen to go
-            self.optimizer.zero_grad(set_to_none=True)
+        if self.optimizer is not None and not self._keeps_gradients:
+            self.optimizer.zero_grad(set_to_none=True)  # what was there before would not be seen to go
         before = memory.bytes_of(self._held())
         extra = memory.peak_bytes(self._run, self._device)
         return None if extra is None or self._captured else before + extra
@@ -62,7 +59,8 @@ def forward_step(
     conditions: Conditions,
     kwargs: Mapping[str, Any] | None = None,
 ) -> Step:
-    """A step that runs `module(*inputs, **kwargs)`; in mode 'train' a whole training step.
+    """A step that runs `module(*inputs, **kwargs)`; in mode 'train' a whole training step, of which these inputs are
+    one part where gradients of several are added up.
 
     Module and inputs are taken as they are: already on the device, in the dtype and layout (`materialise`,
     `moved`). With `compile` the first call compiles; with `cuda_graph` the pass is captured here, so that
@@ -70,19 +68,28 @@ def forward_step(
     """
     kwargs = kwargs or {}
     device = torch.device(conditions.device)
-    optimizer = optimizer_of(module, conditions.optimizer) if conditions.mode == "train" else None
+    optimizer = optimizer_of(module.parameters(), conditions.optimizer) if conditions.mode == "train" else None
     called: Callable[..., Any] = module
     if conditions.compile is not None:
         called = torch.compile(module, mode=None if conditions.compile == "default" else conditions.compile)
 
+    def output() -> object:
+        if conditions.autocast is None:
+            return called(*inputs, **kwargs)
+        with torch.autocast(device.type, getattr(torch, conditions.autocast)):
+            return called(*inputs, **kwargs)
+
     def forward() -> object:
         with torch.inference_mode():
-            return called(*inputs, **kwargs)
+            return output()
+
+    zeroed = conditions.zero_grad == "zero"
 
     def train() -> object:
         assert optimizer is not None
-        optimizer.zero_grad(set_to_none=True)
-        loss_of(called(*inputs, **kwargs)).backward()
+        optimizer.zero_grad(set_to_none=not zeroed)
+        for _ in range(conditions.accumulate):
+            loss_of(output()).backward()
         optimizer.step()
         return None
 
@@ -90,6 +97,7 @@ def forward_step(
         states = list(optimizer.state.values()) if optimizer else []
         return [
             list(module.parameters()),
+            [parameter.grad for parameter in module.parameters()] if optimizer and zeroed else [],
             list(module.buffers()),
             inputs,
             dict(kwargs),
@@ -97,15 +105,7 @@ def forward_step(
         ]
 
     run = train if optimizer else _captured(forward, device) if conditions.cuda_graph else forward
-    return Step(run, device, held, optimizer, conditions.cuda_graph)
-
-
-def optimizer_of(module: nn.Module, name: str) -> torch.optim.Optimizer:
-    """torch's optimizer of that name for the module's parameters, with torch's defaults but for what the table says."""
-    known = OPTIMIZERS[name]
-    made = getattr(torch.optim, known.torch_class)(module.parameters(), lr=LEARNING_RATE, **known.arguments)
-    assert isinstance(made, torch.optim.Optimizer)
-    return made
+    return Step(run, device, held, optimizer, conditions.cuda_graph, zeroed)
 
 
 def loss_of(output: object) -> torch.Tensor:

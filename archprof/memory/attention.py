@@ -67,4 +67,22 @@ def _fused(
         return None
     if attn_mask is not None and attn_mask.dtype == torch.bool:  # 0 where it is true, minus infinity elsewhere
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype, device="meta")
-    return _FUSED(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
+    out: Tensor = _FUSED(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
+    if out.grad_fn is not None:
+        _copy_the_gradient(out.grad_fn)
+    return out
+
+
+def _copy_the_gradient(node: Any) -> None:
+    """The backward kernel copies a gradient whose heads are not innermost but one, and keeps both while it runs."""
+    held: list[Tensor] = []
+
+    def before(gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...] | None:
+        gradient = gradients[0]
+        if gradient is None or gradient.transpose(1, 2).is_contiguous():
+            return None
+        held.append(gradient)
+        return gradient.transpose(1, 2).contiguous().transpose(1, 2), *gradients[1:]
+
+    node.register_prehook(before)
+    node.register_hook(lambda *_: held.clear())

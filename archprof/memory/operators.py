@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -11,18 +11,24 @@ from torch.nn import functional
 
 from ..counting.trace import ONE_AT_A_TIME
 from .attention import fused_attention
+from .autocast import autocast
 from .recurrent import Workspace, whole_layers
 
 
 @contextmanager
-def own_operators(on_cuda: bool = False, workspace: Workspace | None = None) -> Iterator[None]:
-    """Inside, attention, recurrent layers and gradients on meta tensors are what they are on the device."""
-    with ONE_AT_A_TIME, fused_attention(), _gradients_in_one(), _biases_in_place():
-        if on_cuda:
-            yield
-        else:
-            with whole_layers(workspace):
-                yield
+def own_operators(
+    on_cuda: bool = False, workspace: Workspace | None = None, lower: torch.dtype | None = None
+) -> Iterator[ExitStack]:
+    """Inside, attention, recurrent layers and gradients on meta tensors are what they are on the device.
+
+    With `lower`, operators are cast as by torch.autocast of that type, until what is yielded is closed: gradients are
+    computed outside of it.
+    """
+    layers = nullcontext() if on_cuda else whole_layers(workspace)
+    with ONE_AT_A_TIME, fused_attention(), _gradients_in_one(), _biases_in_place(), layers, ExitStack() as forward:
+        if lower is not None:
+            forward.enter_context(autocast(lower, on_cuda))
+        yield forward
 
 
 @contextmanager

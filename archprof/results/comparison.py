@@ -186,13 +186,14 @@ class Comparison:
 
         Each layer, module and measurement is a line of its own, so that a changed one is a changed line.
         """
+        optimizer = str(self.environment.get("optimizer") or "sgd")
         return json_lines.dumps(
             {
                 "schema_version": SCHEMA_VERSION,
                 "archprof": self.archprof,
                 "environment": dict(self.environment),
                 "reference": self.reference,
-                "architectures": [row_json(row) for row in self.architectures],
+                "architectures": [row_json(row, optimizer=optimizer) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
                 "stopping": as_json(self.stopping) if self.stopping else None,
                 "warnings": list(self.warnings),
@@ -253,8 +254,11 @@ _NESTED = {"uncounted": Uncounted, "by_type": TypeCost, "layers": LayerCost, "mo
 BULKY = ("layers", "modules")
 
 
-def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str, Any]:
-    """One entry of the documented JSON's "architectures", without the keys in `leave_out`."""
+def row_json(row: ArchitectureResult, leave_out: Iterable[str] = (), optimizer: str = "sgd") -> dict[str, Any]:
+    """One entry of the documented JSON's "architectures", without the keys in `leave_out`.
+
+    `optimizer` is that of the training steps whose whole memory it tells.
+    """
     out: dict[str, Any] = {"name": row.name, "source": row.source, "family": row.family, "year": row.year}
     if row.profile is not None:
         left_out = {"name", "source", *leave_out}
@@ -263,7 +267,11 @@ def row_json(row: ArchitectureResult, leave_out: Iterable[str] = ()) -> dict[str
                 value = getattr(row.profile, name)
                 out[name] = [as_json(item) for item in value] if name in _NESTED else plain(value)
     out["accuracy"] = [as_json(claim) for claim in row.accuracy]
-    out["memory"] = [as_json(entry) for entry in row.memory]
+    out["memory"] = [
+        as_json(entry)
+        | {"inference_bytes": row.inference_bytes(entry), "training_bytes": row.training_bytes(entry, optimizer)}
+        for entry in row.memory
+    ]
     out["latency"] = [cell.to_json() for cell in row.latency]
     out["optimizers"] = [as_json(entry) for entry in row.optimizers]
     out["largest_batch"] = as_json(row.largest_batch) if row.largest_batch else None

@@ -14,12 +14,15 @@ import re
 from dataclasses import dataclass
 
 from ..base.errors import BadOption, did_you_mean
-from ..base.options import one_of, option, positive, whole
+from ..base.options import one_of, option, options_of, positive, whole
 from .environment import released
-from .optimizers import OPTIMIZERS
+from .optimizers import OPTIMIZERS, chosen
 
 DTYPES = ("float32", "bfloat16", "float16")
+AUTOCAST = ("bfloat16", "float16")
 MODES = ("eval", "train")
+#: What becomes of gradients between steps: let go, as torch does of itself, or set to zero where they are.
+ZERO_GRAD = ("none", "zero")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 #: Batch sizes measured when none are asked for: one request, a small and a large batch.
@@ -35,21 +38,43 @@ class Conditions:
     """Everything the caller chooses that shapes a time.
 
     `threads` None keeps torch's own number; `compile` None is eager, otherwise torch.compile's mode.
-    `optimizer` matters in mode 'train' and where the largest batch that fits is asked for. `keep_memory`: on the CPU,
-    what a pass frees is kept for the next, where the C library can be told to; otherwise passes pay for fresh memory,
-    now and then or always.
+    `autocast` computes in that type what torch.autocast does, on weights of float32. `optimizer` (`optimizers.chosen`),
+    `accumulate` (a batch is run in so many equal parts, whose gradients are added up) and `zero_grad` matter in mode
+    'train' and where the largest batch that fits is asked for. `keep_memory`: on the CPU, what a pass frees is kept for
+    the next, where the C library can be told to; otherwise passes pay for fresh memory, now and then or always.
     Raises BadOption for a word that is unknown, and for two that do not go together.
     """
 
     device: str = option("cpu", "cpu, cuda, cuda:N or mps", metavar="DEVICE")
     dtype: str = option("float32", ", ".join(DTYPES[:-1]) + f" or {DTYPES[-1]}", metavar="TYPE")
+    autocast: str | None = option(
+        None,
+        "compute in it what torch.autocast does: " + " or ".join(AUTOCAST),
+        metavar="TYPE",
+        alone="bfloat16",
+    )
     threads: int | None = option(None, "CPU threads", metavar="N", parse=whole, default_said="torch's own choice")
     channels_last: bool = option(False, "weights and inputs in NHWC layout")
     compile: str | None = option(None, "measure under torch.compile", metavar="MODE", alone="default")
     cuda_graph: bool = option(False, "replay a captured CUDA graph")
     mode: str = option("eval", "eval: forward pass; train: whole training step", metavar="MODE")
     optimizer: str = option(
-        "sgd", f"of a training step: {', '.join(OPTIMIZERS)}", applies=lambda record: record.mode == "train"
+        "sgd",
+        f"of a training step: {', '.join(OPTIMIZERS)}, or with options: 'adamw(fused=true)'",
+        applies=lambda record: record.mode == "train",
+    )
+    accumulate: int = option(
+        1,
+        "equal parts of a batch whose gradients are added up before an update",
+        metavar="N",
+        parse=whole,
+        applies=lambda record: record.mode == "train",
+    )
+    zero_grad: str = option(
+        "none",
+        "gradients between steps are let go (none) or set to zero (zero)",
+        metavar="HOW",
+        applies=lambda record: record.mode == "train",
     )
     keep_memory: bool = option(
         True,
@@ -61,7 +86,17 @@ class Conditions:
     def __post_init__(self) -> None:
         one_of("dtype", self.dtype, DTYPES)
         one_of("mode", self.mode, MODES)
-        one_of("optimizer", self.optimizer, OPTIMIZERS)
+        chosen(self.optimizer)
+        one_of("choice of zero_grad", self.zero_grad, ZERO_GRAD)
+        if type(self.accumulate) is not int or self.accumulate < 1:
+            raise BadOption(f"accumulate is {self.accumulate!r};", "expected a whole number above 0.")
+        if self.autocast is not None:
+            one_of("type of autocast", self.autocast, AUTOCAST)
+            if self.dtype != "float32":
+                raise BadOption(
+                    f"autocast is for weights of float32; the dtype is {self.dtype}.",
+                    "Leave out '--dtype' or '--autocast'.",
+                )
         if self.compile is not None:
             one_of("compile mode", self.compile, COMPILE_MODES)
         if self.threads is not None and self.threads < 1:
@@ -85,12 +120,27 @@ class Conditions:
                 "Leave out '--no-keep-memory'.",
             )
 
-    def refuse_unused_optimizer(self, for_largest_batch: bool = False) -> None:
-        """Raise BadOption for another optimizer than the default where no step is measured or predicted with it."""
-        if self.mode != "train" and self.optimizer != Conditions.optimizer and not for_largest_batch:
+    def refuse_unused(self, for_largest_batch: bool = False) -> None:
+        """Raise BadOption for an option of training steps where no step is measured or predicted."""
+        if self.mode == "train" or for_largest_batch:
+            return
+        for named in options_of(self):
+            if named.name in ("optimizer", "accumulate", "zero_grad") and named.default != getattr(
+                Conditions, named.name
+            ):
+                raise BadOption(
+                    f"{named.name} '{named.default}' has no effect on a forward pass.",
+                    "Add '--mode train', or leave it out.",
+                )
+
+    def part_of(self, batch_size: int) -> int:
+        """The samples that one pass of a training step takes. Raises BadOption for a batch that has no equal parts."""
+        if batch_size % self.accumulate:
             raise BadOption(
-                f"optimizer '{self.optimizer}' has no effect on a forward pass.", "Add '--mode train', or leave it out."
+                f"a batch of {batch_size} has no {self.accumulate} equal parts;",
+                f"expected batch sizes that --accumulate {self.accumulate} divides, such as {self.accumulate * 8}.",
             )
+        return batch_size // self.accumulate
 
     @property
     def kind(self) -> str:

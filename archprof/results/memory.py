@@ -33,11 +33,44 @@ class OptimizerMemory(NamedTuple):
     update_bytes: int
 
 
+class Limiting(NamedTuple):
+    """Where memory is highest at the largest batch that fits (at the smallest where none does), `nbytes` in all.
+
+    `mode` is 'inference' or 'training'. `moment` is 'forward', 'backward' or 'update' (of the weights), `layer` the
+    path of the module whose `operator` runs then. `measured_bytes` is what the device's allocator saw at that batch,
+    `beyond_bytes` at one sample more; None: not measured, and `why` says why where it was to be.
+    """
+
+    mode: str
+    batch_size: int
+    nbytes: int
+    moment: str
+    layer: str = ""
+    operator: str = ""
+    measured_bytes: int | None = None
+    beyond_bytes: int | None = None
+    why: str | None = None
+
+
+class Help(NamedTuple):
+    """A change that needs less memory, the option that makes it ('': in the network's own code), and what would fit.
+
+    `saved_bytes` and `saved_training_bytes` are what it saves at the largest batches that fit without it.
+    """
+
+    change: str
+    option: str
+    inference: int
+    training: int | None
+    saved_bytes: int
+    saved_training_bytes: int | None = None
+
+
 class LargestBatch(NamedTuple):
     """The largest batch sizes predicted to fit into `limit_bytes`, parameters included; 0: not even one sample does.
 
     `training` is with `optimizer`; None where training cannot be traced. `least_bytes` and `least_training_bytes` are
-    what the smallest batch needs.
+    what the smallest batch needs. `limited` says what limits each, `helps` what would help, where that was asked.
     """
 
     limit_bytes: int
@@ -46,3 +79,5 @@ class LargestBatch(NamedTuple):
     training: int | None
     least_bytes: int
     least_training_bytes: int | None = None
+    limited: tuple[Limiting, ...] = ()
+    helps: tuple[Help, ...] = ()

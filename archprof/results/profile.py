@@ -82,7 +82,9 @@ class StaticProfile:
 
     `input_shape` is that of the first input, without the batch. Bytes follow the parameters' and
     activations' own types; `gradient_bytes` are those of every trainable parameter's gradient, `saved_bytes`
-    those of a saved state_dict's tensors (of the file, where the network came from an exported one). `notes`
+    those of a saved state_dict's tensors (of the file, where the network came from an exported one).
+    `training_bytes` is everything that a training step with SGD and momentum holds at its highest point, on any
+    device, None where no step was traced. `notes`
     say how the numbers came about where it was not the usual way.
     """
 
@@ -101,6 +103,7 @@ class StaticProfile:
     training_activation_bytes: int | None
     saved_bytes: int = 0
     gradient_bytes: int = 0
+    training_bytes: int | None = None
     peak_at: str = ""
     mode: str = "eval"
     uncounted: tuple[Uncounted, ...] = ()

@@ -12,7 +12,7 @@ SCHEMA_VERSION = 1
 
 
 def as_json(record: Any) -> dict[str, Any]:
-    """A flat record's fields as JSON values (tuples become lists)."""
+    """A record's fields as JSON values: tuples become lists, records within it objects."""
     return {name: plain(getattr(record, name)) for name in field_names(record)}
 
 
@@ -22,4 +22,8 @@ def field_names(kind: Any) -> Iterable[str]:
 
 
 def plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    if hasattr(value, "_fields"):
+        return as_json(value)
+    if isinstance(value, tuple):
+        return [as_json(item) if hasattr(item, "_fields") else item for item in value]
+    return value

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from ..base.errors import ArchprofError, BadOption
+from ..base import units
+from ..base.errors import ArchprofError, BadOption, ForwardFailed
 from ..base.options import from_keywords, options_of
 from ..base.version import __version__
 from ..measure import device, operator_times
@@ -19,10 +20,12 @@ from ..models.spec import ModelSpec
 from ..results import conditions as asked
 from ..results.comparison import Accuracy, ArchitectureResult, Comparison
 from ..results.conditions import BATCH_SIZES, Conditions, Sampling
+from ..results.memory import LargestBatch
 from ..results.profile import Shape
 from ..results.ratios import Stopping
 from . import counted_rows, measured_rows
 from .rows import Inputs, Request, RowInProgress, Tell, row_of
+from .tried import verify
 
 
 class ComparisonInterrupted(KeyboardInterrupt):
@@ -47,6 +50,7 @@ def compare(
     accuracies: Sequence[Accuracy] = (),
     dataset: str = "imagenet-1k",
     memory: int | None = None,
+    fits: int | None = None,
     progress: Tell | None = None,
     **options: Any,
 ) -> Comparison:
@@ -58,7 +62,8 @@ def compare(
     default), or what `inputs` makes for a batch size: forward's arguments and keyword arguments. `divide` then measures
     which part of a pass each of a profile's layers takes (their `seconds`), in a few seconds more for each network:
     eager forward passes on the CPU only. With `memory` (bytes) each result has the largest batch that is predicted to
-    fit into it, in inference and in training with the conditions' optimizer. `progress` is called with what is being
+    fit into it, in inference and in training with the conditions' optimizer; with `fits` (bytes) instead also what
+    limits them, and what would help. `progress` is called with what is being
     done and the seconds that are left at most.
 
     Instead of `conditions` and `sampling`, their fields can be given as keywords: `device="cuda", time_budget=10`.
@@ -73,21 +78,31 @@ def compare(
         conditions=conditions or asked.Conditions,
         sampling=sampling or asked.Sampling,
     )
+    if memory is not None and fits is not None:
+        raise BadOption(
+            "both 'memory' and 'fits' are given;", "'fits' says what 'memory' does, and why: give it alone."
+        )
+    explain, memory = fits is not None, memory if fits is None else fits
     _refuse_without_effect(conditions, latency, divide, memory, options)
     device.check_available(conditions)
     if divide:
         operator_times.check_divisible(conditions)
     if memory is not None and memory < 1:
         raise BadOption(f"memory is {memory} bytes;", "expected a size such as 8 GiB.")
+    sizes = checked_batch_sizes(batch_sizes)
+    if conditions.mode == "train":
+        for size in sizes:
+            conditions.part_of(size)
     request = Request(
         conditions,
         sampling,
-        checked_batch_sizes(batch_sizes),
+        sizes,
         input_shape,
         inputs,
         accuracies,
         dataset,
         memory,
+        explain,
         progress,
     )
     rows = [row_of(model, name) for name, model in given.named(models)]
@@ -108,6 +123,9 @@ def compare(
         if latency:
             measured_rows.refuse_what_cannot_fit(rows, request)
             stopping = measured_rows.measure(rows, request, reference)
+        if latency and explain:
+            for row in rows:
+                verify(row, request)
         if divide:
             measured_rows.divide(rows, request)
     except KeyboardInterrupt:
@@ -155,6 +173,41 @@ def counted(
     return row.result
 
 
+def fits(
+    model: Any,
+    memory: int | str,
+    *,
+    conditions: Conditions | None = None,
+    input_shape: Shape | None = None,
+    inputs: Inputs | None = None,
+    tried: bool = False,
+    progress: Tell | None = None,
+    **options: Any,
+) -> LargestBatch:
+    """The largest batches of a network that fit into a memory, what limits them, and what would help.
+
+    `memory` is in bytes, or text with a unit such as '24 GB'. The network (as in `compare`) is predicted, not run;
+    with `tried` both batches and one more are run, where this machine can. Fields of Conditions can be given as
+    keywords: `optimizer="adamw", dtype="bfloat16"`.
+
+    Raises UnknownModel, BadOption, and ForwardFailed for a network that cannot be counted.
+    """
+    limit = units.parse_size(memory, "memory") if isinstance(memory, str) else memory
+    (asked_for,) = from_keywords("fits", options, conditions=conditions or asked.Conditions)
+    device.check_available(asked_for)
+    if type(limit) is not int or limit < 1:
+        raise BadOption(f"memory is {memory!r};", "expected bytes, or a size such as '24 GB'.")
+    request = Request(asked_for, input_shape=input_shape, inputs=inputs, memory=limit, explain=True, progress=progress)
+    row = row_of(model)
+    counted_rows.count(row, request)
+    if row.result.largest_batch is None:
+        raise ForwardFailed(row.result.error or f"{row.result.name} cannot be counted.")
+    if tried:
+        verify(row, request)
+    assert row.result.largest_batch is not None
+    return row.result.largest_batch
+
+
 def checked_batch_sizes(batch_sizes: Sequence[int]) -> tuple[int, ...]:
     """Ascending, without repeats. Raises BadOption for anything below 1, or none at all."""
     if not batch_sizes:
@@ -175,7 +228,7 @@ def _refuse_without_effect(
         for named in options_of(asked.Sampling):
             if named.name in options:
                 raise BadOption(f"'{named.name}' has no effect without latency;", "leave it out, or measure.")
-    conditions.refuse_unused_optimizer(for_largest_batch=memory is not None)
+    conditions.refuse_unused(for_largest_batch=memory is not None)
 
 
 def _reference(reference: str | None, names: list[str]) -> str | None:

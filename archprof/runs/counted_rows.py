@@ -19,7 +19,8 @@ from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions
 from ..results.memory import BatchMemory
 from ..results.profile import StaticProfile
-from .prediction import Predictor
+from .fits import Needs, explained
+from .prediction import Predictor, with_training
 from .rows import Request, RowInProgress
 
 
@@ -33,16 +34,17 @@ def count(row: RowInProgress, request: Request) -> None:
         profile = counts.profile_of(subject)
         sizes = (profile.batch_size,) if subject.fixed_batch and request.batch_sizes else request.batch_sizes
         memory = tuple(predictor.at(size) for size in sizes)
-        same = [entry.training_activation_bytes for entry in memory if entry.batch_size == profile.batch_size]
-        training, *_ = same or [None]
         if sizes != request.batch_sizes and sizes == (1,):  # of others the profile itself tells
             profile = replace(profile, notes=(*profile.notes, "exported for a batch of 1 alone"))
-        profile = replace(profile, training_activation_bytes=training)
+        optimizers = predictor.optimizers()
+        same = next((entry for entry in memory if entry.batch_size == profile.batch_size), None)
+        if same is not None and same.training_peak_bytes is not None:
+            profile = with_training(profile, same, optimizers)
         result = replace(
             row.result,
             profile=profile,
             memory=memory,
-            optimizers=predictor.optimizers(),
+            optimizers=optimizers,
             accuracy=_accuracy(row, profile, request),
         )
         if request.memory is not None:
@@ -61,7 +63,10 @@ def _with_largest_batch(result: ArchitectureResult, predictor: Predictor, reques
     """The row with the batch that fits, or with the reason why none is the largest."""
     assert request.memory is not None
     try:
-        fits = predictor.largest_batch(result, request.memory, request.conditions.optimizer)
+        if request.explain:
+            fits = explained(predictor, result, request.memory, request.tell)
+        else:
+            fits = Needs(predictor, result).largest(request.memory)
     except BadOption as error:
         return replace(result, error=f"{result.name}: {error}")
     return replace(result, largest_batch=fits)
@@ -84,13 +89,13 @@ def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> Non
 
 def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
     """What predicts under these conditions: on the CPU, for plain eager float32, scratch space is known."""
-    on_cuda = conditions.kind == "cuda"
-    plain = conditions.dtype == "float32" and not conditions.channels_last and conditions.compile is None
+    plain = conditions.dtype == "float32" and conditions.autocast is None
+    plain = plain and not conditions.channels_last and conditions.compile is None
     if conditions.kind != "cpu" or not plain:  # half floats are too slow on many CPUs to measure every operator
-        return Predictor(subject, None, on_cuda)
+        return Predictor(subject, conditions)
     threads = conditions.threads or torch.get_num_threads()
     measured = MeasuredScratch(conditions)
-    return Predictor(subject, cpu_scratch(threads, measure=measured), workspace=measured.workspace)
+    return Predictor(subject, conditions, cpu_scratch(threads, measure=measured), measured.workspace)
 
 
 def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:

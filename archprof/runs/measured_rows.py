@@ -87,7 +87,8 @@ def divide(rows: Sequence[RowInProgress], request: Request) -> None:
 
 def _step(row: RowInProgress, request: Request, batch_size: int) -> Step:
     """One prepared pass."""
-    args, kwargs = row.given(request, batch_size)
+    part = request.conditions.part_of(batch_size) if request.conditions.mode == "train" else batch_size
+    args, kwargs = row.given(request, part)
     return forward_step(row.module(request), args, request.conditions, kwargs)
 
 

@@ -34,6 +34,7 @@ class Request:
     accuracies: Sequence[Accuracy] = ()
     dataset: str = "imagenet-1k"
     memory: int | None = None
+    explain: bool = False
     progress: Tell | None = None
 
     def tell(self, doing: str, left_s: float = 0.0) -> None:

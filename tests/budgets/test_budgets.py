@@ -9,12 +9,13 @@ import pytest
 from helpers.budget_records import network, profiler, with_unknown_op
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from archprof.base.errors import BadOption
 from archprof.budgets import lock
 from archprof.budgets.budget import Budget
 from archprof.budgets.judging import check
-from archprof.budgets.limits import MEASURES, parse_limit, training_bytes
+from archprof.budgets.limits import MEASURES, parse_limit
 from archprof.budgets.networks import Relative
 from archprof.budgets.verdict import Checked, exit_code
 from archprof.render.tables.verdicts import reasons, sentence
@@ -112,7 +113,7 @@ def test_bad_limits_say_what_is_wrong(keys, said):
 
 @given(measure=st.sampled_from(sorted(MEASURES)), width=st.integers(1, 10**6), batch_size=st.integers(1, 512))
 def test_a_limit_equal_to_the_value_passes_and_one_below_fails(measure, width, batch_size):
-    profile = network(width, batch_size=batch_size)
+    profile = replace(network(width, batch_size=batch_size), training_bytes=width)
     value = MEASURES[measure].value(profile)
     unit = " B" if MEASURES[measure].parse("1 B", "") == 1 else ""
     assert status(profile=profile, **{measure: f"{value}{unit}"}) == "within"
@@ -124,14 +125,18 @@ def test_a_limit_equal_to_the_value_passes_and_one_below_fails(measure, width, b
     assert status(profile=profile, **{measure: "0.999999 x net"}) == "over"
 
 
-def test_training_bytes_add_up_by_hand():
-    profile = replace(network(16), trainable_parameters=network(16).parameters // 2)
-    assert profile.parameters == 618 and profile.parameter_bytes == 2472
-    assert training_bytes(profile) == 2472 + 1236 + 4 * 192 * 16
+def test_the_memory_of_a_step_adds_up_by_hand():
+    """100 features to 50 to 10, and the cross-entropy of one sample."""
+    chain = nn.Sequential(nn.Linear(100, 50), nn.ReLU(), nn.Linear(50, 10))
+    (checked,) = check([Budget.of(chain, input_shape=[100], training_bytes="1 MB")])
+    found = {verdict.measure: verdict.value for verdict in checked.verdicts}
+    weights = 4 * (100 * 50 + 50 + 50 * 10 + 10)
+    # parameters, gradients and momentum; in the backward pass input, both maps and the gradient of one
+    assert 3 * weights < found["training_bytes"] < 3 * weights + 4 * (100 + 5 * 50 + 10 * 10)
 
 
 def test_training_bytes_blame_the_layer_that_weighs_most_in_them():
-    """conv has the activations (1,024 against 10), fc the parameters: 4 bytes of each, 4 of their gradients."""
+    """conv has the activations (1,024 against 10), fc the parameters: 4 bytes of each, of its gradient and momentum."""
     heavy = network(16)
     layers = (*heavy.layers[:2], heavy.layers[2]._replace(parameters=100_000))
     modules = (*heavy.modules[:3], heavy.modules[3]._replace(parameters=100_000, trainable_parameters=100_000))
@@ -141,6 +146,8 @@ def test_training_bytes_blame_the_layer_that_weighs_most_in_them():
         parameters=parameters,
         trainable_parameters=parameters,
         parameter_bytes=4 * parameters,
+        gradient_bytes=4 * parameters,
+        training_bytes=12 * parameters + 20_000,
         layers=layers,
         modules=modules,
     )
@@ -148,9 +155,10 @@ def test_training_bytes_blame_the_layer_that_weighs_most_in_them():
     assert verdict.heaviest[0].layer == "fc"
     assert sentence(verdict).endswith(
         "fc (linear) weighs most: 100,000 parameters, 99.6 % of them. "
-        "785 KiB of it are parameters and gradients, 12.0 KiB activations kept for the backward pass."
+        "Parameters, buffers, gradients and momentum take 1.15 MiB, activations kept for the backward pass 12.0 KiB."
     )
-    (verdict,) = judged(profile=network(16), training_bytes="1 kB")  # 4,944 bytes of parameters, 12,288 kept
+    light = replace(network(16), gradient_bytes=2472, training_bytes=3 * 2472 + 12_288)
+    (verdict,) = judged(profile=light, training_bytes="1 kB")
     assert verdict.heaviest[0].layer == "conv" and "conv (conv 3x3) weighs most: 1,024 activations" in sentence(verdict)
 
 

@@ -14,12 +14,14 @@ from archprof.counting.trace import trace
 from archprof.measure import device
 from archprof.measure.memory import bytes_of, peak_bytes
 from archprof.measure.scratch import MeasuredScratch
-from archprof.measure.steps import forward_step, loss_of, optimizer_of
+from archprof.measure.steps import forward_step, loss_of
 from archprof.memory.attention import fused_attention
 from archprof.memory.scratch import cpu_scratch
+from archprof.memory.updates import optimizer_of, update_memory
 from archprof.results.comparison import ArchitectureResult
 from archprof.results.conditions import Conditions
 from archprof.results.optimizers import OPTIMIZERS, optimizer_memory
+from archprof.runs.fits import Needs
 from archprof.runs.prediction import Predictor
 
 CPU = torch.device("cpu")
@@ -54,13 +56,13 @@ NETWORKS = {
 def test_inference_is_predicted_to_the_byte(name):
     make, shape = NETWORKS[name]
     module = make().eval()
-    entry = Predictor(counts.subject_of(module, shape), cpu_scratch(torch.get_num_threads())).at(4)
+    entry = Predictor(counts.subject_of(module, shape), scratch=cpu_scratch(torch.get_num_threads())).at(4)
     step = forward_step(module, (torch.randn(4, *shape),), Conditions())
     held = bytes_of([list(module.parameters()), list(module.buffers())])
     assert step.peak_bytes() - held == entry.peak_activation_bytes + entry.scratch_bytes
 
 
-@pytest.mark.parametrize("name", ["mlp", "pooled"])
+@pytest.mark.parametrize("name", ["mlp", "pooled", "attention"])
 def test_a_training_step_is_predicted_nearly_to_the_byte(name):
     """All but the few bytes of the loss, and what the gradients' sums take for themselves."""
     make, shape = NETWORKS[name]
@@ -91,16 +93,56 @@ def test_the_meta_pass_has_the_storages_of_a_real_one(name, training):
     assert lifetimes.saved_for_backward(on_meta) == lifetimes.saved_for_backward(really)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-def test_an_optimizer_keeps_and_takes_what_its_rule_says(name):
-    parameters = nn.ParameterList(nn.Parameter(torch.randn(size)) for size in (1000, 50_000, 30_000, 40_000, 10))
-    optimizer = optimizer_of(parameters, name)
+#: Options that change what an update keeps or takes, and some that go together.
+OPTIONS = (
+    "sgd(momentum=0)", "sgd(nesterov=true)", "sgd(weight_decay=0.1)", "sgd(nesterov=true, weight_decay=0.1)",
+    "sgd(foreach=true, weight_decay=0.1)", "sgd(fused=true)", "sgd(maximize=true)", "adam(weight_decay=0.1)",
+    "adam(amsgrad=true)", "adam(foreach=true)", "adam(foreach=true, maximize=true, amsgrad=true)", "adamw(fused=true)",
+    "adamw(weight_decay=0)", "adadelta(weight_decay=0.1)", "adadelta(foreach=true)", "adamax(foreach=true)",
+    "adamax(weight_decay=0.1)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [*OPTIMIZERS, *OPTIONS])
+def test_an_optimizer_keeps_and_takes_what_is_foretold(text):
+    parameters = [nn.Parameter(torch.randn(size)) for size in (1000, 50_000, 30_000, 40_000, 10)]
+    optimizer = optimizer_of(parameters, text)
     for parameter in parameters:
         parameter.grad = torch.randn_like(parameter)
     optimizer.step()
-    rule = next(row for row in optimizer_memory([p.nbytes for p in parameters]) if row.optimizer == name)
-    assert rule.state_bytes == bytes_of([list(state.values()) for state in optimizer.state.values()])
-    assert 0 <= peak_bytes(optimizer.step, CPU) - rule.update_bytes <= 64  # scalars
+    rules = {row.optimizer: row for row in optimizer_memory([p.nbytes for p in parameters])}
+    state, taken = bytes_of([list(each.values()) for each in optimizer.state.values()]), peak_bytes(optimizer.step, CPU)
+    for foretold in {rules.get(text), None if text == "asgd" else update_memory(parameters, text)} - {None}:
+        assert foretold.state_bytes == state
+        assert 0 <= taken - foretold.update_bytes <= 64  # scalars
+
+
+LOOPS = [
+    {"accumulate": 3}, {"zero_grad": "zero"}, {"accumulate": 3, "zero_grad": "zero"}, {"autocast": "bfloat16"},
+    {"autocast": "bfloat16", "accumulate": 2, "optimizer": "adamw(fused=true)"}, {"dtype": "bfloat16"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=str)
+@pytest.mark.parametrize("name", ["mlp", "attention"])
+def test_a_step_of_any_loop_is_predicted_nearly_to_the_byte(name, loop):
+    make, shape = NETWORKS[name]
+    conditions = Conditions(mode="train", **loop)
+    row = archprof.compare({name: make}, batch_sizes=[6], latency=False, input_shape=shape, conditions=conditions)[0]
+    module = device.materialise(make(), conditions)
+    inputs = device.inputs(shape, conditions.part_of(6), conditions)
+    step = forward_step(module.train(), inputs, conditions)
+    whole = row.training_bytes(row.memory[0], conditions.optimizer)
+    # in bfloat16 what operators take for themselves is not known
+    assert step.peak_bytes() == pytest.approx(whole, rel=0.02 if loop.get("dtype") else 0.01)
+
+
+def test_autocast_in_inference_casts_weights_where_they_are_used():
+    conditions = Conditions(autocast="bfloat16")
+    make, shape = NETWORKS["mlp"]
+    row = archprof.compare({"mlp": make}, batch_sizes=[6], latency=False, input_shape=shape, conditions=conditions)[0]
+    step = forward_step(make().eval(), device.inputs(shape, 6, conditions), conditions)
+    assert step.peak_bytes() == pytest.approx(row.inference_bytes(row.memory[0]), rel=0.01)
 
 
 CONVOLUTIONS = [
@@ -150,7 +192,7 @@ def test_the_largest_batch_really_fits(limit):
     row = ArchitectureResult(
         "mlp", "instance", profile=archprof.profile(module, input_shape=shape), optimizers=predictor.optimizers()
     )
-    fits = predictor.largest_batch(row, limit, "sgd")
+    fits = Needs(predictor, row).largest(limit)
 
     def measured(batch_size: int) -> int:
         return forward_step(module, (torch.randn(batch_size, *shape),), Conditions()).peak_bytes()

@@ -84,7 +84,8 @@ def totals(module: nn.Module, shape: tuple[int, ...], batch_size: int, mode: str
     """Bytes predicted and measured for a pass or a step in that mode."""
     measured = MeasuredScratch(Conditions())
     subject = counts.subject_of(module, shape)
-    predictor = Predictor(subject, cpu_scratch(torch.get_num_threads(), measure=measured), workspace=measured.workspace)
+    scratch = cpu_scratch(torch.get_num_threads(), measure=measured)
+    predictor = Predictor(subject, scratch=scratch, workspace=measured.workspace)
     entry = predictor.at(batch_size)
     row = ArchitectureResult("net", "instance", profile=counts.profile_of(subject), optimizers=predictor.optimizers())
     step = forward_step(module.train(mode == "train"), (torch.randn(batch_size, *shape),), Conditions(mode=mode))

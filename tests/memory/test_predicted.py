@@ -20,12 +20,14 @@ from archprof.counting.shapes import ShapeMemory
 from archprof.memory.scratch import cpu_scratch
 from archprof.models import zoo
 from archprof.render.tables import costs, times
+from archprof.render.tables import fits as fit_tables
 from archprof.render.tables.table import Table
 from archprof.results.comparison import ArchitectureResult, Comparison
 from archprof.results.latency import Latency
 from archprof.results.memory import BatchMemory, LargestBatch, OptimizerMemory
 from archprof.results.profile import StaticProfile
-from archprof.runs.prediction import Predictor, largest_batch
+from archprof.runs.fits import largest_batch
+from archprof.runs.prediction import Predictor
 
 ROW = 4 * 100  # bytes of one sample of 100 float32 features
 
@@ -170,7 +172,7 @@ def test_lines_that_meet_at_a_sharp_angle_do_not_take_a_question_for_each_batch(
 
 def test_the_largest_batch_of_a_network_fits_and_one_more_does_not():
     row = archprof.compare(["resnet_tiny"], batch_sizes=[1], latency=False, memory=30 * 2**20).architectures[0]
-    predictor = Predictor(counts.subject_of("resnet_tiny"), None)
+    predictor = Predictor(counts.subject_of("resnet_tiny"))
     fits = row.largest_batch
     device_free = [row.inference_bytes(predictor.at(size)) for size in (fits.inference, fits.inference + 1)]
     assert device_free[0] <= 30 * 2**20  # scratch space comes on top
@@ -307,7 +309,7 @@ def test_scratch_that_is_not_known_is_said(conditions):
     assert json.loads(result.to_json())["architectures"][0]["memory"][0]["scratch_bytes"] is None
     shown = costs.memory(result)
     assert "not known" in texts(shown) and "totals leave it out" in shown.notes[1]
-    assert "not known" in costs.largest_batches(result).notes[0]
+    assert "not known" in next(fit_tables.tables(result)).notes[0]
 
 
 def test_the_record_comes_back_from_json():
@@ -375,6 +377,6 @@ def test_the_measured_peak_stands_beside_the_prediction_with_their_ratio():
 
 
 def test_what_does_not_fit_is_explained():
-    shown = costs.largest_batches(comparison_at_hand(Latency(1)))
+    shown = next(fit_tables.tables(comparison_at_hand(Latency(1))))
     assert texts(shown) == ["net", "7", "0"]
     assert shown.notes == ("net: training needs 11.7 KiB at least.",)

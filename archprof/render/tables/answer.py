@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...results.answer import Answer, answer, memory_batch_size, pass_bytes
 from ...results.comparison import ArchitectureResult, Comparison
-from .costs import inputs_of, largest_batches, other_dtype, other_inputs
+from . import fits
+from .costs import inputs_of, other_dtype, other_inputs
 from .table import BEST, UNCOUNTED, UNRELIABLE, Cell, Column, Table
 from .times import conditions, what_is_timed
 
@@ -19,10 +20,9 @@ _LEGEND = {
 
 
 def tables(comparison: Comparison, with_ratios: bool = False) -> tuple[Table, ...]:
-    """The table of the first screen, then those of options that were given: --memory, and --reference `with_ratios`."""
+    """The table of the first screen, then those of options: --memory or --fits, and --reference `with_ratios`."""
     found = [overview(comparison, answer(comparison))]
-    if any(row.largest_batch for row in comparison.architectures):
-        found.append(largest_batches(comparison))
+    found += fits.tables(comparison)
     if with_ratios and comparison.ratios:
         found.append(ratios(comparison))
     return tuple(found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...results.comparison import Comparison
-from .costs import largest_batches, memory, shares, static
+from . import fits
+from .costs import memory, shares, static
 from .table import Table
 from .times import latency, operations
 
@@ -16,8 +17,7 @@ def tables(comparison: Comparison) -> tuple[Table, ...]:
         found.append(where)
     if any(row.memory for row in comparison.architectures):
         found.append(memory(comparison))
-    if any(row.largest_batch for row in comparison.architectures):
-        found.append(largest_batches(comparison))
+    found += fits.tables(comparison)
     if comparison.batch_sizes:
         found.append(latency(comparison))
         found += [table] if (table := operations(comparison)) else []

@@ -236,27 +236,3 @@ def _conditions_of(comparison: Comparison) -> str:
     layout = ", channels last" if said.get("channels_last") else ""
     compiled = ", compiled" if said.get("compile") else ""
     return f"{said.get('dtype') or 'float32'} on {said.get('device') or 'cpu'}{layout}{compiled}"
-
-
-def largest_batches(comparison: Comparison) -> Table:
-    """The largest batch predicted to fit into the memory that was asked about, parameters included."""
-    found = [(row.name, row.largest_batch) for row in comparison.architectures if row.largest_batch]
-    columns = (
-        Column("name", "Architecture"),
-        Column("inference", "Inference", "number", "more"),
-        Column("training", f"Training ({found[0][1].optimizer})", "number", "more"),
-    )
-    notes = []
-    if any(row.largest_batch and any(e.scratch_bytes is None for e in row.memory) for row in comparison.architectures):
-        notes.append("What operators take for themselves is not known and left out: fewer may fit.")
-    for name, fits in found:
-        if not fits.inference:
-            notes.append(f"{name}: inference needs {units.size(fits.least_bytes)} at least.")
-        if fits.training is None:
-            notes.append(f"{name}: training cannot be traced.")
-        elif not fits.training:
-            notes.append(f"{name}: training needs {units.size(fits.least_training_bytes)} at least.")
-    rows = tuple((Cell(name), Cell(fits.inference), Cell(fits.training)) for name, fits in found)
-    return Table(
-        f"Largest batch that fits into {units.size(found[0][1].limit_bytes)}, predicted", columns, rows, tuple(notes)
-    )
