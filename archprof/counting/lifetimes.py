@@ -53,14 +53,26 @@ def peak_of(alive: list[int], known: bool = True) -> Peak:
 
 
 def alive(trace: Recorded) -> list[int]:
-    """Bytes of activations that are alive during each call, and after the last one."""
+    """Bytes of activations that are alive during each call, and after the last one.
+
+    Two gradients are joined in the place of the first where nothing else needs that (InputBuffer in torch's autograd);
+    under a dispatch mode torch makes a third.
+    """
     end = len(trace.calls) + 1
     changes = [0] * (end + 1)
     for storage in trace.storages:
         if storage.owner in _ACTIVATIONS and storage.nbytes:
             changes[storage.born] += storage.nbytes
             changes[storage.died if storage.died is not None else end] -= storage.nbytes
-    return list(accumulate(changes))[:end]
+    found = list(accumulate(changes))[:end]
+    for place, call in enumerate(trace.calls):
+        if call.joins and call.outputs and call.inputs:
+            first, made = call.inputs[0], call.outputs[0]
+            if first is not None and made is not None and min(first, made) >= 0:
+                before, after = trace.storages[first], trace.storages[made]
+                if before.died == place + 1 and before.nbytes == after.nbytes:
+                    found[place] -= after.nbytes
+    return found
 
 
 def saved_for_backward(trace: Trace) -> int:

@@ -21,13 +21,18 @@ Parts = list[tuple[str, nn.Module]]
 
 
 class OpCall(NamedTuple):
-    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages."""
+    """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages.
+
+    `joins` two gradients: it is autograd's own addition, of what several paths lead to, and not part of the node that
+    runs: the first was made by another.
+    """
 
     op: Op
     module: str
     inputs: Sequence[int | None]
     outputs: Sequence[int | None]
     backward: bool
+    joins: bool = False
 
 
 class ModuleCall(NamedTuple):
@@ -149,6 +154,8 @@ class Owned:
         return any([isinstance(tensor, kinds) for tensor in self.parameters + self.buffers])
 
 
+_ADD = torch.ops.aten.add.Tensor
+
 #: What reads tensors that torch makes of Python's numbers and lists, below the dispatcher.
 _READ_OF_LISTS = frozenset({"aten.lift_fresh", "aten.index", "aten.index_put", "aten.index_put_"})
 
@@ -190,6 +197,7 @@ class Recorder(WithoutValues):
         self._numbers: dict[int, int] = {}  # identity of a living storage -> its number
         self._watches: list[_Watch] = []
         self._nodes: dict[int, str] | None = {} if follow_gradients else None
+        self._made_by: dict[int | None, int] = {}  # the number of a storage made in backward -> the node that made it
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
         outputs: list[int | None] = []
@@ -219,10 +227,14 @@ class Recorder(WithoutValues):
                 for tensor, nbytes in zip(value, op.sizes, strict=True):
                     if nbytes:
                         outputs.append(self._new(tensor.untyped_storage(), nbytes, "activation"))
-        module, backward = self.place.module, False
+        module, backward, joins = self.place.module, False, False
         if self._nodes is not None:
-            module, backward = self._gradient_place()
-        self.calls.append(OpCall(op, module, inputs, outputs, backward))
+            module, node = self._gradient_place()
+            backward = node is not None
+            if node is not None:
+                joins = op.func is _ADD and self._made_by.get(inputs[0], node) != node
+                self._made_by.update(dict.fromkeys(outputs, node))
+        self.calls.append(OpCall(op, module, inputs, outputs, backward, joins))
         self.moment += 1
         return value
 
@@ -274,16 +286,20 @@ class Recorder(WithoutValues):
             self.storages[watch.number].died = self.moment
             self._numbers.pop(watch.identity, None)
 
-    def _gradient_place(self) -> tuple[str, bool]:
-        """The module of a call while gradients are followed: a backward call belongs where its forward call ran."""
+    def _gradient_place(self) -> tuple[str, int | None]:
+        """The module of a call while gradients are followed, and the node that runs; None: not in the backward pass.
+
+        A backward call belongs where its forward call ran.
+        """
         assert self._nodes is not None
         # inside a module during backward: a checkpoint computes its forward pass again
         if self.place.depth or torch._C._current_graph_task_id() == -1:
             # the autograd node of this call has just taken the last sequence number; a call without one finds there
             # that of a call before it
             self._nodes.setdefault(torch.autograd._get_sequence_nr() - 1, self.place.module)
-            return self.place.module, False
+            return self.place.module, None
         node = torch._C._current_autograd_node()
-        return (
-            self._nodes.get(node._sequence_nr(), self.place.module) if node is not None else self.place.module
-        ), True
+        if node is None:
+            return self.place.module, -1
+        number = node._sequence_nr()
+        return self._nodes.get(number, self.place.module), number
