@@ -30,7 +30,12 @@ LARGEST = 2**30
 SMALLER = ((16, 32), (4, 8), (2, 4))
 
 #: Operators whose tensors but for their weights have the batch in front.
-_BATCHED = {aten.convolution.default: (0,), aten.convolution_backward.default: (0, 1)}
+_BATCHED = {
+    aten.convolution.default: (0,),
+    aten.convolution_backward.default: (0, 1),
+    aten._native_multi_head_attention.default: (0, 1, 2),
+    aten._transformer_encoder_layer_fwd.default: (0,),
+}
 
 _LAYERS = (aten.mkldnn_rnn_layer.default, aten.mkldnn_rnn_layer_backward.default)
 

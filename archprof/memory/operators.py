@@ -12,6 +12,7 @@ from torch.nn import functional
 from ..counting.trace import ONE_AT_A_TIME
 from .attention import fused_attention
 from .autocast import autocast
+from .fast_path import fast_path
 from .recurrent import Workspace, whole_layers
 
 
@@ -25,7 +26,16 @@ def own_operators(
     computed outside of it.
     """
     layers = nullcontext() if on_cuda else whole_layers(workspace)
-    with ONE_AT_A_TIME, fused_attention(), _gradients_in_one(), _biases_in_place(), layers, ExitStack() as forward:
+    short = nullcontext() if on_cuda or lower is not None else fast_path()
+    with (
+        ONE_AT_A_TIME,
+        fused_attention(),
+        _gradients_in_one(),
+        _biases_in_place(),
+        layers,
+        short,
+        ExitStack() as forward,
+    ):
         if lower is not None:
             forward.enter_context(autocast(lower, on_cuda))
         yield forward

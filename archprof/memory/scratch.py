@@ -40,6 +40,8 @@ _TAKING = frozenset(
         aten.convolution_backward.default,
         aten.mkldnn_rnn_layer.default,
         aten.mkldnn_rnn_layer_backward.default,
+        aten._native_multi_head_attention.default,
+        aten._transformer_encoder_layer_fwd.default,
     }
 )
 
