@@ -5,6 +5,7 @@
     archprof.compare(["resnet50", "mobilenetv1"])    -> Comparison
     archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
     archprof.choose(where=["macs < 600 M"])          -> DataFrame, most accurate first
+    archprof.predict("resnet50", device="rtx4090")   -> Prediction: images a second, with an interval
     archprof.trial(["resnet_tiny", Net], "digits")   -> Trial: accuracy, measured
 
 Nothing here imports torch; the functions do, when they are first used.
@@ -25,6 +26,7 @@ _PUBLIC = {
     "compare": "runs.compare",
     "plot": "render.plotting",
     "choose": "runs.choose",
+    "predict": "prediction.predicting",
     "trial": "trials.trial",
     "evaluate": "trials.trial",
     "check": "budgets.judging",
@@ -40,6 +42,7 @@ _PUBLIC = {
     "Ratio": "results.ratios",
     "Recipe": "results.recipe",
     "Trial": "results.trials",
+    "Prediction": "results.predictions",
     "ArchprofError": "base.errors",
 }
 
@@ -52,6 +55,7 @@ __all__ = [
     "Conditions",
     "Latency",
     "LayerCost",
+    "Prediction",
     "Ratio",
     "Recipe",
     "Sampling",
@@ -65,6 +69,7 @@ __all__ = [
     "evaluate",
     "load",
     "plot",
+    "predict",
     "profile",
     "separable",
     "trial",
@@ -77,10 +82,12 @@ if TYPE_CHECKING:
     from .budgets.judging import check
     from .counting.counts import profile
     from .models import load
+    from .prediction.predicting import predict
     from .render.plotting import plot
     from .results.comparison import Accuracy, ArchitectureResult, Comparison
     from .results.conditions import Conditions, Sampling
     from .results.latency import Latency
+    from .results.predictions import Prediction
     from .results.profile import LayerCost, StaticProfile
     from .results.ratios import Ratio
     from .results.recipe import Recipe
