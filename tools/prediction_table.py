@@ -71,13 +71,14 @@ def count(throughput: Path, output: Path) -> None:
             usual = own is not None and own.input_size[-1] == size
             spec = f"timm:{name}" if usual else f"timm:{name}@{size}"
             try:
-                found = quantities(counts.profile(spec))
+                profile = counts.profile(spec)
             except ArchprofError as error:
                 print(f"{spec}: {error}", file=sys.stderr)
                 continue
             family = timm.models._registry._model_to_module[name.partition(".")[0]]
             line = {"published_as": published_as, "model": name, "img_size": size, "usual": usual, "family": family}
-            file.write(json.dumps(line | {"quantities": found}) + "\n")
+            counted = {"activations": profile.activations, "quantities": quantities(profile)}
+            file.write(json.dumps(line | counted) + "\n")
             file.flush()
 
 
@@ -129,6 +130,7 @@ def gathered(rows: list[dict[str, str]], lines: list[dict], names: list[str]) ->
         tuple(size for _, size in keys),
         tuple(by_name[key]["family"] for key in keys),
         tuple(by_name[key]["usual"] for key in keys),
+        np.array([float(by_name[key]["activations"]) for key in keys]),
         np.array([[by_name[key]["quantities"][quantity] for quantity in QUANTITIES] for key in keys]),
         np.array([[seen[key].get(name, np.nan) for key in keys] for name in names]),
     )
@@ -139,7 +141,8 @@ def fitted(found: table.Networks, names: list[str]) -> dict:
     benchmarks = [parsed(name) for name in names]
     families = np.array(found.families)
     apart = fitting.distances_to_others(found.places, families)
-    closest, farthest = (round(float(np.quantile(apart, share)), 4) for share in (0.1, 0.99))
+    # nearer than that, intervals would be narrower than those of families in the table bear out
+    closest, farthest = (round(float(np.quantile(apart, share)), 4) for share in (0.2, 0.99))
     distance = np.maximum(apart, closest)
     log, rates = fitting.logs(found)
     saved: dict = {"source": table.SOURCE, "closest": closest, "farthest": farthest, "benchmarks": {}}

@@ -105,15 +105,15 @@ def _quantile(values: Array, weight: Array, share: float) -> float:
 
 #: Anchors: how many there are; the largest error (log) that the rates of any table may make of one whose family is left
 #: out; and so small that ten of them are measured in minutes on a CPU.
-COUNT, WITHIN, MACS, SIDE = 10, 0.25, 6e9, 256
+COUNT, WITHIN, MACS, SIDE = 10, 0.15, 6e9, 256
 
-_ALL_MACS = [place for place, name in enumerate(QUANTITIES) if name.startswith("macs.") and KIND_OF[name]]
+ALL_MACS = [place for place, name in enumerate(QUANTITIES) if name.startswith("macs.") and KIND_OF[name]]
 
 
 def chosen_anchors(networks: Networks, log: Log, benchmarks: Sequence[int]) -> list[int]:
     """The COUNT rows that tell most of these benchmarks: at their own size, small, and as fast as their counts say."""
     residual = np.abs(log.left_out - log.published).max(axis=0)  # NaN where a table lacks it
-    macs = networks.counted[:, _ALL_MACS].sum(axis=1)
+    macs = networks.counted[:, ALL_MACS].sum(axis=1)
     pool = np.flatnonzero(
         (residual < WITHIN) & (macs < MACS) & np.array(networks.usual) & (np.array(networks.sizes) <= SIDE)
     )
@@ -121,7 +121,7 @@ def chosen_anchors(networks: Networks, log: Log, benchmarks: Sequence[int]) -> l
 
 
 def choose_anchors(
-    log_seconds: Array, pool: Sequence[int], count: int, rank: int = 7, noise: float = 0.01
+    log_seconds: Array, pool: Sequence[int], count: int, rank: int = 4, noise: float = 0.01
 ) -> list[int]:
     """The networks of `pool` (places in the columns of `log_seconds`, benchmarks x networks) that tell most.
 

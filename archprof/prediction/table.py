@@ -31,7 +31,7 @@ _FOLDER = Path(__file__).with_name("data")
 
 #: Counts in the file have so many digits: networks whose counts agree within this are the same.
 DIGITS = 6
-_KEYS = ("model", "img_size", "family", "own_size")
+_KEYS = ("model", "img_size", "family", "own_size", "activations")
 _SAME = 10.0 ** -(DIGITS - 1)
 
 
@@ -39,13 +39,15 @@ _SAME = 10.0 ** -(DIGITS - 1)
 class Networks:
     """The rows of the table: counts (networks, quantities), samples a second (benchmarks, networks; NaN: not run).
 
-    `usual` says whether an image size is the network's own.
+    `usual` says whether an image size is the network's own; `activations` are the outputs of what multiplies, which no
+    rate is for: simpler predictors are compared with.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     families: tuple[str, ...]
     usual: tuple[bool, ...]
+    activations: Array
     counted: Array
     throughput: Array
 
@@ -152,6 +154,7 @@ def read_networks(text: str, benchmarks: Sequence[str]) -> Networks:
         tuple(int(row[1]) for row in rows),
         tuple(row[2] for row in rows),
         tuple(row[3] == "yes" for row in rows),
+        np.array([float(row[4]) for row in rows]),
         np.array([[float(cell or 0) for cell in row[len(_KEYS) : middle]] for row in rows]),
         np.array([[float(cell or "nan") for cell in row[middle:]] for row in rows]).T,
     )
@@ -166,5 +169,6 @@ def networks_text(found: Networks, benchmarks: Sequence[str]) -> str:
         counted = [f"{value:.{DIGITS}g}" if value else "" for value in found.counted[place]]
         seen = ["" if np.isnan(value) else f"{value:g}" for value in found.throughput[:, place]]
         usual = "yes" if found.usual[place] else ""
-        writer.writerow([name, found.sizes[place], found.families[place], usual, *counted, *seen])
+        keys = [name, found.sizes[place], found.families[place], usual, f"{found.activations[place]:.0f}"]
+        writer.writerow([*keys, *counted, *seen])
     return out.getvalue()
