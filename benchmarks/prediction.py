@@ -21,7 +21,7 @@ import numpy as np
 
 from archprof.prediction import fitting, table
 from archprof.prediction.calibration import Calibration
-from archprof.prediction.fitting import Log
+from archprof.prediction.fitting import Log, Residuals
 from archprof.prediction.quantities import QUANTITIES
 from archprof.prediction.table import Networks
 
@@ -94,9 +94,9 @@ def without_anchors(networks: Networks, log: Log, distance: np.ndarray) -> tuple
         residual = log.left_out[place] - seen
         for family in np.unique(families[run]):
             others, here = run & (families != family), run & (families == family)
-            found = fitting.calibrated(residual[others], distance[others], families[others])
+            found = fitting.calibrated(Residuals(residual[others], distance[others], families[others]))
             held[place, here] = covered(residual[here], distance[here], found)
-        found = fitting.calibrated(residual[run], distance[run], families[run])
+        found = fitting.calibrated(Residuals(residual[run], distance[run], families[run]))
         simple = [np.median(error(power_law(terms, seen, families))) for terms in (macs[:, None], several)]
         medians[one.name] = float(np.median(error(residual)))
         figures = [*simple, medians[one.name], np.quantile(error(residual), 0.9), np.nanmean(held[place])]
@@ -124,15 +124,29 @@ def with_anchors(networks: Networks, log: Log, distance: np.ndarray) -> dict[str
         for which, apart in ((0, np.zeros_like(distance)), (1, distance)):
             residual = residuals[place][which]
             run = np.isfinite(residual)
-            known = np.array([residuals[other][which] for other in others])
-            there = np.isfinite(known)
-            spread = [np.broadcast_to(values, known.shape)[there] for values in (apart, families)]
-            found = fitting.calibrated(known[there], *spread)
-            held = covered(residual[run], apart[run], found)
-            figures += [float(np.median(error(residual))), float(held.mean()), width(apart[run], found)]
+            seen = [
+                spread([residuals[other] for other in which_ones], which, apart, families)
+                for which_ones in (others, gpus)
+            ]
+            found = (
+                fitting.calibrated(seen[0].beside(seen[1]), at_least=seen[0])
+                if one.on_cpu
+                else fitting.calibrated(seen[0])
+            )
+            here = apart[run] + residuals[place][2]
+            held = covered(residual[run], here, found)
+            figures += [float(np.median(error(residual))), float(held.mean()), width(here, found)]
         out[one.name] = (figures[0], figures[1], figures[3], figures[4])
         print(f"| {one.shown} | {len(others)} | {' | '.join(map(percent, figures))} |", flush=True)
     return out
+
+
+def spread(
+    residuals: list[tuple[np.ndarray, np.ndarray, float]], which: int, apart: np.ndarray, families: np.ndarray
+) -> Residuals:
+    """Those of several devices together, with the distance and each one's doubt."""
+    doubts = np.array([doubt for *_, doubt in residuals])[:, None]
+    return Residuals.of(np.array([one[which] for one in residuals]), apart + doubts, families)
 
 
 def from_gpus_to_a_cpu(networks: Networks, log: Log) -> None:
@@ -143,7 +157,7 @@ def from_gpus_to_a_cpu(networks: Networks, log: Log) -> None:
     print()
     for place, one in enumerate(every):
         if one.on_cpu:
-            known, unseen = fitting.anchored(log, every, place, gpus, chosen)
+            known, unseen, _ = fitting.anchored(log, every, place, gpus, chosen)
             print(
                 f"- {one.shown}: from GPUs {percent(np.median(error(known)))}, "
                 f"family in no table {percent(np.median(error(unseen)))}"

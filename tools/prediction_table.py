@@ -152,7 +152,7 @@ def fitted(found: table.Networks, names: list[str]) -> dict:
         saved["benchmarks"][name] = {
             "networks": int(run.sum()),
             "median_error": round(float(np.median(np.abs(np.expm1(-residual)))), 4),
-            "calibration": _rounded(fitting.calibrated(residual, distance[run], families[run])),
+            "calibration": _rounded(fitting.calibrated(fitting.Residuals(residual, distance[run], families[run]))),
             "rates": {
                 quantity: float(f"{rate:.5g}") for quantity, rate in zip(QUANTITIES, rates[place], strict=True) if rate
             },
@@ -160,13 +160,11 @@ def fitted(found: table.Networks, names: list[str]) -> dict:
     gpus = [place for place, one in enumerate(benchmarks) if not one.on_cpu]  # of CPUs there is one
     anchors = fitting.chosen_anchors(found, log, gpus)
     saved["anchors"] = [f"timm:{found.names[place]}" for place in anchors]
-    saved["anchored"] = {
-        kind: {
-            str(count): _anchored_calibrations(log, benchmarks, anchors, count, on_cpu, families, distance)
-            for count in range(FEWEST, fitting.COUNT + 1)
-        }
-        for kind, on_cpu in (("cpu", True), ("gpu", False))
-    }
+    saved["anchored"] = {"cpu": {}, "gpu": {}}
+    for count in range(FEWEST, fitting.COUNT + 1):
+        both = _anchored_calibrations(log, benchmarks, anchors, count, families, distance)
+        for kind, calibrations in both.items():
+            saved["anchored"][kind][str(count)] = calibrations
     return saved
 
 
@@ -175,29 +173,32 @@ def _anchored_calibrations(
     benchmarks: list[Benchmark],
     anchors: list[int],
     count: int,
-    on_cpu: bool,
     families: np.ndarray,
     distance: np.ndarray,
-) -> dict[str, list[float]]:
-    """How far predictions from `count` of the anchors are off: each table of that kind in turn is the new device."""
+) -> dict[str, dict[str, list[float]]]:
+    """How far predictions from `count` of the anchors are off: each table in turn is the new device."""
     chance = np.random.default_rng(0)
-    subsets = (
-        [anchors] if count == fitting.COUNT else [sorted(chance.choice(anchors, count, False)) for _ in range(SUBSETS)]
-    )
-    known, unseen = [], []
+    subsets = [anchors]
+    if count < fitting.COUNT:
+        subsets = [sorted(chance.choice(anchors, count, replace=False)) for _ in range(SUBSETS)]
+    found: dict[tuple[bool, str], list[tuple[np.ndarray, np.ndarray]]] = {}
     for target, machine in enumerate(benchmarks):
-        if machine.on_cpu == on_cpu:
-            for subset in subsets:
-                one, other = fitting.anchored(log, benchmarks, target, fitting.sources_for(benchmarks, machine), subset)
-                known.append(one)
-                unseen.append(other)
-    out = {}
-    # what other devices ran of a network tells more than how unlike the others it is
-    for name, residuals, apart in (("known", known, np.zeros_like(distance)), ("unseen", unseen, distance)):
-        residual = np.array(residuals)
-        run = np.isfinite(residual)
-        everywhere = [np.broadcast_to(values, residual.shape)[run] for values in (apart, families)]
-        out[name] = _rounded(fitting.calibrated(residual[run], *everywhere))
+        sources = fitting.sources_for(benchmarks, machine)
+        for subset in subsets:
+            known, unseen, doubt = fitting.anchored(log, benchmarks, target, sources, subset)
+            # what other devices ran of a network tells more than how unlike the others it is
+            found.setdefault((machine.on_cpu, "known"), []).append((known, np.zeros_like(distance) + doubt))
+            found.setdefault((machine.on_cpu, "unseen"), []).append((unseen, distance + doubt))
+    seen = {
+        key: fitting.Residuals.of(*(np.array(each) for each in zip(*both, strict=True)), families)
+        for key, both in found.items()
+    }
+    out: dict[str, dict[str, list[float]]] = {"cpu": {}, "gpu": {}}
+    for which in ("known", "unseen"):
+        cpus, gpus = seen[True, which], seen[False, which]
+        out["gpu"][which] = _rounded(fitting.calibrated(gpus))
+        # two tables of one CPU do not tell how CPUs differ
+        out["cpu"][which] = _rounded(fitting.calibrated(gpus.beside(cpus), at_least=cpus))
     return out
 
 

@@ -16,7 +16,7 @@ from .benchmarks import Benchmark, alike
 from .calibration import LEVEL, Calibration
 from .quantities import KIND_OF, QUANTITIES
 from .table import Networks
-from .transfer import filled, transfer
+from .transfer import doubt, filled, transfer
 
 #: An array of floats.
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -70,21 +70,43 @@ def distances_to_others(places: Array, families: Array) -> Array:
     return found
 
 
-def calibrated(residual: Array, distance: Array, families: Array) -> Calibration:
-    """What residuals (log of predicted over true seconds) of families left out say of the next network.
+@dataclass(frozen=True)
+class Residuals:
+    """Log of predicted over true seconds of networks, what the width of an interval follows, and their families."""
+
+    residual: Array
+    distance: Array
+    families: Array
+
+    @classmethod
+    def of(cls, residual: Array, distance: Array, families: Array) -> Residuals:
+        """Those of `residual` that are no NaN, of any shape that the others broadcast to."""
+        run = np.isfinite(residual)
+        whole = [np.broadcast_to(values, residual.shape)[run] for values in (distance, families)]
+        return cls(residual[run], *whole)
+
+    def beside(self, other: Residuals) -> Residuals:
+        """Both together."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("residual", "distance", "families"))
+        return Residuals(*(np.concatenate(pair) for pair in pairs))
+
+
+def calibrated(seen: Residuals, at_least: Residuals | None = None) -> Calibration:
+    """What residuals of families (or devices) left out say of the next network.
 
     Split conformal (Lei et al. 2018): the residuals over a width that grows with the distance, and their quantiles, a
-    share of 1 - LEVEL left out in halves.
+    share of 1 - LEVEL left out in halves; no nearer to 0 than those of `at_least`.
     """
     from scipy.optimize import nnls
 
-    width, _ = nnls(np.stack([np.ones_like(distance), distance], axis=1), np.abs(residual))
+    width, _ = nnls(np.stack([np.ones_like(seen.distance), seen.distance], axis=1), np.abs(seen.residual))
     floor, slope = max(float(width[0]), 0.005), float(width[1])
-    score = residual / (floor + slope * distance)
-    weight = family_weights(families)
     tail = (1 - LEVEL) / 2
-    low, high = (_quantile(score, weight, share) for share in (tail, 1 - tail))
-    return Calibration(floor, slope, low, high)
+    ends = []
+    for one in (seen, at_least or seen):
+        score, weight = one.residual / (floor + slope * one.distance), family_weights(one.families)
+        ends.append([_quantile(score, weight, share) for share in (tail, 1 - tail)])
+    return Calibration(floor, slope, min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def family_weights(families: Array) -> Array:
@@ -172,8 +194,8 @@ class Log:
 
 def anchored(
     log: Log, benchmarks: Sequence[Benchmark], target: int, sources: Sequence[int], anchors: Sequence[int]
-) -> tuple[Array, Array]:
-    """Residuals (log of predicted over true seconds) on a benchmark that is known by its anchors alone.
+) -> tuple[Array, Array, float]:
+    """Residuals (log of predicted over true seconds) on a benchmark that is known by its anchors alone; its doubt.
 
     Of every network with the tables of the sources at hand, and with its family in no table; NaN where it was not run,
     is an anchor, or, in the first, was run on no source.
@@ -181,12 +203,13 @@ def anchored(
     machine = benchmarks[target]
     marked = alike([benchmarks[one] for one in sources], channels_last=machine.channels_last, compiled=machine.compiled)
     published = log.published[sources]
-    moved = transfer(published[:, anchors], log.published[target, anchors], np.array(marked))
+    given = published[:, anchors], log.published[target, anchors], np.array(marked)
+    moved = transfer(*given)
     truth = log.published[target].copy()
     truth[list(anchors)] = np.nan
     known = moved.log_seconds(filled(published, log.fitted[sources])) - truth
     known[~np.isfinite(published).any(axis=0)] = np.nan
-    return known, moved.log_seconds(log.left_out[sources]) - truth
+    return known, moved.log_seconds(log.left_out[sources]) - truth, doubt(*given)
 
 
 def logs(networks: Networks) -> tuple[Log, Array]:

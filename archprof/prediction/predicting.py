@@ -19,7 +19,10 @@ from . import benchmarks, table
 from .calibration import LEVEL, Calibration, place_of
 from .quantities import GROUPS, KIND_OF, QUANTITIES, quantities
 from .table import Fitted, Networks
-from .transfer import Array, Transfer, filled, transfer
+from .transfer import Array, Transfer, doubt, filled, transfer
+
+#: Samples a second, from and to.
+Interval = tuple[float, float]
 
 #: Raised whenever what is kept of a counted network changes.
 _FORMAT = 1
@@ -71,7 +74,9 @@ def predict(
         )
         machine = _Published.of(one, fitted)
     counted = [_predicted(found, machine, fitted) for found in _counted(models, input_shape)]
-    return Prediction(machine.target, tuple(counted), LEVEL, machine.anchors, machine.notes, __version__)
+    return Prediction(
+        machine.target, tuple(counted), LEVEL, machine.anchors, machine.doubt, machine.notes, archprof=__version__
+    )
 
 
 # --- networks, counted ----------------------------------------------------------------------------------------------
@@ -170,8 +175,7 @@ def _predicted(counted: _Counted, machine: _Published | _Anchored, fitted: Fitte
     }
     if outside or apart is None:
         return _with(row, outside=outside, **likeness)
-    throughput, calibration = machine.throughput(counted.quantities, known)
-    interval = calibration.interval(throughput, max(apart, fitted.closest)) if calibration else None
+    throughput, interval = machine.throughput(counted.quantities, known, max(apart, fitted.closest))
     return _with(
         row,
         predicted_throughput=throughput,
@@ -225,6 +229,7 @@ class _Published:
     fitted: Fitted
     anchors: tuple[Anchor, ...] = ()
     notes: tuple[str, ...] = ()
+    doubt: float | None = None
 
     @classmethod
     def of(cls, one: benchmarks.Benchmark, fitted: Fitted) -> _Published:
@@ -237,9 +242,9 @@ class _Published:
     def rates(self) -> Array:
         return self.fitted.rates[self.place].rates
 
-    def throughput(self, found: Mapping[str, float], known: int | None) -> tuple[float, Calibration | None]:
-        seconds = float(self.rates @ np.array([found[quantity] for quantity in QUANTITIES]))
-        return 1 / seconds, self.fitted.rates[self.place].calibration
+    def throughput(self, found: Mapping[str, float], known: int | None, apart: float) -> tuple[float, Interval | None]:
+        rate = 1 / float(self.rates @ np.array([found[quantity] for quantity in QUANTITIES]))
+        return rate, self.fitted.rates[self.place].calibration.interval(rate, apart)
 
     def published(self, known: int | None) -> float | None:
         seen = float("nan") if known is None else float(table.networks().throughput[self.place, known])
@@ -253,6 +258,7 @@ class _Anchored:
     target: Target
     transfer: Transfer
     sources: tuple[int, ...]
+    doubt: float
     calibrations: Mapping[str, Calibration] | None
     fitted: Fitted
     anchors: tuple[Anchor, ...]
@@ -266,7 +272,8 @@ class _Anchored:
         setting = {"channels_last": measured.target.channels_last, "compiled": measured.target.compiled}
         marked = benchmarks.alike([fitted.benchmarks[place] for place in sources], **setting)
         published = -np.log(networks.throughput[np.ix_(sources, rows)])
-        moved = transfer(published, -np.log(measured.throughput), np.array(marked))
+        given = published, -np.log(measured.throughput), np.array(marked)
+        moved = transfer(*given)
         seen = np.exp(-moved.log_seconds(published))
         anchors = [Anchor(*each) for each in zip(measured.names, measured.throughput, map(float, seen), strict=True)]
         counts = fitted.anchored["cpu" if measured.on_cpu else "gpu"]
@@ -277,7 +284,7 @@ class _Anchored:
                 "and none is given"
             )
         calibrations = None if measured.unlike else counts[len(rows)]
-        return cls(measured.target, moved, sources, calibrations, fitted, tuple(anchors), tuple(notes))
+        return cls(measured.target, moved, sources, doubt(*given), calibrations, fitted, tuple(anchors), tuple(notes))
 
     @property
     def rates(self) -> Array:
@@ -285,7 +292,7 @@ class _Anchored:
         found: Array = self.transfer.alike @ np.array([self.fitted.rates[place].rates for place in self.sources])
         return found
 
-    def throughput(self, found: Mapping[str, float], known: int | None) -> tuple[float, Calibration | None]:
+    def throughput(self, found: Mapping[str, float], known: int | None, apart: float) -> tuple[float, Interval | None]:
         counted = np.array([found[quantity] for quantity in QUANTITIES])
         seconds = np.array([[np.log(max(self.fitted.rates[place].rates @ counted, 1e-12))] for place in self.sources])
         published = np.full_like(seconds, np.nan)
@@ -293,8 +300,11 @@ class _Anchored:
             published = -np.log(table.networks().throughput[list(self.sources), known])[:, None]
         seen = bool(np.isfinite(published).any())
         moved = float(self.transfer.log_seconds(filled(published, seconds))[0])
-        which = "known" if seen else "unseen"
-        return float(np.exp(-moved)), self.calibrations[which] if self.calibrations else None
+        rate = float(np.exp(-moved))
+        if self.calibrations is None:
+            return rate, None
+        calibration = self.calibrations["known" if seen else "unseen"]
+        return rate, calibration.interval(rate, self.doubt + (0.0 if seen else apart))
 
     def published(self, known: int | None) -> float | None:
         return None

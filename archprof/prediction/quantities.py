@@ -141,10 +141,10 @@ def _filled(count: int, tile: int) -> float:
 
 
 def _channels(kind: str, layer: LayerCost) -> tuple[int, int]:
-    """Output and input channels, or features; 1 where a shape has none."""
+    """Output and input channels, or features; of attention the size of a head. 1 where a shape has none."""
     place = 1 if kind in ("convolution", "pointwise", "depthwise", "grouped") else -1
     sizes = []
-    for shape in (layer.output_shape, layer.input_shape):
+    for shape in (layer.input_shape if kind == "attention" else layer.output_shape, layer.input_shape):
         sizes.append(max(shape[place], 1) if len(shape) > abs(place) - (place < 0) else 1)
     return sizes[0], sizes[1]
 

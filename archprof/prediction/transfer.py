@@ -54,6 +54,16 @@ def transfer(sources: Array, measured: Array, alike: Array) -> Transfer:
     return Transfer(share, float(found[0]), found[1:])
 
 
+def doubt(sources: Array, measured: Array, alike: Array) -> float:
+    """Mean error (log, absolute) of each anchor, predicted from the others: arguments as for `transfer`."""
+    off = []
+    for place in range(len(measured)):
+        others = np.arange(len(measured)) != place
+        found = transfer(sources[:, others], measured[others], alike)
+        off.append(abs(float(found.log_seconds(sources[:, [place]])[0]) - float(measured[place])))
+    return float(np.mean(off))
+
+
 def filled(measured: Array, predicted: Array) -> Array:
     """Log seconds, (sources, networks): measured where they are (not NaN), else predicted, and as far off as that is
     for the same network on the other sources."""

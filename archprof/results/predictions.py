@@ -85,13 +85,16 @@ class Predicted:
 class Prediction:
     """Several networks on one device, in the order in which they were named. `level` is that of the intervals.
 
-    `anchors` is empty for a device of the table. `notes` are whole sentences about what the figures hold for.
+    `anchors` is empty for a device of the table; `anchor_error` is by how much each of them is missed on average where
+    the others predict it (the logarithm of the factor, so about a fraction). `notes` are whole sentences about what the
+    figures hold for.
     """
 
     target: Target
     networks: tuple[Predicted, ...]
     level: float
     anchors: tuple[Anchor, ...] = ()
+    anchor_error: float | None = None
     notes: tuple[str, ...] = ()
     archprof: str = ""
 
@@ -141,6 +144,7 @@ class Prediction:
             "target": as_json(self.target),
             "level": self.level,
             "anchors": [as_json(anchor) for anchor in self.anchors],
+            "anchor_error": self.anchor_error,
             "networks": [
                 {**as_json(row), "predicted_shares": dict(row.predicted_shares)}
                 | {"predicted_seconds": row.predicted_seconds}

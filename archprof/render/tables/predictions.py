@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,11 @@ def _notes(found: Prediction) -> list[str]:
         notes.append(
             f"The interval holds the true figure of {100 * found.level:.0f} networks in 100 whose family is not in the "
             "table; docs/prediction.md says how that was checked."
+        )
+    if found.anchor_error is not None:
+        notes.append(
+            f"{len(found.anchors)} anchors, each predicted from the others within "
+            f"{100 * math.expm1(found.anchor_error):.1f} % on average."
         )
     notes += [f"{row.name}: not predicted, for {row.outside}." for row in found.networks if row.outside]
     notes += [f"{row.name} failed; the reason is below." for row in found.networks if row.error]
