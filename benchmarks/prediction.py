@@ -211,7 +211,7 @@ def main() -> int:
     print(f"{len(networks.names):,} networks and image sizes, {len(set(families))} families\n", flush=True)
     apart = fitting.distances_to_others(networks.places, families)
     distance = np.maximum(apart, table.fitted().closest)
-    log, _ = fitting.logs(networks)
+    log = fitting.logs(networks)
     medians, held = without_anchors(networks, log, distance)
     anchored = {} if args.smoke else with_anchors(networks, log, distance)
     if not args.smoke:

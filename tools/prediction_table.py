@@ -144,7 +144,7 @@ def fitted(found: table.Networks, names: list[str]) -> dict:
     # nearer than that, intervals would be narrower than those of families in the table bear out
     closest, farthest = (round(float(np.quantile(apart, share)), 4) for share in (0.2, 0.99))
     distance = np.maximum(apart, closest)
-    log, rates = fitting.logs(found)
+    log = fitting.logs(found)
     saved: dict = {"source": table.SOURCE, "closest": closest, "farthest": farthest, "benchmarks": {}}
     for place, name in enumerate(names):
         run = np.isfinite(log.published[place])
@@ -154,7 +154,9 @@ def fitted(found: table.Networks, names: list[str]) -> dict:
             "median_error": round(float(np.median(np.abs(np.expm1(-residual)))), 4),
             "calibration": _rounded(fitting.calibrated(fitting.Residuals(residual, distance[run], families[run]))),
             "rates": {
-                quantity: float(f"{rate:.5g}") for quantity, rate in zip(QUANTITIES, rates[place], strict=True) if rate
+                quantity: float(f"{rate:.5g}")
+                for quantity, rate in zip(QUANTITIES, log.rates[place], strict=True)
+                if rate
             },
         }
     gpus = [place for place, one in enumerate(benchmarks) if not one.on_cpu]  # of CPUs there is one

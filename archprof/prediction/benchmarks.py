@@ -119,6 +119,10 @@ def _refuse_unknown(what: str, seen: str, known: Iterable[str], device: str) -> 
 
 
 def alike(sources: Sequence[Benchmark], *, channels_last: bool, compiled: bool) -> list[bool]:
-    """Which tables were made with these settings; where none was, which agree on compilation, which matters more."""
+    """Which tables were made with these settings; where none was, which agree on compilation, which matters more.
+
+    All of them, where none agrees on that.
+    """
     both = [(one.channels_last, one.compiled) == (channels_last, compiled) for one in sources]
-    return both if any(both) else [one.compiled == compiled for one in sources]
+    compilation = [one.compiled == compiled for one in sources]
+    return both if any(both) else compilation if any(compilation) else [True] * len(sources)

@@ -16,7 +16,7 @@ from .benchmarks import Benchmark, alike
 from .calibration import LEVEL, Calibration
 from .quantities import KIND_OF, QUANTITIES
 from .table import Networks
-from .transfer import doubt, filled, transfer
+from .transfer import Anchors, doubt, filled, parts, transfer
 
 #: An array of floats.
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -185,11 +185,14 @@ class Log:
     """Log seconds of each network on each benchmark, (benchmarks, networks).
 
     As published (NaN: not run), as the rates of all networks say, and as they say with the network's family left out.
+    Beside them these rates, (benchmarks, quantities), and what was counted, (networks, quantities).
     """
 
     published: Array
     fitted: Array
     left_out: Array
+    rates: Array
+    counted: Array
 
 
 def anchored(
@@ -202,18 +205,20 @@ def anchored(
     """
     machine = benchmarks[target]
     marked = alike([benchmarks[one] for one in sources], channels_last=machine.channels_last, compiled=machine.compiled)
+    share = np.array(marked, float)
     published = log.published[sources]
-    given = published[:, anchors], log.published[target, anchors], np.array(marked)
-    moved = transfer(*given)
+    taken = parts(share @ log.rates[sources] / share.sum(), log.counted)
+    given = Anchors(published[:, anchors], log.published[target, anchors], taken[:, anchors], share)
+    moved = transfer(given)
     truth = log.published[target].copy()
     truth[list(anchors)] = np.nan
-    known = moved.log_seconds(filled(published, log.fitted[sources])) - truth
+    known = moved.log_seconds(filled(published, log.fitted[sources]), taken) - truth
     known[~np.isfinite(published).any(axis=0)] = np.nan
-    return known, moved.log_seconds(log.left_out[sources]) - truth, doubt(*given)
+    return known, moved.log_seconds(log.left_out[sources], taken) - truth, doubt(given)
 
 
-def logs(networks: Networks) -> tuple[Log, Array]:
-    """What every benchmark publishes, and what rates say of every network; the rates, (benchmarks, quantities)."""
+def logs(networks: Networks) -> Log:
+    """What every benchmark publishes, and what rates say of every network."""
     families = np.array(networks.families)
     published = -np.log(networks.throughput)
     found, left = [], []
@@ -223,4 +228,4 @@ def logs(networks: Networks) -> tuple[Log, Array]:
         found.append(rates(counted, seconds))
         left.append(left_out(counted, seconds, families[run], networks.counted, families))
     everyone = np.log(np.maximum(np.array(found) @ networks.counted.T, 1e-12))
-    return Log(published, everyone, np.array(left)), np.array(found)
+    return Log(published, everyone, np.array(left), np.array(found), networks.counted)

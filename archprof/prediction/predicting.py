@@ -19,7 +19,7 @@ from . import benchmarks, table
 from .calibration import LEVEL, Calibration, place_of
 from .quantities import GROUPS, KIND_OF, QUANTITIES, quantities
 from .table import Fitted, Networks
-from .transfer import Array, Transfer, doubt, filled, transfer
+from .transfer import Anchors, Array, Transfer, doubt, filled, parts, transfer
 
 #: Samples a second, from and to.
 Interval = tuple[float, float]
@@ -253,11 +253,12 @@ class _Published:
 
 @dataclass(frozen=True)
 class _Anchored:
-    """A device that is known by anchors."""
+    """A device that is known by anchors. `rates` are those of the tables with its settings, on average."""
 
     target: Target
     transfer: Transfer
     sources: tuple[int, ...]
+    rates: Array
     doubt: float
     calibrations: Mapping[str, Calibration] | None
     fitted: Fitted
@@ -272,9 +273,12 @@ class _Anchored:
         setting = {"channels_last": measured.target.channels_last, "compiled": measured.target.compiled}
         marked = benchmarks.alike([fitted.benchmarks[place] for place in sources], **setting)
         published = -np.log(networks.throughput[np.ix_(sources, rows)])
-        given = published, -np.log(measured.throughput), np.array(marked)
-        moved = transfer(*given)
-        seen = np.exp(-moved.log_seconds(published))
+        share = np.array(marked, float)
+        rates = share @ np.array([fitted.rates[place].rates for place in sources]) / share.sum()
+        taken = parts(rates, networks.counted[rows])
+        given = Anchors(published, -np.log(measured.throughput), taken, share)
+        moved = transfer(given)
+        seen = np.exp(-moved.log_seconds(published, taken))
         anchors = [Anchor(*each) for each in zip(measured.names, measured.throughput, map(float, seen), strict=True)]
         counts = fitted.anchored["cpu" if measured.on_cpu else "gpu"]
         notes = [*measured.notes]
@@ -284,13 +288,9 @@ class _Anchored:
                 "and none is given"
             )
         calibrations = None if measured.unlike else counts[len(rows)]
-        return cls(measured.target, moved, sources, doubt(*given), calibrations, fitted, tuple(anchors), tuple(notes))
-
-    @property
-    def rates(self) -> Array:
-        """The rates of the tables with the device's settings, on average: for shares of time alone."""
-        found: Array = self.transfer.alike @ np.array([self.fitted.rates[place].rates for place in self.sources])
-        return found
+        return cls(
+            measured.target, moved, sources, rates, doubt(given), calibrations, fitted, tuple(anchors), tuple(notes)
+        )
 
     def throughput(self, found: Mapping[str, float], known: int | None, apart: float) -> tuple[float, Interval | None]:
         counted = np.array([found[quantity] for quantity in QUANTITIES])
@@ -299,7 +299,7 @@ class _Anchored:
         if known is not None:
             published = -np.log(table.networks().throughput[list(self.sources), known])[:, None]
         seen = bool(np.isfinite(published).any())
-        moved = float(self.transfer.log_seconds(filled(published, seconds))[0])
+        moved = float(self.transfer.log_seconds(filled(published, seconds), parts(self.rates, counted[None]))[0])
         rate = float(np.exp(-moved))
         if self.calibrations is None:
             return rate, None

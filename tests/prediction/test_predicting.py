@@ -15,7 +15,7 @@ from archprof.base.errors import BadOption, UnknownModel
 from archprof.prediction import anchors, predicting, table
 from archprof.prediction.predicting import predict
 from archprof.prediction.quantities import GROUPS, QUANTITIES, quantities
-from archprof.prediction.transfer import doubt, filled, transfer
+from archprof.prediction.transfer import Anchors, doubt, filled, parts, transfer
 
 NETWORK = "resnet18"
 FASTEST = "amp-nchw-pt291-cu130-5090-dynamo"
@@ -181,16 +181,30 @@ def test_a_transfer_follows_a_factor_and_leaves_one_odd_anchor_aside():
     truth = sources[0] + math.log(2)
     seen = truth[:10].copy()
     seen[4] += 1.0
-    found = transfer(sources[:, :10], seen, np.array([True, False, False, False]))
-    assert found.log_seconds(sources[:, 10:]) == pytest.approx(truth[10:], abs=0.1)
+    taken = np.full((4, 40), 0.25)
+    found = transfer(Anchors(sources[:, :10], seen, taken[:, :10], np.array([1.0, 0, 0, 0])))
+    assert found.log_seconds(sources[:, 10:], taken[:, 10:]) == pytest.approx(truth[10:], abs=0.1)
+
+
+def test_a_device_with_slow_calls_is_told_by_the_parts():
+    """Twice the time for each call, and nothing else: what takes half of its time for calls takes 1.5 times as long."""
+    rates, counted = np.zeros(len(QUANTITIES)), np.zeros((12, len(QUANTITIES)))
+    calls, macs = QUANTITIES.index("calls.linear"), QUANTITIES.index("macs.linear")
+    rates[[calls, macs]] = 1.0
+    counted[:, calls], counted[:, macs] = np.linspace(0, 0.5, 12), 1 - np.linspace(0, 0.5, 12)
+    taken = parts(rates, counted)
+    assert taken.sum(axis=0) == pytest.approx(np.ones(12)) and taken[2, -1] == pytest.approx(0.5)
+    sources = np.zeros((1, 12))
+    truth = np.log1p(counted[:, calls])
+    found = transfer(Anchors(sources[:, ::2], truth[::2], taken[:, ::2], np.ones(1)))
+    assert found.log_seconds(sources, taken) == pytest.approx(truth, abs=0.06)
 
 
 def test_doubt_is_what_the_others_make_of_each_anchor():
     chance = np.random.default_rng(4)
-    sources = chance.normal(0, 1, 10) + chance.normal(0, 0.01, (3, 10))
-    alike = np.ones(3, bool)
-    assert doubt(sources, sources[0] + 5, alike) < 0.03
-    assert doubt(sources, sources[0] + chance.normal(0, 0.5, 10), alike) > 0.2
+    sources, taken = chance.normal(0, 1, 10) + chance.normal(0, 0.01, (3, 10)), np.full((4, 10), 0.25)
+    assert doubt(Anchors(sources, sources[0] + 5, taken, np.ones(3))) < 0.03
+    assert doubt(Anchors(sources, sources[0] + chance.normal(0, 0.5, 10), taken, np.ones(3))) > 0.2
 
 
 def test_what_no_source_ran_is_as_far_off_as_elsewhere():
