@@ -67,11 +67,14 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from ..models import spec
     from ..prediction.predicting import predict
+    from .progress import progress
 
     for model in args.models:
         spec.parse(model)
     models = options.expanded(args.models, args.yes)
-    found = predict(models, input_shape=args.input_shape, **_where(args))
+    where = _where(args)
+    with progress() as tell:
+        found = predict(models, input_shape=args.input_shape, progress=tell, **where)
     failed = [row for row in found.networks if row.error]
     if failed and len(failed) == len(found):
         from ..base.errors import ForwardFailed

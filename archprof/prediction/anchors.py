@@ -9,7 +9,8 @@ from ..base.errors import BadOption
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.latency import Latency
 from ..results.predictions import Target
-from .table import Fitted
+from .quantities import QUANTITIES
+from .table import Fitted, Networks
 
 #: Fewest anchors that intervals were made for.
 FEWEST = 6
@@ -41,7 +42,7 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def usable(measured: Comparison, fitted: Fitted, batch_size: int | None = None) -> Measured:
+def usable(measured: Comparison, fitted: Fitted, networks: Networks, batch_size: int | None = None) -> Measured:
     """The anchors of a comparison, at `batch_size` or at that which is nearest to the table's.
 
     Raises BadOption where fewer than FEWEST can be relied on, or on a device that the table says nothing of.
@@ -64,14 +65,16 @@ def usable(measured: Comparison, fitted: Fitted, batch_size: int | None = None) 
     used, left = [], []
     for row in rows:
         cell = row.latency_at(size)
-        if cell is not None and cell.reliable:
+        if _another(row, networks):
+            left.append(f"{row.name} (its parameters or its input are not those of the table's network)")
+        elif cell is not None and cell.reliable:
             used.append((row.name, cell.throughput))
         else:
             left.append(f"{row.name} ({_why(row, cell, size)})")
     if len(used) < FEWEST:
         raise BadOption(
             f"{len(used)} of {len(rows)} anchors were measured reliably at batch {size}, and {FEWEST} are needed: "
-            f"{left[0]}.",
+            f"{left[0] if left else 'the others were not measured'}.",
             "Measure again on a quieter machine ('archprof env' says what disturbs), or with a larger --time-budget.",
         )
     compiled, last = environment.get("compile") is not None, bool(environment.get("channels_last"))
@@ -103,6 +106,16 @@ def _usual(rows: Sequence[ArchitectureResult], kind: str) -> int:
     if not sizes:
         raise BadOption("no anchor was measured;", "leave out --no-latency.")
     return min(sizes) if kind == "cpu" else max(sizes)
+
+
+def _another(row: ArchitectureResult, networks: Networks) -> bool:
+    """Whether a row is another network than the table's of that name, as far as its counts tell."""
+    place = networks.row(row.name.removeprefix("timm:"))
+    parameters = networks.counted[place, QUANTITIES.index("parameters")]
+    if row.profile is None:
+        return False
+    same = abs(row.profile.parameters - parameters) <= 1e-5 * parameters
+    return not same or row.profile.input_shape[-1:] != (networks.sizes[place],)
 
 
 def _why(row: ArchitectureResult, cell: Latency | None, size: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ def predict(
     anchors: Comparison | None = None,
     batch_size: int | None = None,
     input_shape: Shape | None = None,
+    progress: Callable[[str], None] = lambda doing: None,
 ) -> Prediction:
     """Images a second of networks on `device`, or on the one that `anchors` were measured on, with 90 % intervals.
 
@@ -46,6 +47,7 @@ def predict(
     `torch` choose among the tables of a device (the newest torch, eager, in amp, where that is open). `anchors` is a
     comparison of the networks that `archprof predict --list-anchors` names; `batch_size` chooses among theirs. A
     network that cannot be counted keeps its row with the reason, and so does one that is unlike any in the table.
+    `progress` is called with what is being done.
 
     Raises BadOption for a device or a setting that is not published and for anchors that cannot be used, BadSpec and
     UnknownModel for a name that cannot be meant.
@@ -59,7 +61,12 @@ def predict(
     if anchors is not None:
         if precision or channels_last or compile or torch:
             raise BadOption("precision, channels_last, compile and torch are those of the anchors;", "leave them out.")
-        machine = _Anchored.of(anchoring.usable(anchors, fitted, batch_size), fitted)
+        if not isinstance(anchors, Comparison):
+            raise BadOption(
+                f"anchors cannot be of type {type(anchors).__name__};",
+                "expected a Comparison, such as Comparison.from_json(text) reads.",
+            )
+        machine = _Anchored.of(anchoring.usable(anchors, fitted, table.networks(), batch_size), fitted)
     else:
         if batch_size is not None:
             raise BadOption("a batch size has no effect without anchors:", "the table has its own.")
@@ -73,7 +80,7 @@ def predict(
             torch=torch,
         )
         machine = _Published.of(one, fitted)
-    counted = [_predicted(found, machine, fitted) for found in _counted(models, input_shape)]
+    counted = [_predicted(found, machine, fitted) for found in _counted(models, input_shape, progress)]
     return Prediction(
         machine.target, tuple(counted), LEVEL, machine.anchors, machine.doubt, machine.notes, archprof=__version__
     )
@@ -94,7 +101,7 @@ class _Counted:
     error: str | None = None
 
 
-def _counted(models: Any, input_shape: Shape | None) -> list[_Counted]:
+def _counted(models: Any, input_shape: Shape | None, tell: Callable[[str], None]) -> list[_Counted]:
     """Each network, recalled where it was counted before; torch is imported where one was not."""
     if isinstance(models, str):
         models = [models]
@@ -117,6 +124,7 @@ def _counted(models: Any, input_shape: Shape | None) -> list[_Counted]:
         found = []
         for (name, model), known in zip(named, recalled, strict=True):
             if known is None:
+                tell(f"counting {name or model if isinstance(model, str) else 'a network'}")
                 known = _count(name, model, input_shape)
                 if isinstance(model, str) and known["error"] is None:
                     kept.remember(model, how, known)
@@ -243,7 +251,7 @@ class _Published:
         return self.fitted.rates[self.place].rates
 
     def throughput(self, found: Mapping[str, float], known: int | None, apart: float) -> tuple[float, Interval | None]:
-        rate = 1 / float(self.rates @ np.array([found[quantity] for quantity in QUANTITIES]))
+        rate = 1 / max(float(self.rates @ np.array([found[quantity] for quantity in QUANTITIES])), 1e-12)
         return rate, self.fitted.rates[self.place].calibration.interval(rate, apart)
 
     def published(self, known: int | None) -> float | None:

@@ -16,6 +16,7 @@ from archprof.prediction import anchors, predicting, table
 from archprof.prediction.predicting import predict
 from archprof.prediction.quantities import GROUPS, QUANTITIES, quantities
 from archprof.prediction.transfer import Anchors, doubt, filled, parts, transfer
+from archprof.results.profile import StaticProfile
 
 NETWORK = "resnet18"
 FASTEST = "amp-nchw-pt291-cu130-5090-dynamo"
@@ -107,6 +108,21 @@ def test_anchors_that_cannot_be_used(comparison, said):
     with pytest.raises(BadOption) as refused:
         predict([NETWORK], anchors=comparison())
     assert said in str(refused.value)
+
+
+def test_an_anchor_that_is_another_network_is_left_out():
+    good = measured(FASTEST, 1, GPU, 256)
+    name = table.fitted().anchors[0]
+    profile = StaticProfile(name, "timm", (3, 224, 224), 1, 1_000, 0, 0, 0, 0, 0, 0, 0, None)
+    rows = (replace(good[0], profile=profile), *good.architectures[1:])
+    found = predict([NETWORK], anchors=replace(good, architectures=rows))
+    assert len(found.anchors) == 9
+    assert f"{name} (its parameters or its input are not those of the table's network)" in found.notes[0]
+
+
+def test_anchors_by_the_name_of_their_file():
+    with pytest.raises(BadOption, match="anchors cannot be of type str; expected a Comparison"):
+        predict([NETWORK], anchors="measured.json")
 
 
 def test_a_batch_size_that_the_anchors_lack():
