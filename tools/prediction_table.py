@@ -162,6 +162,11 @@ def fitted(found: table.Networks, names: list[str]) -> dict:
     gpus = [place for place, one in enumerate(benchmarks) if not one.on_cpu]  # of CPUs there is one
     anchors = fitting.chosen_anchors(found, log, gpus)
     saved["anchors"] = [f"timm:{found.names[place]}" for place in anchors]
+    doubts = [
+        fitting.anchored(log, benchmarks, place, fitting.sources_for(benchmarks, one), anchors)[2]
+        for place, one in enumerate(benchmarks)
+    ]
+    saved["doubt"] = round(max(doubts), 4)
     saved["anchored"] = {"cpu": {}, "gpu": {}}
     for count in range(FEWEST, fitting.COUNT + 1):
         both = _anchored_calibrations(log, benchmarks, anchors, count, families, distance)

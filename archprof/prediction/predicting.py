@@ -24,6 +24,9 @@ from .transfer import Anchors, Array, Transfer, doubt, filled, parts, transfer
 #: Samples a second, from and to.
 Interval = tuple[float, float]
 
+#: By how many times anchors may miss one another as they do on any device of the table; intervals widen until then.
+_BEYOND = 2.0
+
 #: Raised whenever what is kept of a counted network changes.
 _FORMAT = 1
 
@@ -295,10 +298,14 @@ class _Anchored:
                 f"the anchors were measured {' and '.join(measured.unlike)}: no interval was checked for that, "
                 "and none is given"
             )
-        calibrations = None if measured.unlike else counts[len(rows)]
-        return cls(
-            measured.target, moved, sources, rates, doubt(given), calibrations, fitted, tuple(anchors), tuple(notes)
-        )
+        off, most = doubt(given), _BEYOND * fitted.doubt
+        if off > most:
+            notes.append(
+                f"the anchors miss one another by {100 * np.expm1(off):.0f} % on average, and beyond "
+                f"{100 * np.expm1(most):.0f} % nothing was checked: no interval is given"
+            )
+        calibrations = None if measured.unlike or off > most else counts[len(rows)]
+        return cls(measured.target, moved, sources, rates, off, calibrations, fitted, tuple(anchors), tuple(notes))
 
     def throughput(self, found: Mapping[str, float], known: int | None, apart: float) -> tuple[float, Interval | None]:
         counted = np.array([found[quantity] for quantity in QUANTITIES])

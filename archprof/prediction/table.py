@@ -97,13 +97,15 @@ class Rates:
 @dataclass(frozen=True)
 class Fitted:
     """All rates, the anchors (specs, best first), how far predictions from so many anchors are off, for networks that
-    are in the table ('known') and others ('unseen'), and the distances between which that was checked."""
+    are in the table ('known') and others ('unseen'), the distances between which that was checked, and the largest
+    error (log) with which anchors of a table predicted one another."""
 
     rates: tuple[Rates, ...]
     anchors: tuple[str, ...]
     anchored: Mapping[str, Mapping[int, Mapping[str, Calibration]]]
     closest: float
     farthest: float
+    doubt: float
 
     @property
     def benchmarks(self) -> tuple[Benchmark, ...]:
@@ -134,6 +136,7 @@ def fitted() -> Fitted:
         },
         saved["closest"],
         saved["farthest"],
+        saved["doubt"],
     )
 
 

@@ -65,6 +65,14 @@ def test_anchors_that_fit_badly_widen_the_interval():
     assert np.diff(np.log(bad[0].predicted_interval)) > 1.5 * np.diff(np.log(good[0].predicted_interval))
 
 
+def test_anchors_that_miss_one_another_altogether_cost_the_interval():
+    slow, fast = measured(FASTEST, 1, GPU, 256), measured(FASTEST, 6, GPU, 256)
+    rows = [other if place % 2 else one for place, (one, other) in enumerate(zip(slow, fast, strict=True))]
+    found = predict([NETWORK], anchors=replace(slow, architectures=tuple(rows)))
+    assert found[0].predicted_throughput and found[0].predicted_interval is None
+    assert found.notes[0].startswith("the anchors miss one another by ")
+
+
 def test_a_network_of_no_table_has_a_wider_interval():
     comparison = measured(FASTEST, 0.5, GPU, 256)
     known, mine = predict([NETWORK, f"{NETWORK}(num_classes=10)"], anchors=comparison)

@@ -51,9 +51,10 @@ def _notes(found: Prediction) -> list[str]:
     if any(row.predicted_throughput is not None for row in found.networks):
         notes.append("p predicted, not measured.")
     if any(row.predicted_interval is not None for row in found.networks):
+        which = "on a device that is not in the table" if found.anchors else "whose family is not in the table"
         notes.append(
-            f"The interval holds the true figure of {100 * found.level:.0f} networks in 100 whose family is not in the "
-            "table; docs/prediction.md says how that was checked."
+            f"The interval holds the true figure of {100 * found.level:.0f} networks in 100 {which}; "
+            "docs/prediction.md says how that was checked."
         )
     if found.anchor_error is not None:
         notes.append(
