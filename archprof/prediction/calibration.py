@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .quantities import KINDS, MULTIPLYING, kinds_of
@@ -48,8 +48,3 @@ def place_of(found: Mapping[str, float]) -> tuple[float, ...] | None:
         math.log(all_moved / calls) / 5,
         math.log(all_macs) / 6,
     )
-
-
-def distance(one: Sequence[float], other: Sequence[float]) -> float:
-    """Between two places."""
-    return math.dist(one, other)
