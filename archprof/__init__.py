@@ -6,6 +6,7 @@
     archprof.fits("resnet50", "24 GB").training      -> the largest batch to train with
     archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
     archprof.choose(where=["macs < 600 M"])          -> DataFrame, most accurate first
+    archprof.predict("resnet50", device="rtx4090")   -> Prediction: images a second, with an interval
     archprof.trial(["resnet_tiny", Net], "digits")   -> Trial: accuracy, measured
 
 Nothing here imports torch; the functions do, when they are first used.
@@ -27,6 +28,7 @@ _PUBLIC = {
     "fits": "runs.compare",
     "plot": "render.plotting",
     "choose": "runs.choose",
+    "predict": "prediction.predicting",
     "trial": "trials.trial",
     "evaluate": "trials.trial",
     "check": "budgets.judging",
@@ -42,6 +44,7 @@ _PUBLIC = {
     "Ratio": "results.ratios",
     "Recipe": "results.recipe",
     "Trial": "results.trials",
+    "Prediction": "results.predictions",
     "ArchprofError": "base.errors",
 }
 
@@ -54,6 +57,7 @@ __all__ = [
     "Conditions",
     "Latency",
     "LayerCost",
+    "Prediction",
     "Ratio",
     "Recipe",
     "Sampling",
@@ -68,6 +72,7 @@ __all__ = [
     "fits",
     "load",
     "plot",
+    "predict",
     "profile",
     "separable",
     "trial",
@@ -80,10 +85,12 @@ if TYPE_CHECKING:
     from .budgets.judging import check
     from .counting.counts import profile
     from .models import load
+    from .prediction.predicting import predict
     from .render.plotting import plot
     from .results.comparison import Accuracy, ArchitectureResult, Comparison
     from .results.conditions import Conditions, Sampling
     from .results.latency import Latency
+    from .results.predictions import Prediction
     from .results.profile import LayerCost, StaticProfile
     from .results.ratios import Ratio
     from .results.recipe import Recipe

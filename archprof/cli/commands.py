@@ -10,6 +10,7 @@ COMMANDS = {
     "plot": "Draw a figure: PNG, SVG, PDF, or a page to look around in (HTML).",
     "report": "Write a folder with a readable report, its figures, a page to look around in, and its data.",
     "sweep": "Many networks into one file, resumable.",
+    "predict": "Images a second on hardware that you do not have, with an interval.",
     "trial": "Accuracy measured: networks trained, or weights evaluated, under one recipe.",
     "check": "Judge the budgets of archprof.toml (or pyproject.toml).",
     "fit": "Members of a family that fit a budget, best first.",

@@ -104,6 +104,18 @@ def _optimizers() -> Iterable[str]:
     return OPTIMIZERS
 
 
+def _machines() -> Iterable[str]:
+    from ..prediction import table
+
+    return dict.fromkeys(one.device for one in table.fitted().benchmarks)
+
+
+def _precisions() -> Iterable[str]:
+    from ..prediction.benchmarks import PRECISIONS
+
+    return PRECISIONS
+
+
 def _shells() -> Iterable[str]:
     from .completion import SHELLS
 
@@ -120,6 +132,8 @@ _KNOWN: dict[str, Callable[..., Iterable[str]]] = {
     "SHELL": _words(_shells),
     "DEVICE": _words(lambda: ("cpu", "cuda", "mps")),
     "TYPE": _words(_dtypes),
+    "machine": _words(_machines),
+    "number_type": _words(_precisions),
     "mode": _words(_modes),
     "compile": _words(_compile_modes),
     "optimizer": _words(_optimizers),

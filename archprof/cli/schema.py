@@ -19,6 +19,7 @@ OUTPUTS = {
     "compare": "Comparison",
     "sweep": "SweepHeader",
     "sweep-entry": "SweepEntry",
+    "predict": "Prediction",
     "trial": "Trial",
     "list": "Catalogue",
     "show": "Layers",
@@ -73,7 +74,7 @@ def schema(output: str | None = None) -> dict[str, Any]:
 
 def forms() -> Mapping[str, Any]:
     """The form of each output."""
-    return _saved() | _trials() | _networks() | _budgets()
+    return _saved() | _predicted() | _trials() | _networks() | _budgets()
 
 
 _HEAD: dict[str, Any] = {"schema_version": Literal[1], "archprof": str}
@@ -147,6 +148,15 @@ def _saved() -> dict[str, Any]:
         "sweep-entry": architecture("SweepEntry", BULKY, seconds=float, **ended),
         "list": written("Catalogue", **_HEAD, architectures=list[entry]),  # type: ignore[valid-type]
     }
+
+
+def _predicted() -> dict[str, Any]:
+    """What a prediction writes."""
+    from ..results.predictions import Predicted, Prediction
+    from ..results.reading import written
+
+    row = written("Predicted", Predicted, predicted_seconds=float | None)
+    return {"predict": written("Prediction", Prediction, schema_version=Literal[1], networks=list[row])}  # type: ignore[valid-type]
 
 
 def _trials() -> dict[str, Any]:

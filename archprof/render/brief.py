@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..base import units
 from ..results.choice import Choice
 from ..results.comparison import ArchitectureResult, Comparison
+from ..results.predictions import Prediction
 from ..results.profile import StaticProfile
 from ..results.trials import Trial, entry_for
 from . import escapes
@@ -18,8 +19,10 @@ from .tables.trials import label, title
 SHOWN = 20
 
 
-def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice) -> str:
+def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice | Prediction) -> str:
     """The record in a few lines, without the calls, modules, blocks and epochs that it holds."""
+    if isinstance(record, Prediction):
+        return _prediction(record)
     if isinstance(record, Trial):
         return _trial(record)
     if isinstance(record, Choice):
@@ -80,6 +83,18 @@ def _trial(trial: Trial) -> str:
     more = [f"... and {len(trial.rows) - SHOWN} more"] if len(trial.rows) > SHOWN else []
     stopped = ["interrupted: what was not reached is missing"] if trial.interrupted else []
     return "\n".join(map(escapes.terminal, [f"Trial: {title(trial)}", *_aligned(lines), *more, *stopped]))
+
+
+def _prediction(found: Prediction) -> str:
+    """A line for each network: predicted images a second, and their interval."""
+    lines = [["", "Images/s", f"{100 * found.level:.0f} % interval"]]
+    for row in found.networks[:SHOWN]:
+        seen, between = row.predicted_throughput, row.predicted_interval
+        rate = "failed" if row.error else units.DASH if seen is None else units.significant(seen)
+        shown = " to ".join(map(units.significant, between)) if between else units.DASH
+        lines.append([row.name, rate, shown])
+    more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return "\n".join(map(escapes.terminal, [f"Prediction for {found.target.shown}", *_aligned(lines), *more]))
 
 
 def _cells(row: ArchitectureResult, sizes: Sequence[int]) -> list[str]:

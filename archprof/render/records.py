@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ..results.choice import Choice
 from ..results.comparison import ArchitectureResult, Comparison
+from ..results.predictions import Prediction
 from ..results.profile import StaticProfile
 from ..results.trials import Trial
 from . import escapes
@@ -18,15 +19,19 @@ from .markdown import markdown
 from .tables.choice import table as choice_table
 from .tables.comparison import tables
 from .tables.layers import layer_table
+from .tables.predictions import table as prediction_table
 from .tables.profile import totals
 from .tables.table import Table
 from .tables.trials import tables as trial_tables
+
+#: Records that are tables.
+Record = Comparison | ArchitectureResult | StaticProfile | Trial | Prediction
 
 #: Networks of a choice that are shown in full, as the command shows them.
 _CHOSEN = 10
 
 
-def render(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice, format: str) -> Any:
+def render(record: Record | Choice, format: str) -> Any:
     """The record in a few lines ('text'), its tables as 'markdown' or 'html', or flat 'rows'; above a choice's table
     stand its reasons."""
     if format == "rows":
@@ -45,7 +50,9 @@ def _choice(found: Choice, format: str) -> str:
     return "\n\n".join([*map(escapes.markdown, summary(found)), *([markdown(shown)] if shown else [])])
 
 
-def _tables(record: Comparison | ArchitectureResult | StaticProfile | Trial) -> Sequence[Table]:
+def _tables(record: Record) -> Sequence[Table]:
+    if isinstance(record, Prediction):
+        return (prediction_table(record),)
     if isinstance(record, Trial):
         return trial_tables(record)
     if isinstance(record, Comparison):

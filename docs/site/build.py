@@ -32,6 +32,7 @@ NAVIGATION: dict[str, dict[str, str | None]] = {
     "How to": {
         "docs/choosing": "Choose a network",
         "docs/budgets": "Guard a budget",
+        "docs/prediction": "Predict on other hardware",
         "docs/trials": "Measure accuracy",
         "docs/models": "Name a network",
         "docs/recipes": "Activations, skips, optimizers",

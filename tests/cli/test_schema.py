@@ -8,6 +8,7 @@ from functools import cache
 
 import jsonschema
 import pytest
+from helpers.anchors import GPU, measured
 from helpers.budget_records import budget, written
 from helpers.figure_data import comparison
 
@@ -70,6 +71,15 @@ def test_lines_of_a_sweep(run, tmp_path, capsys):
     from archprof.runs.sweep import _entry
 
     assert_follows("sweep-entry", _entry(Outcome("resnet18", error="it ended with signal 9", seconds=1.5), None))
+
+
+def test_predictions(run, tmp_path):
+    names = ("resnet_tiny", "resnet18", "alexnet@7", "--json", "-")
+    assert_follows("predict", one := run("predict", *names, "--device", "rtx4090", codes=(1,)))
+    assert [bool(row["outside"]) for row in one["networks"]] == [True, False, False]
+    (tmp_path / "a.json").write_text(measured("amp-nchw-pt291-cu130-5090-dynamo", 1, GPU, 256).to_json())
+    assert_follows("predict", other := run("predict", *names, "--anchors", "a.json", codes=(1,)))
+    assert len(other["anchors"]) == 10 and other["anchor_error"] > 0
 
 
 def test_trials(run, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from archprof.results import comparison, latency, memory, profile, ratios, recipe, trials
+from archprof.results import comparison, latency, memory, predictions, profile, ratios, recipe, trials
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
 
@@ -14,6 +14,7 @@ RECORDS = (
     profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
     comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
     latency.Block, ratios.Ratio, ratios.Stopping,
+    predictions.Prediction, predictions.Target, predictions.Anchor, predictions.Predicted,
     trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
     recipe.Recipe,
 )  # fmt: skip
@@ -24,6 +25,7 @@ def written() -> set[str]:
     whole = comparison.Comparison({}, (row,))
     keys = {name for record in RECORDS for name in field_names(record)}
     keys |= set(comparison.row_json(row)) | set(Latency(1, (Block(0.1, 1, 1, 1),)).to_json())
+    keys |= {"predicted_seconds"}
     return keys | set(re.findall(r'^ "(\w+)":', whole.to_json(), re.MULTILINE))
 
 

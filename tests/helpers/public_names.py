@@ -46,10 +46,16 @@ def how() -> tuple[archprof.Conditions, archprof.Sampling]:
     return archprof.Conditions(threads=1), archprof.Sampling(time_budget=1.0)
 
 
+def elsewhere(name: str) -> list[float]:
+    found: archprof.Prediction = archprof.predict([name], device="rtx4090")
+    return [row.predicted_throughput for row in found if row.predicted_throughput is not None]
+
+
 def main() -> None:
     module = archprof.load("resnet_tiny")
     module.eval()
     cost = archprof.separable.convolution(3, 16, 3, 32)
+    print(elsewhere("resnet18"), elsewhere("resnet_tiny"))
     print(archprof.__version__, layers("resnet_tiny"), held("resnet_tiny"), cost, how())
     try:
         archprof.choose(["no such network"], where=["parameters < 5 M"])
