@@ -82,8 +82,9 @@ class StaticProfile:
 
     `input_shape` is that of the first input, without the batch. Bytes follow the parameters' and
     activations' own types; `gradient_bytes` are those of every trainable parameter's gradient, `saved_bytes`
-    those of a saved state_dict's tensors (of the file, where the network came from an exported one). `notes`
-    say how the numbers came about where it was not the usual way.
+    those of a saved state_dict's tensors (of the file, where the network came from an exported one), `cache_bytes`
+    those of what earlier tokens left for the one that is decoded (None for a pass that decodes none). `notes` say how
+    the numbers came about where it was not the usual way.
     """
 
     name: str
@@ -108,6 +109,7 @@ class StaticProfile:
     layers: tuple[LayerCost, ...] = ()
     modules: tuple[ModuleCost, ...] = ()
     notes: tuple[str, ...] = ()
+    cache_bytes: int | None = None
 
     @property
     def flops(self) -> int:
