@@ -97,6 +97,18 @@ def own_inputs(
     return found.inputs if found.step is None else Stepped(found, module, shape_memory)
 
 
+def inputs_of(found: models.Found, input_shape: Shape | None = None) -> Callable[[int], models.Arguments] | None:
+    """What makes the arguments of a network that a source knows, at its own input shape or a stated one; None where
+    they are one float tensor."""
+    if input_shape is not None:
+        if found.at_shape is None:
+            return None
+        found = found.at_shape(tuple(input_shape))
+    if found.step is None:
+        return found.inputs
+    return own_inputs(found, _uncompiled(_built(found, SHARED)[0]))
+
+
 def profile(
     model: str | ModelSpec | nn.Module,
     inputs: tuple[Any, ...] | None = None,
@@ -144,7 +156,11 @@ def recorded(subject: Subject, batch_size: int | None = None, mode: str = "eval"
     profile, found = _profiled(subject, *given, mode)
     said = (f"exported for a batch of {fixed} alone, which is what was counted",) if fixed and fixed > 1 else ()
     if isinstance(subject.inputs, Stepped) and (step := subject.inputs.found.step) is not None:
-        profile = replace(profile, cache_bytes=step.nbytes(given))
+        nbytes = step.nbytes(given)
+        profile, said = (
+            replace(profile, cache_bytes=nbytes),
+            (*said, f"the cache handed to it holds {units.size(nbytes)}"),
+        )
     return replace(profile, batch_size=size, notes=(*profile.notes, *said)), found
 
 
@@ -313,9 +329,9 @@ def _run_really(
         nbytes = sum(tensor.nbytes for tensor in module.parameters())
         if nbytes > MOST_REAL_BYTES:
             raise ForwardFailed(
-                f"{subject.name}: the network looks at values ({reason}), and with values its weights would take "
-                f"{units.size(nbytes)}, more than the {units.size(MOST_REAL_BYTES)} that are allowed.",
-                "Make it smaller, or leave out what makes it look.",
+                f"{subject.name}: the pass without values stops ({reason}); for one with values its weights would "
+                f"take {units.size(nbytes)}, more than the {units.size(MOST_REAL_BYTES)} that are allowed.",
+                "Make it smaller, or leave out what makes it look at values.",
             )
         module = subject.found.build()
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))

@@ -26,9 +26,10 @@ _Answer = Callable[["Functions", Any, tuple[Any, ...], dict[str, Any]], Any]
 class Functions(TorchFunctionMode):
     """While this mode is on, tensors without values say that they are on `device`.
 
-    `values` are those that are known all the same. `four_products`: (a + bi) * (c + di) takes the four convolutions ac, bd, ad and bc. torch spends three and a few
-    more additions (Gauss's trick), while its complex matrix products take four; a count must not depend on that.
-    `refused` is the first request that only values could answer, `left_out` says what does not run.
+    `values` are those that are known all the same. `four_products`: (a + bi) * (c + di) takes the four convolutions ac,
+    bd, ad and bc. torch spends three and a few more additions (Gauss's trick), while its complex matrix products take
+    four; a count must not depend on that. `refused` is the first request that only values could answer, `left_out` says
+    what does not run.
     """
 
     def __init__(self, device: torch.device, four_products: bool, values: Values) -> None:

@@ -46,7 +46,7 @@ _UNFILLED = frozenset(
 )
 
 #: These replace every value of their first argument, whatever it was.
-_OVERWRITING = frozenset({aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default})
+OVERWRITING = frozenset({aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default})
 
 
 #: These exchange the memory of their first argument, or its size.
@@ -77,7 +77,7 @@ class _Kind:
             for place, arg in enumerate(schema.arguments if schema is not None else ())
             if arg.alias_info is not None and arg.alias_info.is_write
         ]
-        self.overwrites = func in _OVERWRITING
+        self.overwrites = func in OVERWRITING
         self.shape_alone = func in OF_SHAPE_ALONE
 
 
@@ -133,6 +133,21 @@ class Values:
             return self._called(func, args, kwargs, tensors)
         except _Unknown:
             return NotImplemented
+
+    def writing(self, func: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
+        """The arguments as real tensors, where a real one is written and the others are known; None elsewhere."""
+        first = args[0] if args else None
+        if (
+            not _kind_of(func).writes
+            or not isinstance(first, Tensor)
+            or first.is_meta
+            or not all([self._knows(tensor) for tensor in tensors])
+        ):
+            return None
+        try:
+            return tuple([self._real(arg) for arg in args]), {name: self._real(arg) for name, arg in kwargs.items()}
+        except _Unknown:
+            return None
 
     def places(self, indices: Sequence[Any]) -> list[Any] | None:
         """Indices with whole numbers in place of truth values, where each of these is known; None without any."""
@@ -208,7 +223,7 @@ class Values:
                 first = args[0]
                 if kind.overwrites and not self._knows(first):
                     nbytes = first.untyped_storage().nbytes()
-                    if first.numel() * first.itemsize != nbytes or nbytes > 16 * MOST:
+                    if first.numel() * first.itemsize != nbytes or first.numel() > MOST:
                         return
                     self._remember(first, nbytes)
                 self._called(func, args, kwargs, tensors)

@@ -42,6 +42,7 @@ def find(spec: ModelSpec) -> Found:
 
         config, notes = classes.configured(spec, read)
         kind, said = classes.network(spec, config, read)
+        notes += classes.routing(kind, config)
         feed = inputs.feed_of(spec, kind, config)
     fed = feed.said.replace("fed with", "one token decoded after", 1) if spec.decode else feed.said
     found = Found(

@@ -141,6 +141,25 @@ def network(spec: ModelSpec, config: Any, read: Read) -> tuple[Any, str]:
     )
 
 
+def routing(kind: Any, config: Any) -> tuple[str, ...]:
+    """What a reader of the counts of a mixture of experts must know."""
+    part = config.get_text_config() if hasattr(config, "get_text_config") else config
+    chosen = next((n for name in _CHOSEN if type(n := getattr(part, name, None)) is int and n > 0), None)
+    experts = next((n for name in _EXPERTS if type(n := getattr(part, name, None)) is int and n > 1), None)
+    if chosen is None or experts is None:
+        return ()
+    which = f"mixture of experts: every token goes to {chosen} of {experts}"
+    way = config._experts_implementation or "grouped_mm"
+    if way == "eager" or not kind._can_set_experts_implementation():
+        return (which,)
+    return (f"{which}, computed by {way}: which ones they are changes no count",)
+
+
+#: How configs call the number of experts that a token goes to, and of those that there are.
+_CHOSEN = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k", "top_k_experts", "moe_top_k")
+_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts", "num_routed_experts")
+
+
 def _config_of(kind: Any) -> type:
     found = getattr(kind, "config_class", None)
     return found if isinstance(found, type) else object

@@ -50,7 +50,7 @@ def feed_of(spec: ModelSpec, kind: Any, config: Any) -> Feed:
     parts: dict[str, Callable[[int], Any]] = {}
     words: list[str] = []
     shape: tuple[int, ...] = ()
-    if main == "input_ids":
+    if main == "input_ids" and main in accepted:
         length, said = _length(spec, config)
         shape, parts["input_ids"] = (length,), _tokens(config, length, decoder)
         words.append(f"{length:,} tokens{said}")
@@ -69,11 +69,24 @@ def feed_of(spec: ModelSpec, kind: Any, config: Any) -> Feed:
     else:
         return Feed((), _unknown(spec, kind, main), f"its main input is {main}")
     if decoder:
-        length, said = (
-            _length(spec, config) if main == "input_ids" or not _sized(main, config) else _length(None, config)
-        )
+        length, said = _length(None if _sized(main, config) else spec, config)
         parts["decoder_input_ids"] = _tokens(config, length, decoder)
         words.append(f"{length:,} tokens to the decoder{'' if main == 'input_ids' else said}")
+
+    open_ = [
+        name for name, one in accepted.items() if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD
+    ]
+    for name in set(open_) - {"self", *parts}:
+        other = _features(name, spec, config)
+        if name == "input_ids":
+            length, said = _length(spec, config)
+            parts[name] = _tokens(config, length, decoder)
+            words.append(f"{length:,} tokens{said}")
+        elif other is not None:
+            parts[name] = _floats(other)
+            words.append(f"{name} of {'x'.join(map(str, other))}")
+        else:
+            return Feed((), _unknown(spec, kind, name), f"it needs {name}")
 
     def prompt(batch_size: int) -> Arguments:
         return (), {name: part(batch_size) for name, part in parts.items()}
@@ -123,7 +136,9 @@ def _length(spec: ModelSpec | None, config: Any) -> tuple[int, str]:
     """The number of tokens, and what there is to say of it."""
     most = _positions(config)
     if spec is None or spec.resolution is None:
-        return min(TOKENS, most or TOKENS), " (another number: @N)"
+        decodes = spec is not None and spec.decode
+        most = max(most - decodes, 1) if most else TOKENS  # the token that is decoded takes a position too
+        return min(TOKENS, most), f" (another number: @{'decode:' if decodes else ''}N)"
     beyond = f", beyond the {most:,} positions that the config states" if most and spec.resolution > most else ""
     return spec.resolution, beyond
 
