@@ -84,10 +84,10 @@ class Stepped:
         subject = Subject(self.module, self.found.name, self.found.source, self.found.input_shape)
         try:
             with without_collection(), redirect_stdout(streams.Printable(sys.stderr)):
-                output = output_of(self.module, args, kwargs, self.shape_memory)
+                output, known = output_of(self.module, args, kwargs, self.shape_memory)
         except Exception as error:
             raise _explain(subject, args, kwargs, error) from error
-        return self.found.step.after(output, batch_size)
+        return self.found.step.after(output, batch_size, known)
 
 
 def own_inputs(

@@ -125,10 +125,13 @@ def _trace(
     return found
 
 
-def output_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], memory: ShapeMemory) -> Any:
-    """What a pass of a copy of `module` without values returns, for another pass that follows it."""
+def output_of(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], memory: ShapeMemory
+) -> tuple[Any, Callable[[Tensor], Tensor | None]]:
+    """What a pass of a copy of `module` without values returns, for another pass that follows it; and what answers with
+    the values of a tensor in it, or None."""
 
-    def output() -> Any:
+    def output() -> tuple[Any, Callable[[Tensor], Tensor | None]]:
         originals = walk(module)
         copier = Copier(stand_in, constant)
         with surroundings(originals), torch.no_grad(), _uncompiled(), torch.jit.optimized_execution(False):
@@ -139,7 +142,7 @@ def output_of(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], 
             set_mode(walk(twin), False)
             mode = WithoutValues(memory)
             with _entered([mode, Functions(_device_of(originals), False, mode.values)], False):
-                return twin(*given, **named)
+                return twin(*given, **named), mode.values.of
 
     with ONE_AT_A_TIME, _deeper():
         return contextvars.copy_context().run(output)

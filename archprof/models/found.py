@@ -25,11 +25,12 @@ class Step:
     """A pass that follows another one, whose output holds what it needs: one more token after a prompt.
 
     `before` are keyword arguments that the earlier pass takes beside its own; `after` makes this pass's arguments of
-    its output and a batch size, and `nbytes` says how many bytes of them are what the earlier one left.
+    its output, a batch size, and what answers with a tensor's values or None; `nbytes` says how many bytes of them are
+    what the earlier one left.
     """
 
     before: Mapping[str, Any]
-    after: Callable[[Any, int], Arguments]
+    after: Callable[[Any, int, Callable[[Any], Any]], Arguments]
     nbytes: Callable[[Arguments], int]
 
 

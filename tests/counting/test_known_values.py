@@ -148,7 +148,7 @@ def test_an_index_that_no_table_has_is_an_error_as_on_a_device(device: str) -> N
         assert profile(Placed(5).to(device), (words,)).parameters == 8 * 15
         with pytest.raises(ForwardFailed, match=r"layer 'places' \(Embedding\) says: index 4 is out of range"):
             profile(Placed(4).to(device), (words,))
-    with pytest.raises(ForwardFailed, match="layer 'words'.*index 10 is out of range: there are 10 rows"):
+    with pytest.raises(ForwardFailed, match=r"layer 'words'.*index 10 is out of range: there are 10 rows"):
         profile(Placed(5).to(device), (words + 10,))
 
 

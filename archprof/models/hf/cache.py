@@ -6,8 +6,10 @@ Its tensors are found, cast and made by torch's trees of values (`pytree`), like
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
@@ -51,11 +53,13 @@ def nbytes_of(cache: Any) -> int:
     return sum(storages.values())
 
 
-def held(cache: Any) -> Any:
+def held(cache: Any, known: Callable[[Tensor], Tensor | None]) -> Any:
     """The cache, in which a step leaves no trace: measured again and again, it always finds the same context.
 
     Layers that take a new tensor for each step (`torch.cat`) are each replaced by one that shows the step the new
-    tensor and keeps the old one. Others write into tensors whose size stays.
+    tensor and keeps the old one; others write into tensors whose size stays. A window, which is a view of the whole
+    prompt after the pass of that, is as large as what it shows, which it is from the next step on. Whole numbers whose
+    values are `known` keep them.
     """
     from transformers.cache_utils import DynamicLayer
 
@@ -64,7 +68,13 @@ def held(cache: Any) -> Any:
             if isinstance(layer, DynamicLayer) and not hasattr(layer, "archprof_holds"):
                 layer.__class__ = _holding(type(layer))
     _register(type(cache))
-    return cache
+    return _filled([_settled(tensor, known) for tensor in tensors_of(cache)], cache)
+
+
+def _settled(tensor: Tensor, known: Callable[[Tensor], Tensor | None]) -> Tensor:
+    if not tensor.is_floating_point() and (values := known(tensor)) is not None:
+        return values.clone()
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device=tensor.device)
 
 
 _holders: dict[type, type] = {}

@@ -7,6 +7,7 @@ sizes that the config states.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ def feed_of(spec: ModelSpec, kind: Any, config: Any) -> Feed:
     words: list[str] = []
     shape: tuple[int, ...] = ()
     if main == "input_ids" and main in accepted:
-        length, said = _length(spec, config)
+        length, said = _length(spec, kind, config)
         shape, parts["input_ids"] = (length,), _tokens(config, length, decoder)
         words.append(f"{length:,} tokens{said}")
         for name, offered in (("pixel_values", "get_image_features"), ("input_features", "get_audio_features")):
@@ -69,7 +70,7 @@ def feed_of(spec: ModelSpec, kind: Any, config: Any) -> Feed:
     else:
         return Feed((), _unknown(spec, kind, main), f"its main input is {main}")
     if decoder:
-        length, said = _length(None if _sized(main, config) else spec, config)
+        length, said = _length(None if _sized(main, config) else spec, kind, config)
         parts["decoder_input_ids"] = _tokens(config, length, decoder)
         words.append(f"{length:,} tokens to the decoder{'' if main == 'input_ids' else said}")
 
@@ -79,7 +80,7 @@ def feed_of(spec: ModelSpec, kind: Any, config: Any) -> Feed:
     for name in set(open_) - {"self", *parts}:
         other = _features(name, spec, config)
         if name == "input_ids":
-            length, said = _length(spec, config)
+            length, said = _length(spec, kind, config)
             parts[name] = _tokens(config, length, decoder)
             words.append(f"{length:,} tokens{said}")
         elif other is not None:
@@ -105,7 +106,7 @@ def step_of(spec: ModelSpec, kind: Any, config: Any) -> Step:
         )
     before = {"use_cache": True} if "use_cache" in accepted or "kwargs" in accepted else {}
 
-    def after(output: Any, batch_size: int) -> Arguments:
+    def after(output: Any, batch_size: int, known: Callable[[Any], Any]) -> Arguments:
         found = cache.kept(output, accepted)
         if found is None:
             raise BadOption(
@@ -113,7 +114,11 @@ def step_of(spec: ModelSpec, kind: Any, config: Any) -> Step:
                 "leave '@decode' out.",
             )
         name, kept = found
-        arguments: dict[str, Any] = {tokens: _tokens(config, 1, False)(batch_size), name: cache.held(kept), **before}
+        arguments: dict[str, Any] = {
+            tokens: _tokens(config, 1, False)(batch_size),
+            name: cache.held(kept, known),
+            **before,
+        }
         states = getattr(output, "encoder_last_hidden_state", None)
         if states is not None and "encoder_outputs" in accepted:
             from transformers.modeling_outputs import BaseModelOutput
@@ -132,9 +137,9 @@ def _sized(main: str, config: Any) -> bool:
     return main == "input_values" or (main == "pixel_values" and _image(config) is not None)
 
 
-def _length(spec: ModelSpec | None, config: Any) -> tuple[int, str]:
+def _length(spec: ModelSpec | None, kind: Any, config: Any) -> tuple[int, str]:
     """The number of tokens, and what there is to say of it."""
-    most = _positions(config)
+    most = _positions(kind, config)
     if spec is None or spec.resolution is None:
         decodes = spec is not None and spec.decode
         most = max(most - decodes, 1) if most else TOKENS  # the token that is decoded takes a position too
@@ -143,16 +148,24 @@ def _length(spec: ModelSpec | None, config: Any) -> tuple[int, str]:
     return spec.resolution, beyond
 
 
-def _positions(config: Any) -> int | None:
+def _positions(kind: Any, config: Any) -> int | None:
     """Positions that the config of its text states; None where it states none."""
     for part in (_text(config), config):
         for name in _POSITIONS:
             found = getattr(part, name, None)
             if type(found) is int and found > 0:
-                # these count positions from behind the padding index on
-                behind = getattr(part, "pad_token_id", None) if found % 16 == 2 else None
-                return found - (behind + 1 if type(behind) is int and 0 <= behind < 4 else 0)
+                padding = getattr(part, "pad_token_id", None)
+                return found - (padding + 1 if type(padding) is int and _counts_from_padding(kind) else 0)
     return None
+
+
+def _counts_from_padding(kind: Any) -> bool:
+    """Whether positions begin behind the padding index, as in RoBERTa, which leaves as many fewer of them."""
+    module = sys.modules[kind.__module__]
+    return any(_FROM_PADDING in vars(one) for one in (module, *vars(module).values()) if hasattr(one, "__dict__"))
+
+
+_FROM_PADDING = "create_position_ids_from_input_ids"
 
 
 def _text(config: Any) -> Any:
