@@ -40,8 +40,15 @@ def find(spec: ModelSpec) -> Found:
         _library()
         from . import classes, inputs
 
-        config, notes = classes.configured(spec, read)
-        kind, said = classes.network(spec, config, read)
+        try:
+            config, notes = classes.configured(spec, read)
+            kind, said = classes.network(spec, config, read)
+        except ImportError as error:
+            reason = one_line(error.__cause__ or error)
+            raise MissingPackage(
+                f"transformers is installed, but a part of it cannot be imported: {reason}.",
+                "Are the packages that it uses those that go with this torch?",
+            ) from error
         notes += classes.routing(kind, config)
         feed = inputs.feed_of(spec, kind, config)
     fed = feed.said.replace("fed with", "one token decoded after", 1) if spec.decode else feed.said
@@ -165,9 +172,10 @@ def _library() -> Any:
 
 def _hide_torchvision() -> None:
     """transformers remembers what it found; let it remember that a broken torchvision is not there."""
-    utils = sys.modules.get("transformers.utils.import_utils")
+    utils: Any = sys.modules.get("transformers.utils.import_utils")
     with contextlib.suppress(Exception):
-        utils.is_torchvision_available()  # type: ignore[union-attr]
+        utils.is_torchvision_available.cache_clear()
+        utils.is_torchvision_available()
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ def read(spec: ModelSpec) -> Read:
     content = _parsed(path, shown)
     model_type = content.get("model_type")
     if not isinstance(model_type, str) or not model_type:
-        other = next((f"it looks like a {kind}'s" for key, kind in _OTHERS.items() if key in content), "")
+        other = next((f"it looks like {kind}'s" for key, kind in _OTHERS.items() if key in content), "")
         raise BadFile(
             f"'{printable(str(path), 120)}' states no model_type{f'; {other}' if other else ''}.",
             'A network\'s config.json has one, such as "llama".',
@@ -78,16 +78,16 @@ def read(spec: ModelSpec) -> Read:
 
 #: Keys by which files that are no network's config are known, and whose they are.
 _OTHERS = {
-    "tokenizer_class": "tokenizer",
-    "added_tokens_decoder": "tokenizer",
-    "chat_template": "tokenizer",
-    "image_processor_type": "image processor",
-    "feature_extractor_type": "feature extractor",
-    "peft_type": "adapter (peft)",
-    "weight_map": "index of weights",
-    "_from_model_config": "generation config",
-    "_class_name": "diffusers pipeline",
-    "architecture": "timm network (timm:NAME names one)",
+    "tokenizer_class": "a tokenizer",
+    "added_tokens_decoder": "a tokenizer",
+    "chat_template": "a tokenizer",
+    "image_processor_type": "an image processor",
+    "feature_extractor_type": "a feature extractor",
+    "peft_type": "an adapter (peft)",
+    "weight_map": "an index of weights",
+    "_from_model_config": "a generation config",
+    "_class_name": "a diffusers pipeline",
+    "architecture": "timm",
 }
 
 
