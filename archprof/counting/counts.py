@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,8 +76,15 @@ class Stepped:
     found: models.Found
     module: nn.Module
     shape_memory: ShapeMemory
+    made: dict[int, models.Arguments] = field(default_factory=dict, compare=False)
 
     def __call__(self, batch_size: int) -> models.Arguments:
+        """The arguments, on meta: nobody writes into them, so that those of one batch size are made once."""
+        if batch_size not in self.made:
+            self.made[batch_size] = self._after_the_other(batch_size)
+        return self.made[batch_size]
+
+    def _after_the_other(self, batch_size: int) -> models.Arguments:
         assert self.found.step is not None and self.found.inputs is not None
         args, kwargs = self.found.inputs(batch_size)
         kwargs = {**kwargs, **self.found.step.before}

@@ -143,7 +143,8 @@ def test_what_is_left_out_of_a_config_is_said(config):
     assert found.notes[2:] == (
         "the config points to code elsewhere (auto_map), which was not run: LlamaConfig is the library's",
         "the config states weights quantised by gptq: counted without",
-        "counted in float32; the config states float16: (dtype=float16), or --dtype float16 in compare",
+        "float32 where nothing else is asked for; the config states float16: (dtype=float16), or --dtype float16 in "
+        "compare",
     )
 
 

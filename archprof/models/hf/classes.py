@@ -43,7 +43,10 @@ def configured(spec: ModelSpec, read: Read) -> tuple[Any, tuple[str, ...]]:
     dtype = _stated_dtype(content)
     _apply(spec, kind, content)
     if "dtype" not in spec.keywords and dtype not in ("", "float32"):
-        notes.append(f"counted in float32; the config states {dtype}: (dtype={dtype}), or --dtype {dtype} in compare")
+        notes.append(
+            f"float32 where nothing else is asked for; the config states {dtype}: (dtype={dtype}), "
+            f"or --dtype {dtype} in compare"
+        )
     try:
         config = kind.from_dict(content)
     except Exception as error:
