@@ -116,6 +116,21 @@ def inputs_of(found: models.Found, input_shape: Shape | None = None) -> Callable
     return own_inputs(found, _uncompiled(_built(found, SHARED)[0]))
 
 
+def at_context(subject: Subject, context: int, *, decode: bool = False) -> Subject:
+    """The same network, not built again, given a prompt of `context` tokens or, to `decode`, one token after as many.
+
+    `given(batch_size)` of the result makes the arguments. Raises BadOption where the source knows of no tokens.
+    """
+    found = subject.found
+    if found is None or found.at_shape is None or len(found.input_shape) != 1:
+        raise BadOption(
+            f"{subject.name}: its source does not say how it is given tokens;", "expected hf:path/to/config.json."
+        )
+    found = models.find(replace(found.spec, resolution=context, decode=decode))
+    inputs = own_inputs(found, subject.module, subject.shape_memory)
+    return replace(subject, found=found, inputs=inputs, input_shape=found.input_shape, notes=found.notes)
+
+
 def profile(
     model: str | ModelSpec | nn.Module,
     inputs: tuple[Any, ...] | None = None,

@@ -421,6 +421,20 @@ def test_it_runs_as_counted(config):
         assert counted_by_torch(module, given) == 2 * archprof.profile(spec, batch_size=2).macs
 
 
+def test_one_network_at_several_contexts(config):
+    """What looks for the longest context builds the network once."""
+    from archprof.counting.counts import at_context, profile_of, subject_of
+
+    subject = subject_of(config(**LLAMA))
+    for context in (10, 30):
+        prompt, step = at_context(subject, context), at_context(subject, context, decode=True)
+        assert prompt.module is step.module is subject.module
+        assert prompt.given(3)[1]["input_ids"].shape == (3, context)
+        assert profile_of(step, 3).cache_bytes == 3 * 2 * context * TOKEN
+    with pytest.raises(BadOption, match="does not say how it is given tokens"):
+        at_context(subject_of("alexnet"), 10)
+
+
 def test_training_is_counted(config):
     name = config(**LLAMA)
     assert archprof.profile(f"{name}@20", mode="train").training_activation_bytes > 0
