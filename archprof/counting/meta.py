@@ -24,6 +24,7 @@ from .values import EMBEDDING, OF_SHAPE_ALONE, OVERWRITING, Values
 #: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
 SMALL = 2**16
 
+_LIFT = torch.ops.aten.lift_fresh.default
 _INDEX = torch.ops.aten.index.Tensor
 _MASKED = torch.ops.aten.masked_select.default
 #: Of these something follows although no values are known yet.
@@ -112,7 +113,7 @@ class WithoutValues(TorchDispatchMode):
                 return found
         if tensors and all([tensor.is_meta for tensor in tensors]):
             value, op = self.memory.answer(func, args, kwargs, key)
-        elif self._may_be_real(func, tensors, args, kwargs):
+        elif func is _LIFT or self._may_be_real(func, tensors, args, kwargs):  # a constant, handed on as it is
             return self._really(func, tensors, args, kwargs)
         else:
             blank, blank_kwargs = self._without_values(func, args, kwargs)

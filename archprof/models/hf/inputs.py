@@ -104,7 +104,7 @@ def step_of(spec: ModelSpec, kind: Any, config: Any) -> Step:
             f"{spec.text}: a {kind.__name__} generates no tokens, so there is nothing to decode;",
             "leave '@decode' out.",
         )
-    before = {"use_cache": True} if "use_cache" in accepted or "kwargs" in accepted else {}
+    before = {"use_cache": True} if "use_cache" in accepted else {}
 
     def after(output: Any, batch_size: int, known: Callable[[Any], Any]) -> Arguments:
         found = cache.kept(output, accepted)
@@ -223,7 +223,8 @@ def _features(name: str, spec: ModelSpec, config: Any) -> tuple[int, ...] | None
             type(bins) is int and type(frames) is int and hasattr(config, "frequency_stride")
         ):  # a spectrogram as an image
             return frames, bins
-        return (spec.resolution or SAMPLES,)
+        channels = getattr(config, "audio_channels", None)
+        return (*([channels] if type(channels) is int else []), spec.resolution or SAMPLES)
     if name == "input_features":
         return _of_sound(spec, config)
     if name in ("pixel_values", "pixel_values_videos"):
