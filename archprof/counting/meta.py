@@ -18,17 +18,16 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .shapes import Op, ShapeMemory, describe, fresh, key_of
-from .values import EMBEDDING, OF_SHAPE_ALONE, OVERWRITING, Values
+from .values import EMBEDDING, INDEX, OF_SHAPE_ALONE, OVERWRITING, Values
 
 #: Constants up to this many elements are computed for real beside the meta pass, so that a network may look at them
 #: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
 SMALL = 2**16
 
 _LIFT = torch.ops.aten.lift_fresh.default
-_INDEX = torch.ops.aten.index.Tensor
 _MASKED = torch.ops.aten.masked_select.default
 #: Of these something follows although no values are known yet.
-_FOLLOWED = frozenset(map(id, (*OF_SHAPE_ALONE, *OVERWRITING, EMBEDDING)))
+_FOLLOWED = frozenset(map(id, (*OF_SHAPE_ALONE, *OVERWRITING, EMBEDDING, INDEX)))
 _EMPTY = torch.ops.aten.empty.memory_format
 _META = torch.device("meta")
 _empty, _empty_strided, _subclass = torch.empty, torch.empty_strided, Tensor._make_subclass
@@ -131,7 +130,7 @@ class WithoutValues(TorchDispatchMode):
     def _from_values(self, func: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
         """The answer to a call that looks at values which are known; NotImplemented for any other."""
         if func is _MASKED:
-            return self._from_values(_INDEX, (args[0], [args[1]]), {}, tensors)
+            return self._from_values(INDEX, (args[0], [args[1]]), {}, tensors)
         if not any([tensor.is_meta for tensor in tensors]):
             return NotImplemented
         writing = self.values.writing(func, args, kwargs, tensors)
@@ -140,7 +139,7 @@ class WithoutValues(TorchDispatchMode):
             return args[0]
         seen = self.values.seen(func, args, kwargs, tensors)
         if seen is NotImplemented:
-            places = self.values.places(args[1]) if func is _INDEX else None
+            places = self.values.places(args[1]) if func is INDEX else None
             if places is None:
                 return NotImplemented
             with self:

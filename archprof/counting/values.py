@@ -20,7 +20,7 @@ MOST = 2**20
 
 aten = torch.ops.aten
 
-EMBEDDING = aten.embedding.default
+EMBEDDING, INDEX = aten.embedding.default, aten.index.Tensor
 
 #: What these make says nothing of the values of the tensor whose shape they take.
 OF_SHAPE_ALONE = frozenset(
@@ -164,8 +164,8 @@ class Values:
 
     def follow(self, func: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor], value: Any) -> None:
         """Learn the values of what a call returned, or wrote, where they follow from known ones; else forget them."""
-        if func is EMBEDDING:
-            self.check_rows(*args[:2])
+        if func is EMBEDDING or func is INDEX:
+            self.check_rows(func, args)
         kind = _kind_of(func)
         if kind.moves and func not in _REPLACING:
             return
@@ -179,15 +179,23 @@ class Values:
         ):
             self._learn(func, kind, args, kwargs, tensors, value)
 
-    def check_rows(self, table: Tensor, indices: Tensor) -> None:
-        """Raise OutOfRange where one of the indices is known, and no row of the table."""
+    def check_rows(self, func: Any, args: Any) -> None:
+        """Raise OutOfRange where a lookup's index is known, and no row of its table."""
+        if func is EMBEDDING:
+            self._check(args[1], args[0].shape[0], 0)
+        elif not any([index is not None and index.dtype in (torch.bool, torch.uint8) for index in args[1]]):
+            for rows, index in zip(args[0].shape, args[1], strict=False):
+                if index is not None:
+                    self._check(index, rows, -rows)
+
+    def _check(self, indices: Tensor, rows: int, first: int) -> None:
         known = self.of(indices)
         if known is None or not 0 < known.numel() <= MOST:
             return
         least, most = (int(end) for end in torch.aminmax(known))
-        if least < 0 or most >= table.shape[0]:
-            wrong = least if least < 0 else most
-            raise OutOfRange(f"index {wrong:,} is out of range: there are {table.shape[0]:,} rows")
+        if least < first or most >= rows:
+            wrong = most if most >= rows else least
+            raise OutOfRange(f"index {wrong:,} is out of range: there are {rows:,} rows")
 
     def learn(self, value: Tensor, real: Tensor) -> None:
         """From now on a tensor on meta has those values."""

@@ -152,6 +152,17 @@ def test_an_index_that_no_table_has_is_an_error_as_on_a_device(device: str) -> N
         profile(Placed(5).to(device), (words + 10,))
 
 
+def test_a_table_that_is_indexed_knows_its_rows_too() -> None:
+    def look(x: Tensor) -> bool:
+        return x[-1 - torch.arange(rows, device=x.device), 0].shape == (rows,)
+
+    rows = 2
+    assert profile(Looks(look).to("meta"), (torch.ones(2, 8),)).macs == LARGE
+    rows = 3
+    with pytest.raises(ForwardFailed, match="index -3 is out of range: there are 2 rows"):
+        profile(Looks(look).to("meta"), (torch.ones(2, 8),))
+
+
 class Makes(OrderedDict):
     """A table of classes that makes an instance for whoever asks."""
 

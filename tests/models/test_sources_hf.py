@@ -17,6 +17,9 @@ transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.usefixtures("no_downloads")
 
 
+TOKEN = 2 * 2 * 16 * 4  # keys and values of a layer, two heads of 16, float32
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _torchvision(torchvision):
     """transformers imports torchvision where it is installed."""
@@ -93,6 +96,13 @@ def test_what_it_is_fed_can_be_stated(config):
         archprof.profile(name, input_shape=(3, 224, 224))
 
 
+def test_a_prompt_of_any_size_takes_no_room(config):
+    found = archprof.profile(config(**LLAMA) + "@1000000", batch_size=64)
+    assert found.macs == 64 * (10**6 * (2 * LAYER + HEAD) + 2 * 2 * 10**12 * 64)
+    step = archprof.profile("hf:net@decode:1000000", batch_size=1000)
+    assert step.cache_bytes == 1000 * 2 * 10**6 * TOKEN
+
+
 @pytest.mark.parametrize(
     "given",
     [
@@ -121,6 +131,8 @@ def test_options_take_the_place_of_keys(config):
     assert wider.parameters == HEAD + 2 * (LAYER + 2 * 64 * 32 + 2 * 64) + 64
     half = archprof.profile(f"{name}(dtype=bfloat16)@decode:50")
     assert half.cache_bytes == 2 * 2 * 50 * 2 * 16 * 2 and half.parameter_bytes == 2 * half.parameters
+    headless = archprof.profile(f"{name}(architectures=LlamaModel)@20")
+    assert headless.parameters == HEAD + 2 * (LAYER + 2 * 64) + 64
     eager = archprof.profile(f"{name}(attn_implementation=eager)@20")
     assert eager.macs == archprof.profile(f"{name}@20").macs
     for option, says in {
@@ -128,6 +140,8 @@ def test_options_take_the_place_of_keys(config):
         "dtype=int8": "dtype=int8 is not known here; expected float32",
         "attn_implementation='someone/kernel'": "expected eager, sdpa, flex_attention",
         "_attn_implementation=eager": "has no '_attn_implementation'",
+        "model_type=bert": "another model_type is another config",
+        "architectures=LlamaForCausalLN": "has no 'LlamaForCausalLN' for a 'llama'",
         "num_hidden_layers=1000000000": "num_hidden_layers=1,000,000,000 is beyond 10,000",
     }.items():
         with pytest.raises(BadOption) as raised:
@@ -153,8 +167,16 @@ def test_what_is_left_out_of_a_config_is_said(config):
     [
         (["LlamaModel"], "LlamaModel", "as its config names"),
         (["Nothing", "LlamaForCausalLM"], "LlamaForCausalLM", "as its config names"),
-        (["BertModel"], "LlamaForCausalLM", "a text generator: the config names BertModel, which transformers has not"),
-        (["pipeline"], "LlamaForCausalLM", "a text generator: the config names pipeline, which transformers has not"),
+        (
+            ["BertModel"],
+            "LlamaForCausalLM",
+            "a text generator: the config names BertModel, which does not go with it",
+        ),
+        (
+            ["pipeline"],
+            "LlamaForCausalLM",
+            "a text generator: the config names pipeline, which does not go with it",
+        ),
         (None, "LlamaForCausalLM", "a text generator: the config names none"),
     ],
 )
@@ -229,8 +251,7 @@ def test_published_parameters(config, name):
     assert all(tensor.is_meta for tensor in (*module.parameters(), *module.buffers()))
 
 
-#: Of the sizes of LLAMA; `expected` bytes after 40 tokens, at batch 1.
-TOKEN = 2 * 2 * 16 * 4  # keys and values of a layer, two heads of 16, float32
+#: Of the sizes of LLAMA: bytes after 40 tokens, at batch 1.
 CACHES = {
     "grouped queries": (LLAMA, 2 * 40 * TOKEN),
     "a window of 8, the newest token not yet in it": (
@@ -371,6 +392,14 @@ def test_text_alone_is_said(config):
     found = archprof.profile(config(**content) + "@20")
     assert found.notes[1] == "fed with 20 tokens, text alone: the parts for vision do not run"
     assert found.macs == 20 * (2 * LAYER + HEAD) + 2 * 2 * 20 * 20 * 64
+
+
+def test_positions_that_no_table_has(config):
+    name = config(**WHISPER)
+    assert archprof.profile(f"{name}@decode:29").cache_bytes == (29 + 50) * 2 * 64 * 4
+    for beyond in ("@31", "@decode:30"):
+        with pytest.raises(ArchprofError, match="is out of range: there are 30 rows"):
+            archprof.profile(name + beyond)
 
 
 def test_what_cannot_decode_says_so(config):

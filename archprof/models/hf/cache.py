@@ -20,8 +20,9 @@ NAMES = ("cache", "past_key_values", "cache_params", "state", "mems")
 def kept(output: Any, accepted: Any) -> tuple[str, Any] | None:
     """The name and the cache among a pass's output that forward accepts again; None without any."""
     there = output if isinstance(output, dict) else getattr(output, "__dict__", {})
+    names = [*there]  # the library answers for older names too, with a warning
     for name in NAMES:
-        found = there.get(name)
+        found = there[name] if name in names else None
         if found is not None and name in accepted and tensors_of(found):
             return name, found
     return None

@@ -82,6 +82,8 @@ def _apply(spec: ModelSpec, kind: Any, content: dict[str, Any]) -> None:
     mapped = getattr(kind, "attribute_map", {})
     known = own | set(content) | set(mapped) | set(_HOW)
     for key, value in spec.options:
+        if key == "model_type":
+            raise BadOption(f"{spec.text}: another model_type is another config;", "write one, and name it.")
         if key.startswith("_") or key not in known:
             raise BadOption(
                 f"{spec.text}: the config of a '{kind.model_type}' has no '{printable(key, SHOWN)}'."
@@ -112,10 +114,19 @@ def network(spec: ModelSpec, config: Any, read: Read) -> tuple[Any, str]:
     import transformers
     from transformers import PreTrainedModel
 
-    for name in read.architectures:
+    named = spec.keywords.get("architectures", read.architectures)
+    named = [named] if isinstance(named, str) else named
+    if not isinstance(named, list | tuple) or not all(isinstance(name, str) for name in named):
+        raise BadOption(f"{spec.text}: architectures is not a list of names;", "expected one such as BertModel.")
+    for name in named:
         kind = getattr(transformers, name, None) if name.isidentifier() and not name.startswith("_") else None
         if isinstance(kind, type) and issubclass(kind, PreTrainedModel) and isinstance(config, _config_of(kind)):
             return kind, f"{name}, as its config names"
+    if "architectures" in spec.keywords:
+        raise BadOption(
+            f"{spec.text}: transformers has no '{printable(', '.join(named), 60)}' for a '{read.model_type}';",
+            "leave the option out for the one that it has.",
+        )
     from transformers.models.auto import modeling_auto as auto
 
     kind_of = type(config)
@@ -130,13 +141,10 @@ def network(spec: ModelSpec, config: Any, read: Read) -> tuple[Any, str]:
         ("a network without a head", auto.MODEL_MAPPING, True),
     ):
         if wanted and kind_of in table:
-            named: Any = table[kind_of]
-            found = named[0] if isinstance(named, tuple) else named
-            why = (
-                f"the config names {_named(read)}, which transformers has not"
-                if read.architectures
-                else "the config names none"
-            )
+            entry: Any = table[kind_of]
+            found = entry[0] if isinstance(entry, tuple) else entry
+            shown = printable(", ".join(named), 60)
+            why = f"the config names {shown}, which does not go with it" if named else "the config names none"
             return found, f"{found.__name__}, {title}: {why}"
     raise UnknownModel(
         f"{spec.text}: transformers has no network for a '{read.model_type}' by itself.",
@@ -166,7 +174,3 @@ _EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_exp
 def _config_of(kind: Any) -> type:
     found = getattr(kind, "config_class", None)
     return found if isinstance(found, type) else object
-
-
-def _named(read: Read) -> str:
-    return printable(", ".join(read.architectures), 60)

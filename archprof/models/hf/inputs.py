@@ -29,6 +29,9 @@ FRAMES = 1000
 #: Pixels of an image where the config states no size.
 SIDE = 224
 
+#: Tokens that have numbers at most; more of them are shapes alone, which a network cannot look at.
+_DRAWN = 2**22
+
 _POSITIONS = ("max_position_embeddings", "n_positions", "max_target_positions", "n_ctx", "max_seq_len")
 
 
@@ -54,7 +57,7 @@ def feed_of(spec: ModelSpec, kind: Any, config: Any) -> Feed:
     if main == "input_ids" and main in accepted:
         length, said = _length(spec, kind, config)
         shape, parts["input_ids"] = (length,), _tokens(config, length, decoder)
-        words.append(f"{length:,} tokens{said}")
+        words.append(f"{length:,} token{'s' * (length != 1)}{said}")
         for name, offered in (("pixel_values", "get_image_features"), ("input_features", "get_audio_features")):
             if name in accepted and hasattr(kind, "get_text_features") and hasattr(kind, offered):
                 other = _features(name, spec, config)
@@ -194,6 +197,8 @@ def _tokens(config: Any, length: int, ends: bool) -> Callable[[int], Any]:
     def tokens(batch_size: int) -> Any:
         import torch
 
+        if batch_size * length > _DRAWN:
+            return torch.empty((batch_size, length), dtype=torch.int64, device="meta")
         drawn = torch.randint(
             0, vocabulary, (batch_size, length), generator=torch.Generator().manual_seed(0), dtype=torch.int64
         )
