@@ -20,7 +20,9 @@ CLOSED: dict[Any, Callable[..., Any]] = {}
 
 
 #: Closed forms that follow the kernels of real devices where torch's meta kernels do not.
-CORRECTED = {aten.native_batch_norm.default, aten._grouped_mm.default}
+CORRECTED = {aten.native_batch_norm.default}
+if hasattr(aten, "_grouped_mm"):  # from torch 2.8 on
+    CORRECTED.add(aten._grouped_mm.default)
 
 
 def _closed(*funcs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -407,7 +409,7 @@ def _nll_loss_backward(gradient: Tensor, x: Tensor, *_: Any) -> Layout | None:
     return _same(x)
 
 
-@_closed(aten._grouped_mm.default)
+@_closed(*CORRECTED - {aten.native_batch_norm.default})
 def _grouped_mm(
     a: Tensor, b: Tensor, offs: Tensor | None = None, bias: Any = None, out_dtype: torch.dtype | None = None
 ) -> Layout | None:
