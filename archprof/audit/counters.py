@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import inspect
 import logging
 import warnings
 from collections.abc import Callable
@@ -16,10 +17,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
+from ..base import units
+from ..base.errors import BadOption
 from ..counting import counts
 from ..counting.copying import Copier
-from ..counting.inputs import default_inputs
 from ..counting.meta import WithoutValues, constant, duplicate, stand_in
 from ..counting.recording import walk
 from ..counting.surroundings import surroundings
@@ -57,8 +60,22 @@ def audit(
     """
     subject = counts.subject_of(model, input_shape)
     profile, found = counts.recorded(subject, batch_size)
-    (x,) = default_inputs(subject.module, profile.batch_size, subject.input_shape)
+    x = _only_input(subject, profile.batch_size)
     return Audit(profile, tuple(opinion_of(tool, subject.module, x, profile.macs, found) for tool in TOOLS))
+
+
+def _only_input(subject: counts.Subject, batch_size: int) -> Tensor:
+    """The tensor that the network is fed: other tools are asked about one. Raises BadOption where there are several."""
+    args, kwargs = subject.given(batch_size)
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    first = next(iter(inspect.signature(subject.module.forward).parameters), None)
+    if len(tensors) != 1 or (kwargs and next(iter(kwargs)) != first):
+        named = ", ".join(kwargs) or f"{len(tensors)} tensors"
+        raise BadOption(
+            f"{subject.name} is fed with {named}, and other tools are asked about one tensor;",
+            "archprof show counts it all the same.",
+        )
+    return tensors[0]
 
 
 def opinion_of(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trace) -> Opinion:
@@ -78,6 +95,9 @@ def opinion_of(tool: _Tool, module: nn.Module, x: Tensor, ours: int, found: Trac
 
 def _ask(tool: _Tool, module: nn.Module, x: Tensor) -> Count:
     """The tool's answer on a copy of the module."""
+    nbytes = sum(tensor.nbytes for tensor in module.parameters())
+    if tool.real and nbytes > counts.MOST_REAL_BYTES:
+        raise MemoryError(f"it computes, and the weights would take {units.size(nbytes)}")
     with surroundings(walk(module)), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         twin = Copier(_with_values if tool.real else stand_in, constant).copy(module)
@@ -97,7 +117,8 @@ def _with_values(tensor: Tensor) -> Tensor:
 def _torchinfo(module: nn.Module, x: Tensor) -> Count:
     import torchinfo
 
-    summary = torchinfo.summary(module, input_data=x, verbose=0, device=x.device)
+    device = next((parameter.device for parameter in module.parameters()), x.device)  # tokens are real, weights are not
+    summary = torchinfo.summary(module, input_data=x, verbose=0, device=device)
     return Count(int(summary.total_mult_adds), int(summary.total_params))
 
 

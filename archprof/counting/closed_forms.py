@@ -21,6 +21,8 @@ CLOSED: dict[Any, Callable[..., Any]] = {}
 
 #: Closed forms that follow the kernels of real devices where torch's meta kernels do not.
 CORRECTED = {aten.native_batch_norm.default}
+if hasattr(aten, "_grouped_mm"):  # from torch 2.8 on
+    CORRECTED.add(aten._grouped_mm.default)
 
 
 def _closed(*funcs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -405,3 +407,26 @@ def _nll_loss(x: Tensor, target: Tensor, weight: Any, reduction: int, ignore: in
 @_closed(aten.nll_loss_backward.default)
 def _nll_loss_backward(gradient: Tensor, x: Tensor, *_: Any) -> Layout | None:
     return _same(x)
+
+
+@_closed(*CORRECTED - {aten.native_batch_norm.default})
+def _grouped_mm(
+    a: Tensor, b: Tensor, offs: Tensor | None = None, bias: Any = None, out_dtype: torch.dtype | None = None
+) -> Layout | None:
+    """torch's meta kernel takes bfloat16 alone. Rows of the result begin at multiples of 16 bytes."""
+    aligned = 16 // a.itemsize
+    for side in (a, b):
+        steps = sorted(side.stride()[-2:])
+        if steps[0] != 1 or steps[1] % aligned:
+            return None
+    if a.dtype != b.dtype or not a.is_floating_point() or bias is not None or out_dtype not in (None, a.dtype):
+        return None
+    if (offs is None) is not (a.dim() == b.dim() == 3) or not 2 <= a.dim() <= 3 or not 2 <= b.dim() <= 3:
+        return None
+    rows, inner, columns = a.shape[-2], a.shape[-1], b.shape[-1]
+    if inner != b.shape[-2]:
+        return None
+    groups = (offs.shape[0],) if offs is not None and a.dim() == b.dim() == 2 else a.shape[:1] * (offs is None)
+    row = -(-columns // aligned) * aligned
+    shape = (*groups, rows, columns)
+    return shape, ((rows * row, row, 1) if groups else (row, 1)), a.dtype

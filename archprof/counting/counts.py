@@ -7,14 +7,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from .. import models
-from ..base import streams
+from ..base import streams, units
 from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed, one_line
 from ..results.profile import Shape, StaticProfile
 from . import lifetimes
@@ -22,7 +22,8 @@ from .aggregate import aggregate
 from .building import build_on_meta
 from .inputs import default_inputs, first_shape, in_dtype, real_inputs
 from .shapes import ShapeMemory
-from .trace import ONE_AT_A_TIME, Trace, WentOn, trace
+from .trace import ONE_AT_A_TIME, Trace, WentOn, output_of, trace
+from .values import OutOfRange
 
 if TYPE_CHECKING:
     from ..models.spec import ModelSpec
@@ -33,6 +34,9 @@ SHARED = ShapeMemory()
 
 #: Characters of a network's own error that are repeated: some run to pages.
 SAID = 300
+
+#: Bytes of weights at most that a network is given for a pass with real tensors.
+MOST_REAL_BYTES = 2**33
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,68 @@ class Subject:
         inputs = self.inputs or (lambda size: (default_inputs(self.module, size, self.input_shape), {}))
         given: models.Arguments = in_dtype(inputs(batch_size), self.dtype)
         return given
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """The inputs of a pass that follows another one (`models.Step`): that one runs first, without values."""
+
+    found: models.Found
+    module: nn.Module
+    shape_memory: ShapeMemory
+    made: dict[int, models.Arguments] = field(default_factory=dict, compare=False)
+
+    def __call__(self, batch_size: int) -> models.Arguments:
+        """The arguments, on meta: nobody writes into them, so that those of one batch size are made once."""
+        if batch_size not in self.made:
+            self.made[batch_size] = self._after_the_other(batch_size)
+        return self.made[batch_size]
+
+    def _after_the_other(self, batch_size: int) -> models.Arguments:
+        assert self.found.step is not None and self.found.inputs is not None
+        args, kwargs = self.found.inputs(batch_size)
+        kwargs = {**kwargs, **self.found.step.before}
+        subject = Subject(self.module, self.found.name, self.found.source, self.found.input_shape)
+        try:
+            with without_collection(), redirect_stdout(streams.Printable(sys.stderr)):
+                output, known = output_of(self.module, args, kwargs, self.shape_memory)
+        except Exception as error:
+            raise _explain(subject, args, kwargs, error) from error
+        return self.found.step.after(output, batch_size, known)
+
+
+def own_inputs(
+    found: models.Found, module: nn.Module, shape_memory: ShapeMemory = SHARED
+) -> Callable[[int], models.Arguments] | None:
+    """What makes the arguments that the source of a network knows of; None where they are one float tensor."""
+    return found.inputs if found.step is None else Stepped(found, module, shape_memory)
+
+
+def inputs_of(found: models.Found, input_shape: Shape | None = None) -> Callable[[int], models.Arguments] | None:
+    """What makes the arguments of a network that a source knows, at its own input shape or a stated one; None where
+    they are one float tensor."""
+    if input_shape is not None:
+        if found.at_shape is None:
+            return None
+        found = found.at_shape(tuple(input_shape))
+    if found.step is None:
+        return found.inputs
+    return own_inputs(found, _uncompiled(_built(found, SHARED)[0]))
+
+
+def at_context(subject: Subject, context: int, *, decode: bool = False) -> Subject:
+    """The same network, not built again, given a prompt of `context` tokens or, to `decode`, one token after as many.
+
+    `given(batch_size)` of the result makes the arguments. Raises BadOption where the source knows of no tokens.
+    """
+    found = subject.found
+    if found is None or found.at_shape is None or len(found.input_shape) != 1:
+        raise BadOption(
+            f"{subject.name}: its source does not say how it is given tokens;", "expected hf:path/to/config.json."
+        )
+    found = models.find(replace(found.spec, resolution=context, decode=decode))
+    inputs = own_inputs(found, subject.module, subject.shape_memory)
+    return replace(subject, found=found, inputs=inputs, input_shape=found.input_shape, notes=found.notes)
 
 
 def profile(
@@ -108,8 +174,15 @@ def recorded(subject: Subject, batch_size: int | None = None, mode: str = "eval"
     """The profile of a subject at its default input, and the pass that it was aggregated from."""
     fixed = subject.fixed_batch if batch_size is None else None
     size = batch_size or fixed or 1
-    profile, found = _profiled(subject, *subject.given(size), mode)
+    given = subject.given(size)
+    profile, found = _profiled(subject, *given, mode)
     said = (f"exported for a batch of {fixed} alone, which is what was counted",) if fixed and fixed > 1 else ()
+    if isinstance(subject.inputs, Stepped) and (step := subject.inputs.found.step) is not None:
+        nbytes = step.nbytes(given)
+        profile, said = (
+            replace(profile, cache_bytes=nbytes),
+            (*said, f"the cache handed to it holds {units.size(nbytes)}"),
+        )
     return replace(profile, batch_size=size, notes=(*profile.notes, *said)), found
 
 
@@ -189,11 +262,16 @@ def subject_of(
         shape = tuple(input_shape or (3, 224, 224))
         return Subject(unwrapped, type(unwrapped).__name__, "instance", shape, inputs=inputs, shape_memory=shape_memory)
     found = models.find(model)
-    if inputs is None and input_shape is None:
-        inputs = found.inputs
+    if inputs is None and input_shape is not None and found.at_shape is not None:
+        found, input_shape = found.at_shape(tuple(input_shape)), None
     module, notes = (found.instance, ()) if found.instance is not None else _built(found, shape_memory)
+    module = _uncompiled(module)
+    own = inputs is None and input_shape is None
+    if own:
+        inputs = own_inputs(found, module, shape_memory)
+    notes += found.notes if own else ()
     shape = tuple(input_shape or found.input_shape)
-    return Subject(_uncompiled(module), found.name, found.source, shape, notes, found, inputs, shape_memory)
+    return Subject(module, found.name, found.source, shape, notes, found, inputs, shape_memory)
 
 
 def _built(found: models.Found, shape_memory: ShapeMemory) -> tuple[nn.Module, tuple[str, ...]]:
@@ -243,6 +321,8 @@ def _run(
             backward=backward,
             dtype=subject.dtype,
         )
+    except OutOfRange as error:  # with values it would be the same
+        raise _explain(subject, args, kwargs, error) from error
     except Exception as on_meta:
         try:
             return _run_really(subject, args, kwargs, backward, on_meta)
@@ -268,6 +348,13 @@ def _run_really(
                 said = f"the network was handed over without values and goes on without ({reason}): it may differ"
                 return replace(on_meta.found, notes=(*on_meta.found.notes, said))
             raise on_meta
+        nbytes = sum(tensor.nbytes for tensor in module.parameters())
+        if nbytes > MOST_REAL_BYTES:
+            raise ForwardFailed(
+                f"{subject.name}: the pass without values stops ({reason}); for one with values its weights would "
+                f"take {units.size(nbytes)}, more than the {units.size(MOST_REAL_BYTES)} that are allowed.",
+                "Make it smaller, or leave out what makes it look at values.",
+            )
         module = subject.found.build()
     device = next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
     args, kwargs = real_inputs((args, kwargs), device)

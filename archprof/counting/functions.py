@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from .meta import NeedsValues
+from .values import Values
 
 _META = torch.device("meta")
 
@@ -25,13 +26,15 @@ _Answer = Callable[["Functions", Any, tuple[Any, ...], dict[str, Any]], Any]
 class Functions(TorchFunctionMode):
     """While this mode is on, tensors without values say that they are on `device`.
 
-    `four_products`: (a + bi) * (c + di) takes the four convolutions ac, bd, ad and bc. torch spends three and a few
-    more additions (Gauss's trick), while its complex matrix products take four; a count must not depend on that.
-    `refused` is the first request that only values could answer, `left_out` says what does not run.
+    `values` are those that are known all the same. `four_products`: (a + bi) * (c + di) takes the four convolutions ac,
+    bd, ad and bc. torch spends three and a few more additions (Gauss's trick), while its complex matrix products take
+    four; a count must not depend on that. `refused` is the first request that only values could answer, `left_out` says
+    what does not run.
     """
 
-    def __init__(self, device: torch.device, four_products: bool) -> None:
+    def __init__(self, device: torch.device, four_products: bool, values: Values) -> None:
         super().__init__()
+        self.values = values
         # an object of our own: where it comes back as an argument, a tensor without values is asked for
         self.device = torch.device(device.type, device.index) if device.index is not None else torch.device(device.type)
         self.answers = _ANSWERS | dict.fromkeys(_CONVOLUTIONS, _complex) if four_products else _ANSWERS
@@ -114,15 +117,29 @@ def _cpu(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, An
 
 
 def _values(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if args[0].is_meta:
-        raise mode.refuse(f"Tensor.{func.__name__}() is called")
-    return func(*args, **kwargs)
+    tensor = args[0]
+    if tensor.is_meta:
+        known = mode.values.of(tensor) if func.__name__ in _COPIED else None
+        if known is None:
+            raise mode.refuse(f"Tensor.{func.__name__}() is called")
+        tensor = known
+    return func(tensor, *args[1:], **kwargs)
+
+
+def _made(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`torch.tensor([3, 4], device=x.device)`: on meta torch would drop the numbers before anybody sees them."""
+    if kwargs.get("device") is not _META or isinstance(args[0] if args else None, Tensor):
+        return func(*args, **kwargs)
+    return func(*args, **{**kwargs, "device": None}).to(_META)
 
 
 #: What gives a tensor's values, or the memory where they are.
 _NAMES_OF_VALUES = (
     "data_ptr", "numpy", "tolist", "__array__", "__dlpack__", "__format__", "storage", "untyped_storage",
 )  # fmt: skip
+
+#: Those that give the values themselves.
+_COPIED = frozenset({"numpy", "tolist", "__array__", "__format__"})
 
 _CONVOLUTIONS = (
     torch.conv1d,
@@ -188,4 +205,6 @@ _ANSWERS: dict[Any, _Answer] = {
     Tensor.to: _to,
     Tensor.cpu: _cpu,
     **{getattr(Tensor, name): _values for name in _NAMES_OF_VALUES},
+    torch.tensor: _made,
+    torch.as_tensor: _made,
 }

@@ -14,14 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import Parameter
+from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from .shapes import Op, ShapeMemory, describe, fresh, key_of
+from .values import EMBEDDING, INDEX, OF_SHAPE_ALONE, OVERWRITING, Values
 
 #: Constants up to this many elements are computed for real beside the meta pass, so that a network may look at them
 #: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
 SMALL = 2**16
 
+_LIFT = torch.ops.aten.lift_fresh.default
+_MASKED = torch.ops.aten.masked_select.default
+#: Of these something follows although no values are known yet.
+_FOLLOWED = frozenset(map(id, (*OF_SHAPE_ALONE, *OVERWRITING, EMBEDDING, INDEX)))
 _EMPTY = torch.ops.aten.empty.memory_format
 _META = torch.device("meta")
 _empty, _empty_strided, _subclass = torch.empty, torch.empty_strided, Tensor._make_subclass
@@ -50,6 +56,7 @@ class WithoutValues(TorchDispatchMode):
         super().__init__()
         self.memory = memory
         self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
+        self.values = Values()
         self.refused: Exception | None = None
         self.turns = threading.RLock()
 
@@ -74,9 +81,17 @@ class WithoutValues(TorchDispatchMode):
             if key is not None and self.memory is not None:
                 op = self.memory.known(key)
                 if op is not None:
-                    return self.noted(tensors, _again(op, args, kwargs), op)
+                    value = _again(op, args, kwargs)
+                    if self.values or id(func) in _FOLLOWED:
+                        self.values.follow(func, args, kwargs, tensors, value)
+                    return self.noted(tensors, value, op)
             try:
-                return self._for_the_first_time(func, args, kwargs, tensors, key)
+                value = self._for_the_first_time(func, args, kwargs, tensors, key)
+                if self.memory is not None and (
+                    self.values or not tensors or not tensors[0].is_meta or id(func) in _FOLLOWED
+                ):
+                    self.values.follow(func, args, kwargs, tensors, value)
+                return value
             except Exception as error:
                 self.refused = self.refused or error
                 raise
@@ -91,9 +106,13 @@ class WithoutValues(TorchDispatchMode):
                 decomposed = func.decompose(*args, **kwargs)
             if decomposed is not NotImplemented:
                 return decomposed
+        if self.values:
+            found = self._from_values(func, args, kwargs, tensors)
+            if found is not NotImplemented:
+                return found
         if tensors and all([tensor.is_meta for tensor in tensors]):
             value, op = self.memory.answer(func, args, kwargs, key)
-        elif self._may_be_real(func, tensors, args, kwargs):
+        elif func is _LIFT or self._may_be_real(func, tensors, args, kwargs):  # a constant, handed on as it is
             return self._really(func, tensors, args, kwargs)
         else:
             blank, blank_kwargs = self._without_values(func, args, kwargs)
@@ -107,6 +126,34 @@ class WithoutValues(TorchDispatchMode):
             if args and value is not None and value is blank[0] and value is not args[0]:
                 raise NeedsValues(f"{op.name} writes unknown values into a real tensor")
         return self.noted(tensors, value, op)
+
+    def _from_values(self, func: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
+        """The answer to a call that looks at values which are known; NotImplemented for any other."""
+        if func is _MASKED:
+            return self._from_values(INDEX, (args[0], [args[1]]), {}, tensors)
+        if not any([tensor.is_meta for tensor in tensors]):
+            return NotImplemented
+        writing = self.values.writing(func, args, kwargs, tensors)
+        if writing is not None:
+            self._really(func, tensors, *writing)
+            return args[0]
+        seen = self.values.seen(func, args, kwargs, tensors)
+        if seen is NotImplemented:
+            places = self.values.places(args[1]) if func is INDEX else None
+            if places is None:
+                return NotImplemented
+            with self:
+                return func(args[0], [self._on_meta(place) for place in places])
+        value = pytree.tree_map_only(Tensor, self._on_meta, seen)
+        return self.noted(tensors, value, describe(func, args, kwargs, value))
+
+    def _on_meta(self, real: Any) -> Any:
+        """A tensor on meta with known values."""
+        if not isinstance(real, Tensor) or real.is_meta:
+            return real
+        value = stand_in(real)
+        self.values.learn(value, real)
+        return value
 
     def _really(self, func: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
         value = func(*args, **kwargs)

@@ -11,7 +11,7 @@ import functools
 import random
 import sys
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -200,8 +200,9 @@ class _Reached:
         """Its contents, and those of the containers inside of it."""
         if id(container) in self.containers or len(self.containers) > MOST_CONTAINERS:
             return
-        self.containers[id(container)] = container, container.copy()
-        for value in container.values() if isinstance(container, dict) else container:
+        before = _contents(container)
+        self.containers[id(container)] = container, before
+        for value in before.values() if isinstance(before, dict) else before:
             if isinstance(value, _CONTAINERS):
                 self._container(value)
 
@@ -224,18 +225,30 @@ def _names(code: types.CodeType) -> set[str]:
     return names
 
 
+def _contents(container: Any) -> Any:
+    """The same contents in a plain dict or list: a class of its own may make new ones for whoever asks."""
+    if isinstance(container, dict):
+        return dict(dict.items(container))
+    return list(_plain(container).__iter__(container))
+
+
+def _plain(container: Any) -> Any:
+    return next(kind for kind in (OrderedDict, *_CONTAINERS) if isinstance(container, kind))
+
+
 def _refill(container: Any, before: Any) -> None:
-    if (
-        len(container) == len(before)
-        and all([now is was for now, was in zip(container, before, strict=True)])
-        and (not isinstance(container, dict) or all([container[key] is value for key, value in before.items()]))
-    ):
+    now, kind = _contents(container), _plain(container)
+    same = len(now) == len(before) and all([one is was for one, was in zip(now, before, strict=True)])
+    if same and (not isinstance(now, dict) or all([now[key] is value for key, value in before.items()])):
         return
-    container.clear()
-    if isinstance(container, dict | set):
-        container.update(before)
+    kind.clear(container)
+    if isinstance(before, dict):
+        for key, value in before.items():
+            kind.__setitem__(container, key, value)
+    elif kind is set:
+        set.update(container, before)
     else:
-        container.extend(before)
+        kind.extend(container, before)
 
 
 def _holds_no_values(cache: Any) -> bool:

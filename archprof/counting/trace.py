@@ -114,7 +114,7 @@ def _trace(
                     parameter.grad = torch.zeros_like(parameter)
                     recorder.number(parameter.grad, "activation")
         complex_ = any([tensor.dtype.is_complex for tensor in [*owned.parameters, *copier.others]])
-        functions = Functions(device, complex_)
+        functions = Functions(device, complex_, recorder.values)
         modes = [recorder, functions] if complex_ or not real else [recorder]
         with _watched(parts, recorder, modes, training), _entered(modes, training):
             output = module(*args, **kwargs)
@@ -131,6 +131,29 @@ def _trace(
     if refused is not None and not real:
         raise WentOn(str(refused), found) from refused
     return found
+
+
+def output_of(
+    module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], memory: ShapeMemory
+) -> tuple[Any, Callable[[Tensor], Tensor | None]]:
+    """What a pass of a copy of `module` without values returns, for another pass that follows it; and what answers with
+    the values of a tensor in it, or None."""
+
+    def output() -> tuple[Any, Callable[[Tensor], Tensor | None]]:
+        originals = walk(module)
+        copier = Copier(stand_in, constant)
+        with surroundings(originals), torch.no_grad(), _uncompiled(), torch.jit.optimized_execution(False):
+            twin = copier.copy(module)
+            copier.other = _input
+            given, named = copier.copy(args), copier.copy(kwargs)
+            copier.settle()
+            set_mode(walk(twin), False)
+            mode = WithoutValues(memory)
+            with _entered([mode, Functions(_device_of(originals), False, mode.values)], False):
+                return twin(*given, **named), mode.values.of
+
+    with ONE_AT_A_TIME, _deeper():
+        return contextvars.copy_context().run(output)
 
 
 def _device_of(parts: Parts) -> torch.device:

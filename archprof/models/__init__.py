@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..base.errors import BadSpec, MissingPackage, UnknownModel, one_line
-from . import built_in, code, exported, given, libraries
-from .found import Arguments, Found
+from . import built_in, code, exported, given, hf, libraries
+from .found import Arguments, Found, Step
 from .spec import ModelSpec, parse
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Arguments", "Found", "Source", "expand", "find", "load"]
+__all__ = ["Arguments", "Found", "Source", "Step", "expand", "find", "load"]
 
 GROUP = "archprof.sources"
 
@@ -37,6 +37,7 @@ _SOURCES: dict[str, Source] = {
     "torchvision": libraries.Torchvision(),
     "timm": libraries.Timm(),
     "exported": exported,
+    "hf": hf,
 }
 
 

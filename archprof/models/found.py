@@ -21,13 +21,29 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
+class Step:
+    """A pass that follows another one, whose output holds what it needs: one more token after a prompt.
+
+    `before` are keyword arguments that the earlier pass takes beside its own; `after` makes this pass's arguments of
+    its output, a batch size, and what answers with a tensor's values or None; `nbytes` says how many bytes of them are
+    what the earlier one left.
+    """
+
+    before: Mapping[str, Any]
+    after: Callable[[Any, int, Callable[[Any], Any]], Arguments]
+    nbytes: Callable[[Arguments], int]
+
+
+@dataclass(frozen=True)
 class Found:
     """A network that a source knows: `make` builds it, `input_shape` (C, H, W) is its default input.
 
     `published` is the name under which accuracies are looked up; `family` groups networks in figures. Where one
     image is not what the network takes, `inputs` makes forward's arguments for a batch size; `batch_size` is the only
     one that they can be made for, None where any will do. `instance` is set where the network exists already and
-    belongs to somebody else: it is looked at, never changed.
+    belongs to somebody else: it is looked at, never changed. `step` is set where not the pass of `inputs` is asked
+    for, but one that follows it. `notes` are what a reader of its counts must know. Where a stated input shape is not
+    that of one float tensor, `at_shape` finds the same network fed at that size.
     """
 
     spec: ModelSpec
@@ -39,6 +55,9 @@ class Found:
     inputs: Callable[[int], Arguments] | None = None
     batch_size: int | None = None
     instance: nn.Module | None = None
+    step: Step | None = None
+    notes: tuple[str, ...] = ()
+    at_shape: Callable[[tuple[int, ...]], Found] | None = None
 
     @property
     def name(self) -> str:

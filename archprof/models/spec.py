@@ -7,6 +7,7 @@ torchvision:resnet50   timm:resnet50     another library's
 package.module:callable(depth=3)         your own, imported from the working directory
 path/to/file.py:callable                 your own, from a file
 exported.pt2                             a torch.export archive
+hf:path/to/config.json@decode:4096       transformers', from a local config: one token after 4,096 others
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ FILES = (
     *(".onnx", ".safetensors", ".h5", ".hdf5", ".keras", ".tflite"),
 )
 
+#: A path may hold brackets and @: what follows the last slash alone is read as options and size.
+_PATH = re.compile(
+    r"(?P<name>hf:.*?)\s*(?:\((?P<options>[^()]*(?:\([^()]*\)[^()]*)*)\))?\s*(?:@(?P<resolution>[^()@/]*))?", re.DOTALL
+)
 _SPEC = re.compile(r"(?P<name>[^()@]+?)\s*(?:\((?P<options>.*)\))?\s*(?:@(?P<resolution>[^()@]*))?", re.DOTALL)
 #: A name in a source, which may end like a file: mymodels:nets.bin
 _IN_SOURCE = re.compile(r"[A-Za-z_][\w.]+:[\w.]+")
@@ -49,7 +54,8 @@ class ModelSpec:
     """A parsed model name.
 
     `source` is 'zoo', 'file', 'exported', or the text before the first colon; `target` is what that source
-    is asked for; `options` are keyword arguments; `resolution` is the R of an (C, R, R) input.
+    is asked for; `options` are keyword arguments; `resolution` is the R of an (C, R, R) input, or a number of tokens:
+    of the prompt, or, where `decode` is set, of those before the one token that is decoded.
     """
 
     text: str
@@ -57,6 +63,7 @@ class ModelSpec:
     target: str
     options: tuple[tuple[str, Any], ...] = ()
     resolution: int | None = None
+    decode: bool = False
 
     @property
     def name(self) -> str:
@@ -87,14 +94,23 @@ def parse(text: str) -> ModelSpec:
             f"the model name '{printable(stripped, SHOWN)}' holds {first!a}, which cannot be printed;",
             "rename the file, or name a module of it that can be.",
         )
-    match = _SPEC.fullmatch(stripped)
+    path = stripped.startswith("hf:")
+    match = (_PATH if path else _SPEC).fullmatch(stripped)
     if not match:
         raise _malformed(stripped)
     name = match["name"].strip()
-    source, target = _source_of(name, stripped)
-    return ModelSpec(
-        stripped, source, target, _options(match["options"], stripped), _resolution(match["resolution"], stripped)
-    )
+    source, target = ("hf", name.removeprefix("hf:").strip()) if path else _source_of(name, stripped)
+    if not target:
+        raise _malformed(stripped, "no path follows the colon", "hf:FOLDER or hf:path/to/config.json")
+    decode, size = _decode(match["resolution"]) if path else (False, match["resolution"])
+    options, resolution = _options(match["options"], stripped), _resolution(size, stripped, path)
+    return ModelSpec(stripped, source, target, options, resolution, decode)
+
+
+def _decode(text: str | None) -> tuple[bool, str | None]:
+    """'decode:4096' -> (True, '4096')."""
+    word, colon, number = (text or "").strip().partition(":")
+    return (True, number if colon else None) if word == "decode" else (False, text)
 
 
 def _article(noun: str) -> str:
@@ -127,10 +143,16 @@ def _source_of(name: str, text: str) -> tuple[str, str]:
     return source, target
 
 
-def _resolution(text: str | None, whole: str) -> int | None:
+def _resolution(text: str | None, whole: str, tokens: bool = False) -> int | None:
     if text is None:
         return None
     resolution = whole_number(text.strip(), LARGEST_RESOLUTION)
+    if resolution is None and tokens:
+        raise _malformed(
+            whole,
+            f"'@{printable(text, SHOWN)}' is neither a size nor a moment",
+            f"@2048 (tokens of a prompt, or pixels, at most {LARGEST_RESOLUTION:,}), @decode or @decode:2048",
+        )
     if resolution is None:
         raise _malformed(
             whole,

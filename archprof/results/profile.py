@@ -82,10 +82,10 @@ class StaticProfile:
 
     `input_shape` is that of the first input, without the batch. Bytes follow the parameters' and
     activations' own types; `gradient_bytes` are those of every trainable parameter's gradient, `saved_bytes`
-    those of a saved state_dict's tensors (of the file, where the network came from an exported one).
-    `training_bytes` is everything that a training step with SGD and momentum holds at its highest point, on any
-    device, None where no step was traced. `notes`
-    say how the numbers came about where it was not the usual way.
+    those of a saved state_dict's tensors (of the file, where the network came from an exported one), `cache_bytes`
+    those of what earlier tokens left for the one that is decoded (None for a pass that decodes none). `training_bytes`
+    is everything that a training step with SGD and momentum holds at its highest point, on any device, None where no
+    step was traced. `notes` say how the numbers came about where it was not the usual way.
     """
 
     name: str
@@ -111,6 +111,7 @@ class StaticProfile:
     layers: tuple[LayerCost, ...] = ()
     modules: tuple[ModuleCost, ...] = ()
     notes: tuple[str, ...] = ()
+    cache_bytes: int | None = None
 
     @property
     def flops(self) -> int:

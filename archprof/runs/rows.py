@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from .. import models
+from ..counting import counts
 from ..measure import real
 from ..models.spec import ModelSpec
 from ..results.comparison import Accuracy, ArchitectureResult
@@ -65,7 +66,7 @@ class RowInProgress:
     def given(self, request: Request, batch_size: int) -> models.Arguments:
         """What its forward is called with."""
         assert self.result.profile is not None
-        given = request.inputs or (self.found.inputs if self.found and request.input_shape is None else None)
+        given = request.inputs or (counts.inputs_of(self.found, request.input_shape) if self.found else None)
         return real.inputs(given, self.result.profile.input_shape, batch_size, request.conditions)
 
 

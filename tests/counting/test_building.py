@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -42,6 +43,18 @@ class Truncates(nn.Module):
             self.head.weight.uniform_(-1, 1).erfinv_().mul_(0.02).clamp_(-2, 2)
 
 
+class ComputesPositions(nn.Module):
+    """As sinusoidal embeddings do: a table of numpy's, larger than the constants that are computed for real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = np.sin(np.arange(512 * 256).reshape(512, 256))
+        self.table = nn.Parameter(torch.empty(512, 256))
+        with torch.no_grad():
+            self.table[:, :128] = torch.FloatTensor(table[:, :128])
+            self.table[:, 128:] = torch.tensor(table[:, 128:], dtype=torch.float32)
+
+
 class ReadsRates(nn.Module):
     """As timm does: drop rates through `.item()` of a small constant."""
 
@@ -71,7 +84,7 @@ class ChecksItsWeights(nn.Module):
             raise ValueError("bad initialisation")
 
 
-@pytest.mark.parametrize("make", [InitialisesByNumbers, Truncates, ReadsRates, MakesIndices])
+@pytest.mark.parametrize("make", [InitialisesByNumbers, Truncates, ComputesPositions, ReadsRates, MakesIndices])
 def test_patterns_that_need_no_weights(make: type[nn.Module]) -> None:
     module, way = _made(make)
     assert way == "meta"

@@ -175,7 +175,31 @@ def test_batch_norm_in_eval_is_as_on_a_device(n: int, c: int, side: int) -> None
     assert CLOSED[aten.native_batch_norm.default](x, *args) == [
         tuple(one) for one in _layout(aten.native_batch_norm.default(x, *args))
     ]
-    assert {aten.native_batch_norm.default} == CORRECTED
+
+
+@pytest.mark.skipif(not hasattr(aten, "_grouped_mm"), reason="this torch has no grouped products")
+@FEW
+@given(st.data(), st.sampled_from([torch.float32, torch.bfloat16, torch.float16]), st.sampled_from([True, False]))
+def test_grouped_products_are_as_on_a_device(data: st.DataObject, dtype: torch.dtype, several: bool) -> None:
+    """torch's meta kernel takes bfloat16 alone, and only where all strides are multiples of 16 bytes."""
+    groups, rows, inner, columns = (data.draw(st.sampled_from([1, 3, 4, 8, 16])) for _ in range(4))
+    transposed = data.draw(st.booleans())
+    a = torch.ones(groups, rows, inner, dtype=dtype) if several else torch.ones(rows, inner, dtype=dtype)
+    b = torch.ones(groups, columns, inner, dtype=dtype).transpose(1, 2) if transposed else None
+    b = torch.ones(groups, inner, columns, dtype=dtype) if b is None else b
+    ends = None if several else torch.full((groups,), rows, dtype=torch.int32)
+    foretold = CLOSED[aten._grouped_mm.default](a, b, ends)
+    try:
+        truth = _layout(aten._grouped_mm.default(a, b, ends))
+    except RuntimeError as error:
+        assert foretold is None, error
+        return
+    assert foretold == truth
+
+
+def test_what_is_corrected_is_tested_against_a_device() -> None:
+    assert {form.__name__ for func, form in CLOSED.items() if func in CORRECTED} <= {"_batch_norm", "_grouped_mm"}
+    assert aten.native_batch_norm.default in CORRECTED
 
 
 @FEW
@@ -302,12 +326,13 @@ def test_losses(data: st.DataObject, reduction: int) -> None:
 
 
 def test_every_closed_form_is_tested() -> None:
-    assert {form.__name__ for form in CLOSED.values()} == {
+    assert {form.__name__ for form in CLOSED.values()} | {"_grouped_mm"} == {
         "_unary",
         "_binary",
         "_like",
         "_clone",
         "_convolution",
+        "_grouped_mm",
         "_addmm",
         "_mm",
         "_bmm",
