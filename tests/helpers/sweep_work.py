@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
+from pathlib import Path
 
 _kept: list[bytes] = []
 
@@ -20,11 +22,35 @@ def work(task: str) -> object:
         os.kill(os.getpid(), int(what))
     if verb == "leave":
         os._exit(int(what))
+    if verb == "end":  # whatever runs this process: a cluster's worker, or an executor's
+        os.kill(os.getppid(), 9)
+        time.sleep(600)
+    if verb == "span":
+        began = time.monotonic()
+        time.sleep(float(what))
+        return began, time.monotonic()
     if verb == "hang":
         time.sleep(600)
     if verb == "grow":
         _kept.append(b"x" * int(what))
     return os.getpid()
+
+
+def kind(address: str) -> object:
+    """What a worker's machine is: what its variable KIND says."""
+    if os.environ.get("KIND", "none") == "none":
+        raise ValueError("no clock")
+    return {"fingerprint": os.environ["KIND"], "device_name": "a board", "device": "cpu", "threads": 1, "cpus": 1}
+
+
+def board(address: str) -> object:
+    """The same machine for every worker."""
+    return {"fingerprint": "cccc", "device_name": "a board", "device": "cpu", "threads": 1, "cpus": 1}
+
+
+def where(task: str) -> object:
+    """Do as the task says; beside it the kind of machine that it was done on."""
+    return os.environ.get("KIND"), work(task)
 
 
 def prepare() -> None:
@@ -38,3 +64,30 @@ def pid_after(model: str, request: object) -> int:
 
     sweep.count_one(model, request)
     return os.getpid()
+
+
+def always_changed() -> object:
+    """A watch that finds every task to have changed its process."""
+    return _changed
+
+
+def _changed() -> str:
+    return "something"
+
+
+def entries(path: Path) -> dict[str, object]:
+    """The networks of a sweep's file by name, each there once, without the time that they took."""
+    found: dict[str, object] = {}
+    for line in path.read_text().splitlines()[1:]:
+        entry = json.loads(line)
+        del entry["seconds"]
+        assert entry["name"] not in found
+        found[entry["name"]] = entry
+    return found
+
+
+def counted_here(names: list[str]) -> dict[str, object]:
+    """What a sweep's file holds of these networks, counted in this process."""
+    from archprof.runs import sweep
+
+    return {name: json.loads(json.dumps(sweep.count_one(name, sweep.SweepRequest()))) for name in names}
