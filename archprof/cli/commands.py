@@ -10,6 +10,7 @@ COMMANDS = {
     "plot": "Draw a figure: PNG, SVG, PDF, or a page to look around in (HTML).",
     "report": "Write a folder with a readable report, its figures, a page to look around in, and its data.",
     "sweep": "Many networks into one file, resumable.",
+    "merge": "Results of several machines side by side: times, ratios and ranks.",
     "check": "Judge the budgets of archprof.toml (or pyproject.toml).",
     "fit": "Members of a family that fit a budget, best first.",
     "diff": "What grew or shrank, and what became slower or faster, between two saved comparisons.",
