@@ -66,7 +66,7 @@ class Machines:
     """
 
     def __init__(self, cluster: Cluster, probe: Job, on: Mapping[str, str]) -> None:
-        self.cluster, self.probe = cluster, shippable(probe)
+        self.cluster, self.probe, self.chosen = cluster, shippable(probe), bool(on)
         #: What each worker that measures found where it runs; None: it has not told yet, or cannot measure.
         self.seen: dict[str, Mapping[str, Any] | None] = {}
         self.why: dict[str, str] = {}
@@ -182,6 +182,15 @@ class Machines:
             self.why[address] = outcome.error
         elif address in self.seen:
             self.seen[address] = outcome.value
+            if (
+                self.kinds
+                and not self.chosen
+                and outcome.value["fingerprint"] not in {k.fingerprint for k in self.kinds}
+            ):
+                kind = Kind(outcome.value["fingerprint"], outcome.value)
+                self.cluster.tell(
+                    f"{address} came later and is of another kind, {kind}: the same command measures there"
+                )
 
 
 def _named(environments: Sequence[Mapping[str, Any]], on: Mapping[str, str]) -> tuple[Kind, ...]:

@@ -30,6 +30,12 @@ COMMANDS = [line for block in re.findall(r"^```sh\n(.+?)^```", PAGE, re.S | re.M
 PROGRAMS = re.findall(r"^```python\n(.+?)^```", PAGE, re.S | re.M)
 
 
+@pytest.fixture(autouse=True)
+def own_machine(tmp_path, monkeypatch):
+    """A machine that nobody else measures on meanwhile."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory):
     """A folder, a free port instead of the page's, and what is ended with the test."""
