@@ -186,10 +186,11 @@ class Outside:
 
     def _start(self, module, *words):
         command = [sys.executable, "-m", f"distributed.cli.{module}", *words]
-        # the scheduler knows nothing of archprof
-        path = {} if module == "dask_scheduler" else {"PYTHONPATH": os.pathsep.join(filter(None, PATH))}
+        # the scheduler knows nothing of archprof, and the worker's machine is nobody else's
+        known = "" if module == "dask_scheduler" else os.pathsep.join(PATH)
+        environment = {**os.environ, "PYTHONPATH": known, "TMPDIR": str(self.folder)}
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": self.folder}
-        self.begun.append(subprocess.Popen(command, env={**os.environ, "PYTHONPATH": "", **path}, **quiet))
+        self.begun.append(subprocess.Popen(command, env=environment, **quiet))
 
     def wait(self):
         until = time.monotonic() + 60
