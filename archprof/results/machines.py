@@ -57,8 +57,8 @@ class Machine:
 class RankCorrelation:
     """Spearman's rho of two machines' times (Spearman 1904): 1 where they order the networks alike, -1 the other way.
 
-    `networks` were measured on both; `reversed_pairs` of them are ordered the other way round beyond doubt (no 95 %
-    intervals overlap). `rho` is None for fewer than FEWEST_RANKED networks.
+    `networks` were measured on both; `reversed_pairs` of them are ordered the other way round beyond doubt (times
+    that are reliable, 95 % intervals that do not overlap). `rho` is None for fewer than FEWEST_RANKED networks.
     """
 
     batch_size: int
@@ -224,8 +224,14 @@ def _p50(machine: Machine, name: str, batch_size: int) -> float:
     return seen.p50_s
 
 
+def _reliable(machine: Machine, name: str, batch_size: int) -> bool:
+    seen = machine.time(name, batch_size)
+    return seen is not None and seen.reliable
+
+
 def _reversed_pairs(one: Machine, other: Machine, names: Sequence[str], batch_size: int) -> tuple[tuple[str, str], ...]:
     """Pairs, the faster on `one` first, that are ordered the other way on `other`, both beyond the intervals."""
+    names = [name for name in names if all(_reliable(machine, name, batch_size) for machine in (one, other))]
     ends = {
         name: [machine.time(name, batch_size).ci95_s for machine in (one, other)]  # type: ignore[union-attr]
         for name in names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from helpers.machines import FAST, fleet, measured
@@ -39,6 +40,17 @@ def test_a_pair_within_the_intervals_does_not_turn_round():
     vague = measured({"a": 0.010, "b": 0.0301, "c": 0.030, "d": 0.040}, "bbbb", "Atom")
     (each,) = machines.merge([(None, measured(FAST)), (None, vague)]).correlations(1)
     assert each.rho == pytest.approx(0.8) and each.reversed_pairs == ()
+
+
+def test_a_time_that_is_not_reliable_turns_no_pair_round():
+    slow = measured(TURNED, "bbbb", "Atom")
+    rows = [
+        replace(row, latency=tuple(replace(cell, why="other work") for cell in row.latency)) if row.name == "b" else row
+        for row in slow.architectures
+    ]
+    found = machines.merge([(None, measured(FAST)), (None, replace(slow, architectures=tuple(rows)))])
+    (each,) = found.correlations(1)
+    assert each.networks == 4 and each.reversed_pairs == ()
 
 
 def test_files_of_one_fingerprint_are_one_machine_and_the_later_counts():
