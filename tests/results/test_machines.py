@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from helpers.machines import FAST, fleet, measured
+from helpers.machines import FAST, TURNED, fleet, measured
 
 from archprof.base.errors import BadFile, BadOption
 from archprof.results import machines
