@@ -23,7 +23,7 @@ from ..results.where import Where
 from . import sweep
 from .index import Index, Progress
 from .options import options, with_facts
-from .processes import Executor, Outcome, Processes
+from .processes import Engine, Outcome, Processes
 
 if TYPE_CHECKING:
     import pandas
@@ -62,7 +62,7 @@ def choice_of(
     progress: Progress = lambda done, total, last: None,
     tell: Say = lambda sentence: None,
     index: Path | None = None,
-    executor: Executor | None = None,
+    executor: Engine | None = None,
     **settings: Any,
 ) -> Choice:
     """The networks that `patterns` mean (all of the zoo, torchvision and timm without one) within every limit.
@@ -140,7 +140,7 @@ def _limits(texts: Sequence[str]) -> tuple[Where, ...]:
 
 
 def _measured(
-    found: Choice, limits: Sequence[Where], how: sweep.Measuring, progress: Progress, executor: Executor | None
+    found: Choice, limits: Sequence[Where], how: sweep.Measuring, progress: Progress, executor: Engine | None
 ) -> Choice:
     """The choice once its networks were measured, best first, until one is certain to hold the limits."""
     request = sweep.SweepRequest(measuring=how)
@@ -241,7 +241,7 @@ def _product(request: sweep.SweepRequest) -> float:
     return best
 
 
-def _mult_adds_a_second(engine: Executor, limits: Sequence[Where]) -> float | None:
+def _mult_adds_a_second(engine: Engine, limits: Sequence[Where]) -> float | None:
     """What the machine can do at most, where a limit caps the time of a pass; None where it cannot be measured."""
     if not any(limit.column.name == "latency" and _caps(limit) for limit in limits):
         return None

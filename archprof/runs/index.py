@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from ..base.errors import ArchprofError
 from ..results.profile import Shape
 from . import catalogue, survey
-from .processes import Executor, Outcome, Processes
+from .processes import Engine, Outcome, Processes
 
 #: Source -> the package beside torch that its networks come from.
 SOURCES: dict[str, str | None] = {"zoo": None, "torchvision": "torchvision", "timm": "timm"}
@@ -279,7 +279,7 @@ def _values(outcome: Outcome) -> tuple[Any, ...]:
     return (*facts, *(entry.get(figure) for figure in FIGURES))
 
 
-def counting(networks: Sequence[str], executor: Executor | None = None) -> Iterator[Outcome]:
+def counting(networks: Sequence[str], executor: Engine | None = None) -> Iterator[Outcome]:
     """Each network's outcome as it is counted: by `executor`, or in as many processes as there are CPUs."""
     from . import sweep
 
@@ -317,7 +317,7 @@ def complete(
     *,
     progress: Progress = lambda done, total, last: None,
     waiting: Callable[[], None] = lambda: None,
-    executor: Executor | None = None,
+    executor: Engine | None = None,
 ) -> list[Known]:
     """The same networks, those counted that were not."""
     if not any(_uncounted(one) for one in wanted):

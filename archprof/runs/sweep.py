@@ -21,7 +21,7 @@ from .cluster import Cluster
 from .fleet import Measured
 from .keeper import Job
 from .processes import Outcome
-from .tasks import count_one, warm_up
+from .tasks import count_one, measure_one, warm_up
 
 __all__ = [
     "SAMPLING",
@@ -31,6 +31,7 @@ __all__ = [
     "SweepRequest",
     "count_one",
     "expanded",
+    "measure_one",
     "sweep",
     "warm_up",
     "watched",
