@@ -63,6 +63,23 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """The documentation site, into build/site: a warning is an error, and every link of every page leads somewhere."""
+    install(session, "test,docs")
+    session.run("python", "docs/site/build.py", "build/site", env={"MPLBACKEND": "Agg"})
+    session.run("pytest", "tests/docs/test_site.py", *session.posargs, env={"ARCHPROF_SITE": "build/site"})
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Source distribution and wheel, into dist/, and their tests."""
+    install(session, "test")
+    session.run("python", "-m", "build", *([] if session.virtualenv.is_sandboxed else ["--no-isolation"]))
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    session.run("pytest", "tests/test_package.py", *session.posargs)
+
+
+@nox.session
 def reports(session: nox.Session) -> None:
     """Every figure of reports/, drawn from the stored data into the folder drawn/; arguments name some reports."""
     import gzip

@@ -5,6 +5,7 @@
     archprof.compare(["resnet50", "mobilenetv1"])    -> Comparison
     archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
     archprof.choose(where=["macs < 600 M"])          -> DataFrame, most accurate first
+    archprof.trial(["resnet_tiny", Net], "digits")   -> Trial: accuracy, measured
 
 Nothing here imports torch; the functions do, when they are first used.
 """
@@ -24,6 +25,8 @@ _PUBLIC = {
     "compare": "runs.compare",
     "plot": "render.plotting",
     "choose": "runs.choose",
+    "trial": "trials.trial",
+    "evaluate": "trials.trial",
     "check": "budgets.judging",
     "Budget": "budgets.budget",
     "Comparison": "results.comparison",
@@ -35,6 +38,8 @@ _PUBLIC = {
     "Accuracy": "results.comparison",
     "Latency": "results.latency",
     "Ratio": "results.ratios",
+    "Recipe": "results.recipe",
+    "Trial": "results.trials",
     "ArchprofError": "base.errors",
 }
 
@@ -48,17 +53,21 @@ __all__ = [
     "Latency",
     "LayerCost",
     "Ratio",
+    "Recipe",
     "Sampling",
     "StaticProfile",
+    "Trial",
     "__version__",
     "check",
     "choose",
     "compare",
     "costs",
+    "evaluate",
     "load",
     "plot",
     "profile",
     "separable",
+    "trial",
 ]
 
 if TYPE_CHECKING:
@@ -74,8 +83,11 @@ if TYPE_CHECKING:
     from .results.latency import Latency
     from .results.profile import LayerCost, StaticProfile
     from .results.ratios import Ratio
+    from .results.recipe import Recipe
+    from .results.trials import Trial
     from .runs.choose import choose
     from .runs.compare import compare
+    from .trials.trial import evaluate, trial
 
 
 #: Modules that are public as they stand.
@@ -90,7 +102,7 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
 
 
-def _render(record: Any, format: str) -> str:
+def _render(record: Any, format: str) -> Any:
     from .render.records import render
 
     return render(record, format)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
 from types import ModuleType
 
+import matplotlib
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -18,6 +24,39 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("fuzz" if os.environ.get("ARCHPROF_FUZZ") else "default")
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests neither read nor fill the cache of whoever runs them (but for the list of fonts, which takes seconds)."""
+    folder = tempfile.TemporaryDirectory(prefix="archprof-tests-")
+    config.add_cleanup(folder.cleanup)
+    os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
+    os.environ["XDG_CACHE_HOME"] = folder.name
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts tests in the background may ignore it
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.environ.pop("COLUMNS", None)  # how wide tables are is each test's own affair
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests are made of is no garbage: each look at it would take a second."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A module that a test wrote, and that its code or formulas were there, is forgotten after it."""
+    before = set(sys.modules)
+    yield
+    written = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", None)).startswith(written):
+            del sys.modules[name]
+    if code := sys.modules.get("archprof.models.code"):
+        code.ran = False
+    if registry := sys.modules.get("archprof.costs.registry"):
+        registry.own_generation = registry.generation
 
 
 @pytest.fixture(scope="session")

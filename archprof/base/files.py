@@ -15,6 +15,9 @@ from .errors import BadOutput
 
 STDOUT = "-"
 
+#: How a file begins that is not whole yet.
+_HALF = ".archprof-"
+
 #: Where a path names something that is open already: such a file is continued, not replaced.
 _OPEN_ALREADY = ("/dev/fd/", "/dev/stdout", "/dev/stderr", "/proc/")
 
@@ -125,9 +128,16 @@ def _lock(path: str) -> Iterator[int]:
         os.close(file)
 
 
+def remove_halves(folder: Path) -> None:
+    """Remove what a process that was killed had half written there. For whoever is alone in that folder."""
+    for left in folder.glob(f"{_HALF}*"):
+        with contextlib.suppress(OSError):
+            left.unlink()
+
+
 def _replace(target: Path, data: bytes) -> None:
     # not tempfile's: its files can be read by their owner alone, and to learn the usual permissions is not thread-safe
-    beside = target.with_name(f".archprof-{secrets.token_hex(6)}")
+    beside = target.with_name(f"{_HALF}{secrets.token_hex(6)}")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
             file.write(data)

@@ -59,7 +59,11 @@ def find(folder: Path) -> Path:
 
 def read(path: Path) -> Config:
     """The budgets that the file states, one for each network. Raises BadFile or BadOption, the file's name in front."""
-    text = _text_of(path)
+    return parse(_text_of(path), path)
+
+
+def parse(text: str, path: Path) -> Config:
+    """The budgets that this text states, as if it stood in the file: another commit's may be elsewhere."""
     table = _own_table(path, _toml(text, path)) or {}
     try:
         return Config(path, _budgets(table, path, text))

@@ -15,6 +15,7 @@ from ..models import zoo
 from ..models.spec import parse
 from ..results.bounds import Bound
 from ..results.profile import Shape, StaticProfile
+from ..runs.known import Kept
 from . import judging as budgets
 from . import networks
 from .budget import Budget
@@ -84,32 +85,61 @@ def members(
     `name` states is left as it is. Raises UnknownModel for a name that is not a network of the zoo, BadOption
     where nothing can be varied.
     """
+    with Kept() as kept:
+        family = _family(name, kept)
+        counted = profile or networks.recalling(kept, whole=False)
+        return _members(family, limits, input_shape, num_classes, counted)
+
+
+@dataclass(frozen=True)
+class _Family:
+    """A network of the zoo as a search begins with it: its name, what its spec states, its options' defaults."""
+
+    name: str
+    stated: Mapping[str, Any]
+    resolution: int | None
+    input_shape: Shape
+    own: Mapping[str, Any]
+
+
+def _family(name: str, kept: Kept) -> _Family:
+    """The family of that spec; its options are kept, so that it is known the next time without the zoo."""
     spec = parse(name)
-    found = zoo.find(spec.target) if spec.source == "zoo" else None
-    if found is None:
-        near = did_you_mean(spec.target, zoo.architectures()) if spec.source == "zoo" else ""
-        raise UnknownModel(f"'{name}' is not a network of the zoo.{near}", "'archprof list' shows the zoo.")
+    about = kept.recalled(spec.target, _OPTIONS) if spec.source == "zoo" else None
+    if about is None:
+        found = zoo.find(spec.target) if spec.source == "zoo" else None
+        if found is None:
+            near = did_you_mean(spec.target, zoo.architectures()) if spec.source == "zoo" else ""
+            raise UnknownModel(f"'{name}' is not a network of the zoo.{near}", "'archprof list' shows the zoo.")
+        own = {key: option.default for key, option in found.options.items() if key in _ASKED_FOR}
+        about = {"name": found.name, "input_shape": found.input_shape, "own": own}
+        kept.remember(spec.target, _OPTIONS, about)
+    own = {key: tuple(value) if isinstance(value, list) else value for key, value in about["own"].items()}
+    return _Family(about["name"], dict(spec.options), spec.resolution, tuple(about["input_shape"]), own)
+
+
+def _members(
+    family: _Family, limits: Mapping[str, Limit], input_shape: Shape | None, num_classes: int | None, profile: Profiler
+) -> Fitting:
+    name, resolution, own = family.name, family.resolution, family.own
     shape = input_shape or (
-        found.input_shape if spec.resolution is None else (found.input_shape[0], spec.resolution, spec.resolution)
+        family.input_shape if resolution is None else (family.input_shape[0], resolution, resolution)
     )
-    fixed = dict(spec.options) | ({} if num_classes is None else {"num_classes": num_classes})
-    own = {key: option.default for key, option in found.options.items()}
+    fixed = dict(family.stated) | ({} if num_classes is None else {"num_classes": num_classes})
     if own.get("small_input") is False and max(shape[1:]) <= SMALL_INPUT:
         fixed.setdefault("small_input", True)
     choices = {key: list(vary(own[key])) for key, vary in _CHOICES.items() if key in own and key not in fixed}
-    sides = _sides(shape[1]) if input_shape is None and spec.resolution is None else [shape[1]]
+    sides = _sides(shape[1]) if input_shape is None and resolution is None else [shape[1]]
     if not choices and len(sides) == 1:
-        raise BadOption(
-            f"{found.name} has no option that could be varied.", f"Networks that have: {', '.join(_variable())}."
-        )
+        raise BadOption(f"{name} has no option that could be varied.", f"Networks that have: {', '.join(_variable())}.")
     # a limit relative to another model asks for that model again and again
-    counted = lru_cache(maxsize=64)(profile or networks.count_model)
+    counted = lru_cache(maxsize=64)(profile)
     feed, training = Feed(input_shape=input_shape), "training_bytes" in limits
-    base = written(found.name, fixed, spec.resolution)
+    base = written(name, fixed, resolution)
 
     def member(options: Mapping[str, Any], side: int) -> tuple[str, dict[str, Any]]:
         changed = {key: value for key, value in options.items() if value != own[key]}
-        text = written(found.name, fixed | changed, spec.resolution if side == shape[1] else side)
+        text = written(name, fixed | changed, resolution if side == shape[1] else side)
         return text, changed if side == shape[1] else {**changed, "resolution": side}
 
     amounts = _amounts(limits, feed, training, counted)
@@ -209,6 +239,12 @@ _CHOICES: dict[str, Callable[[Any], Iterable[Any]]] = {
     "width": lambda own: sorted({*(own * width for width in WIDTHS)}),
     "separable": lambda own: (False, True),
 }
+
+#: The options whose defaults a search asks for.
+_ASKED_FOR = {*_CHOICES, "small_input"}
+
+#: Under what a family's options are kept.
+_OPTIONS = {"what": "options of fit"}
 
 
 def _variable() -> list[str]:

@@ -21,7 +21,7 @@ from ..results.profile import StaticProfile
 from . import config, lock
 from .budget import Budget, expanded
 from .limits import DRIVERS, MEASURES, LatencyLimit, training_state_bytes
-from .lock import Baseline
+from .lock import Baseline, Before
 from .networks import Measurer, Profiler, count_model, measure_ratio
 from .verdict import Checked, LayerShare, Verdict
 
@@ -59,15 +59,24 @@ def check(
 
 
 def judged(
-    pairs: Iterable[tuple[Budget, Baseline | None]],
+    pairs: Iterable[tuple[Budget, Baseline | Before | None]],
     *,
     growth: bool = True,
     profile: Profiler | None = None,
     measure: Measurer | None = None,
 ) -> tuple[Checked, ...]:
-    """As `check`, each budget with its own baseline: budgets of several files may share a name."""
-    counted = cache(profile or count_model)
+    """As `check`, each budget with its own baseline: budgets of several files may share a name.
+
+    Where a `Before` stands for the baseline, a growth limit is judged against that commit. Where that is not possible,
+    the verdict is 'cannot tell', and there is none where the budget is new.
+    """
+    counted = profile or counting()
     return tuple(_checked(budget, baseline, growth, counted, measure or measure_ratio) for budget, baseline in pairs)
+
+
+def counting() -> Profiler:
+    """Counts each network once, however often it is asked for."""
+    return cache(count_model)
 
 
 def accept(checked: Iterable[Checked], baselines: Mapping[str, Baseline], known: Iterable[str]) -> dict[str, Baseline]:
@@ -90,7 +99,9 @@ def accept(checked: Iterable[Checked], baselines: Mapping[str, Baseline], known:
     return {name: entry for name, entry in ({**baselines} | fresh).items() if name in stated}
 
 
-def _checked(budget: Budget, baseline: Baseline | None, growth: bool, counted: Profiler, measure: Measurer) -> Checked:
+def _checked(
+    budget: Budget, baseline: Baseline | Before | None, growth: bool, counted: Profiler, measure: Measurer
+) -> Checked:
     try:
         profile = counted(budget.model, budget.feed, budget.counts_training)
     except ArchprofError as error:
@@ -110,11 +121,13 @@ def _checked(budget: Budget, baseline: Baseline | None, growth: bool, counted: P
 
 
 def _static(
-    budget: Budget, profile: StaticProfile, baseline: Baseline | None, growth: bool, counted: Profiler
+    budget: Budget, profile: StaticProfile, then: Baseline | Before | None, growth: bool, counted: Profiler
 ) -> Iterable[Verdict]:
     """The verdicts on what was counted: each bound, then how much the measure may grow."""
-    odd = _not_comparable(budget, profile, baseline)
-    layers = lock.layers_of(profile)
+    before = then if isinstance(then, Before) else None
+    baseline = then.baseline if isinstance(then, Before) else then
+    odd = "" if before else _not_comparable(budget, profile, baseline)
+    layers, untold = lock.layers_of(profile), dict[Fraction, list[str]]()
     for name, measure in MEASURES.items():
         if name == "training_bytes" and not budget.counts_training:
             continue
@@ -143,7 +156,21 @@ def _static(
         for bound in limit.bounds if limit else ():
             yield _bounded(known, bound, budget, counted)
         if allowed is not None and growth:
-            yield _grown(known, allowed, odd)
+            if before is None or "baseline" in known:
+                yield _grown(known, allowed, odd)
+            else:
+                untold.setdefault(allowed, []).append(name)
+    if before is not None and not before.new:
+        for allowed, names in untold.items():
+            yield Verdict(
+                budget.name,
+                budget.shown_model,
+                "growth",
+                "cannot tell",
+                limit=_growth(allowed),
+                growth=float(allowed),
+                detail=f"of {', '.join(names)}: {before.why}",
+            )
 
 
 def _bounded(known: dict[str, Any], bound: Bound, budget: Budget, counted: Profiler) -> Verdict:
@@ -157,13 +184,16 @@ def _bounded(known: dict[str, Any], bound: Bound, budget: Budget, counted: Profi
         except ArchprofError as error:
             return Verdict(**known | {"status": "error", "detail": f"The reference: {error}"})
         limit = (bound.factor or 0) * Fraction(MEASURES[known["measure"]].value(other))
-    inside = bound.allows(known["value"], limit)
-    status = "within" if inside else "over" if bound.upper else "under"
-    return Verdict(**known, status=status, bound=_number(limit))
+
+    def status(value: int) -> str:
+        return "within" if bound.allows(value, limit) else "over" if bound.upper else "under"
+
+    before = status(known["baseline"]) if "baseline" in known else None
+    return Verdict(**known, status=status(known["value"]), before=before, bound=_number(limit))
 
 
 def _grown(known: dict[str, Any], allowed: Fraction, odd: str) -> Verdict:
-    known = known | {"limit": f"growth ≤ {float(100 * allowed):g} %", "growth": float(allowed)}
+    known = known | {"limit": _growth(allowed), "growth": float(allowed)}
     if odd or "baseline" not in known:
         reason = odd or "no baseline yet;"
         return Verdict(
@@ -171,6 +201,10 @@ def _grown(known: dict[str, Any], allowed: Fraction, odd: str) -> Verdict:
         )
     limit = known["baseline"] * (1 + allowed)
     return Verdict(**known, status="within" if known["value"] <= limit else "over", bound=_number(limit))
+
+
+def _growth(allowed: Fraction) -> str:
+    return f"growth ≤ {float(100 * allowed):g} %"
 
 
 def _uncounted(budget: Budget, profile: StaticProfile) -> Iterable[Verdict]:
@@ -235,16 +269,20 @@ def _heaviest(layers: Mapping[str, lock.LayerSummary], key: str) -> tuple[LayerS
 
 def _not_comparable(budget: Budget, profile: StaticProfile, baseline: Baseline | None) -> str:
     """Why the baseline says nothing about this profile ('' where it does)."""
-    if baseline is None:
-        return ""
+    apart = sizes_apart(budget, profile, baseline) if baseline else None
+    return f"the baseline was taken at {apart[0]}, this is {apart[1]};" if apart else ""
+
+
+def sizes_apart(budget: Budget, profile: StaticProfile, baseline: Baseline) -> tuple[str, str] | None:
+    """What the baseline's network was given and what this one was, as text; None where that is the same."""
     then = (baseline.batch_size, baseline.input_shape, baseline.inputs)
     now = (profile.batch_size, profile.input_shape, budget.shown_inputs)
     if then == now:
-        return ""
-    sizes = [
+        return None
+    before, after = (
         f"batch {batch} of {' and '.join(inputs) or 'x'.join(map(str, shape))}" for batch, shape, inputs in (then, now)
-    ]
-    return f"the baseline was taken at {sizes[0]}, this is {sizes[1]};"
+    )
+    return before, after
 
 
 def _number(value: int | Fraction) -> float:

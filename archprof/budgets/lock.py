@@ -61,6 +61,21 @@ class LayerChange:
     after: int
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a budget's model had at another commit, as far as that is known.
+
+    `source` says how: 'counted' from that commit's code, 'lock' as its lock has it, '' not at all. `why` is a sentence
+    about what is missing, or why the lock had to do. `new` is true where that commit neither states the budget nor has
+    the model.
+    """
+
+    baseline: Baseline | None = None
+    source: str = ""
+    why: str = ""
+    new: bool = False
+
+
 def baseline_of(
     model: str,
     profile: StaticProfile,

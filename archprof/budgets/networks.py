@@ -15,6 +15,7 @@ from ..results.ratios import ratio_of
 
 if TYPE_CHECKING:
     from ..models import Arguments
+    from ..runs.known import Kept
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,32 @@ Measurer = Callable[[Any, str, Feed], Relative]
 
 
 def count_model(model: Any, feed: Feed, training: bool) -> StaticProfile:
+    """As `count`; a network of the zoo or a library is recalled where it was counted before."""
+    from ..runs.known import Kept
+
+    with Kept() as kept:
+        return recalling(kept)(model, feed, training)
+
+
+def recalling(kept: Kept, whole: bool = True) -> Profiler:
+    """Counts what is not among the `kept`, and keeps it; without its layers and modules unless `whole`."""
+
+    def counted(model: Any, feed: Feed, training: bool) -> StaticProfile:
+        if not isinstance(model, str):
+            return count(model, feed, training)
+        how = {"feed": repr(feed), "training": training, "whole": whole}
+        found = kept.profile(model, how)
+        if found is None:
+            found = count(model, feed, training)
+            if not whole:
+                found = replace(found, layers=(), modules=(), by_type=())
+            kept.remember_profile(model, how, found)
+        return found
+
+    return counted
+
+
+def count(model: Any, feed: Feed, training: bool) -> StaticProfile:
     """Count on the meta device: an inference pass, and where asked for what a training pass keeps."""
     counted = _profile(model, feed, "eval")
     if counted.source == "exported":

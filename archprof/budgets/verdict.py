@@ -47,6 +47,7 @@ class Verdict:
     reference: str | None = None
     growth: float | None = None  # the growth allowed over the baseline, where that is the limit
     baseline: int | None = None
+    before: str | None = None
     driver: str = ""
     heaviest: tuple[LayerShare, ...] = ()
     changed: tuple[LayerChange, ...] = ()

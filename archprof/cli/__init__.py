@@ -9,16 +9,17 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import os
 import re
 import shlex
 import sys
 from collections.abc import Container, Sequence
 from typing import Any, NoReturn
 
-from ..base import streams
+from ..base import cache, streams
 from ..base.errors import LONGEST, ArchprofError, BadOption, did_you_mean, printable
 from ..base.version import __version__
-from . import stopping
+from . import completing, stopping
 from .commands import COMMANDS
 
 #: Thresholds of the garbage collector while a command runs. A full collection walks all that torch has loaded, 0.08 s
@@ -70,14 +71,18 @@ def build_parser(chosen: Container[str] = COMMANDS) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code, as EXIT_CODES says."""
+    if (typed := completing.asked(os.environ)) is not None:
+        completing.answer(build_parser([word for word in typed.split() if word in COMMANDS][:1]))
     thresholds = gc.get_threshold()
     gc.set_threshold(*RARELY)
+    cache.may_keep = True
     try:
         with streams.usable(), stopping.signals() as received:
             code = _run(argv)
         return 128 + received[0] if received else code
     finally:
         gc.set_threshold(*thresholds)
+        cache.may_keep = False
 
 
 def _refuse(unknown: Sequence[str], args: argparse.Namespace, parser: argparse.ArgumentParser) -> NoReturn:

@@ -11,9 +11,11 @@ COMMANDS = {
     "report": "Write a folder with a readable report, its figures, a page to look around in, and its data.",
     "sweep": "Many networks into one file, resumable.",
     "merge": "Results of several machines side by side: times, ratios and ranks.",
+    "trial": "Accuracy measured: networks trained, or weights evaluated, under one recipe.",
     "check": "Judge the budgets of archprof.toml (or pyproject.toml).",
     "fit": "Members of a family that fit a budget, best first.",
     "diff": "What grew or shrank, and what became slower or faster, between two saved comparisons.",
     "env": "What is measured on, and what disturbs it.",
+    "completion": "Tab in bash, zsh or fish: the lines that complete commands, options and networks.",
     "schema": "The JSON Schema of what the other commands write.",
 }

@@ -33,9 +33,9 @@ def add(commands: Any) -> None:
     parser.add_argument("--details", action="store_true", help="show every table and note")
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
     parser.add_argument("--reference", metavar="MODEL", help="ratios are taken to this one (default: the last)")
-    parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
+    parser.add_argument("--accuracy", metavar="FILE", help="more accuracies: a CSV, or the folder of a trial")
     parser.add_argument(
-        "--dataset", default="imagenet-1k", metavar="NAME", help="whose accuracy to show (default: imagenet-1k)"
+        "--dataset", metavar="NAME", help="whose accuracy to show (default: the trial's, else imagenet-1k)"
     )
     parser.add_argument(
         "--memory",

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import units
 from ..base.errors import ArchprofError, BadOption
@@ -16,6 +16,9 @@ from ..base.options import options_of, whole
 from ..models import input_spec
 from ..results import conditions as asked
 from .commands import COMMANDS
+
+if TYPE_CHECKING:
+    from ..render.figures import FigureOptions
 
 #: So many networks are compared without asking.
 MANY = 50
@@ -167,13 +170,13 @@ def add_where(parser: Any) -> None:
 
 def add_conditions(parser: Any) -> None:
     """What shapes a time: an option for each field of Conditions."""
-    _add_fields(parser.add_argument_group("conditions of a measurement"), asked.Conditions)
+    add_fields(parser.add_argument_group("conditions of a measurement"), asked.Conditions)
 
 
 def add_sampling(parser: Any, usual: asked.Sampling | None = None) -> None:
     """When measuring ends: an option for each field of Sampling, with what this command takes where it is left out."""
     parser.set_defaults(usual_sampling=usual or asked.Sampling())
-    _add_fields(parser.add_argument_group("when measuring ends"), usual or asked.Sampling)
+    add_fields(parser.add_argument_group("when measuring ends"), usual or asked.Sampling)
 
 
 def add_batch_sizes(parser: Any, usual: Sequence[int] = asked.BATCH_SIZES) -> None:
@@ -188,8 +191,11 @@ def add_batch_sizes(parser: Any, usual: Sequence[int] = asked.BATCH_SIZES) -> No
     )
 
 
-def _add_fields(group: Any, kind: Any) -> None:
+def add_fields(group: Any, kind: Any, left_out: Sequence[str] = ()) -> None:
+    """An option for each field of a dataclass, but for those."""
     for named in options_of(kind):
+        if named.name in left_out:
+            continue
         how: dict[str, Any] = {"dest": named.name, "default": argparse.SUPPRESS, "help": named.help.replace("%", "%%")}
         if isinstance(named.default, bool):
             how |= {"action": "store_const", "const": not named.default}
@@ -233,6 +239,33 @@ def refuse_without_effect(args: Any, why: str, *kinds: Any, also: Sequence[str] 
     for name in also:
         if getattr(args, name, None):
             raise BadOption(f"--{name.replace('_', '-')} has no effect {why}.", "Leave it out.")
+
+
+def pairs(given: Sequence[str]) -> dict[str, str]:
+    """['resnet50=ResNet-50'] -> {'resnet50': 'ResNet-50'}; the last '=' separates, for names hold some."""
+    out = {}
+    for text in given:
+        name, equals, label = text.rpartition("=")
+        if not equals or not name.strip() or not label.strip():
+            raise BadOption(f"--label '{text}' is not NAME=TEXT;", "expected a label such as resnet50=ResNet-50.")
+        out[name.strip()] = label.strip()
+    return out
+
+
+def figure(args: Any) -> FigureOptions:
+    """The options that figures of every record have. Raises BadOption for a value out of range."""
+    from ..render.figures import FigureOptions
+
+    return FigureOptions(
+        width=args.width or 7.0,
+        height=args.height,
+        dpi=args.dpi or 150,
+        title=args.title,
+        labels=pairs(args.label),
+        only=tuple(args.only),
+        dark=args.dark,
+        notes=not args.no_notes,
+    )
 
 
 def add_one_model(parser: Any) -> None:

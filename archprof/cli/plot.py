@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadOption, printable
@@ -20,10 +21,18 @@ if TYPE_CHECKING:
 MOST_FAILURES = 5
 
 
+def kinds() -> dict[str, str]:
+    """What can be drawn, with what each shows."""
+    from ..render.figures import KINDS
+    from ..render.figures.history import KINDS as OF_HISTORIES
+    from ..render.figures.trials import KINDS as OF_TRIALS
+
+    found = {kind.name: kind.summary for kind in KINDS.values()}
+    return found | {name: kind.summary for name, kind in OF_TRIALS.items()} | OF_HISTORIES
+
+
 def add(commands: Any) -> None:
     """Declare the command."""
-    from ..render.figures import KINDS
-
     parser = options.command(
         commands,
         "plot",
@@ -31,7 +40,7 @@ def add(commands: Any) -> None:
         "archprof plot ball alexnet vgg16 resnet50 mobilenetv1 -o ball.svg",
     )
     parser.epilog = (
-        "kinds:\n" + "\n".join(f"  {kind.name:14} {kind.summary}" for kind in KINDS.values()) + (f"\n\n{parser.epilog}")
+        "kinds:\n" + "\n".join(f"  {name:14} {summary}" for name, summary in kinds().items()) + f"\n\n{parser.epilog}"
     )
     parser.add_argument("kind", metavar="KIND", help="what to draw (listed below)")
     saved.add_subjects(parser)
@@ -77,9 +86,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="for figures at one batch size (default: 16 if measured, else the largest)",
     )
-    group.add_argument(
-        "--dataset", default="imagenet-1k", metavar="NAME", help="of the accuracy (default: imagenet-1k)"
-    )
+    group.add_argument("--dataset", metavar="NAME", help="of the accuracy (default: the trial's, else imagenet-1k)")
     group.add_argument("--metric", default="top1", metavar="NAME", help="top1, top5, ... (default: top1)")
     group.add_argument("--x", default="macs", metavar="MEASURE", help="of pareto (default: macs)")
     group.add_argument("--y", default="top1", metavar="MEASURE", help="of pareto (default: top1)")
@@ -89,8 +96,12 @@ def run(args: argparse.Namespace) -> int:
     """Check everything that can be checked, get the comparison, draw, save; 130 after Ctrl-C, with nothing drawn."""
     from ..base import files
     from ..render import figures, page
+    from ..render.figures import history, trials
+    from . import record_plot
 
-    figures.check_kind(args.kind)
+    if args.kind in trials.KINDS or args.kind in history.KINDS:
+        return record_plot.run(args)
+    figures.check_kind(args.kind, (*trials.KINDS, *history.KINDS))
     saved.check_subjects(args)
     _check_measure(args)
     kind = figures.KINDS[args.kind]
@@ -142,25 +153,16 @@ def _tell_failures(comparison: Comparison) -> None:
 
 def _figure_options(args: argparse.Namespace) -> FigureOptions:
     """What the options of the group 'figure' say. Raises BadOption for a value out of range."""
-    from ..render.figures import FigureOptions
-
-    return FigureOptions(
-        width=args.width or 7.0,
-        height=args.height,
-        dpi=args.dpi or 150,
-        title=args.title,
-        labels=saved.pairs(args.label),
-        only=tuple(args.only),
-        dark=args.dark,
+    return replace(
+        options.figure(args),
         batch_size=args.batch_size,
         ops=args.ops,
-        dataset=args.dataset,
+        dataset=saved.dataset(args) or "imagenet-1k",
         metric=args.metric,
         x=args.x,
         y=args.y,
         highlight=tuple(args.highlight),
         log=args.log,
-        notes=not args.no_notes,
     )
 
 

@@ -37,7 +37,7 @@ def add_subjects(parser: Any) -> None:
     )
     options.add_where(parser)
     parser.add_argument("--no-latency", action="store_true", help="count only, measure nothing")
-    parser.add_argument("--accuracy", metavar="FILE", help="more published accuracies, as CSV")
+    parser.add_argument("--accuracy", metavar="FILE", help="more accuracies: a CSV, or the folder of a trial")
     options.add_batch_sizes(parser)
     options.add_conditions(parser)
     options.add_sampling(parser)
@@ -91,7 +91,7 @@ def attached(found: Comparison, args: argparse.Namespace) -> Comparison:
         return found
     from ..models.published import own
 
-    return own.attached(found, accuracies(args), args.dataset or found.dataset)
+    return own.attached(found, accuracies(args), dataset(args) or found.dataset)
 
 
 def within(found: Comparison, args: argparse.Namespace) -> Comparison:
@@ -103,8 +103,8 @@ def within(found: Comparison, args: argparse.Namespace) -> Comparison:
     from ..results.findings import usual_batch_size
 
     size = usual_batch_size(found, getattr(args, "batch_size", None))
-    dataset = args.dataset or found.dataset
-    known = [facts(row, dataset, size) for row in found.architectures]
+    whose = dataset(args) or found.dataset
+    known = [facts(row, whose, size) for row in found.architectures]
     by_name = {row.name: one for row, one in zip(found.architectures, known, strict=True)}
     limits = where.resolved(limits, by_name.get)
     if any(limit.column.measured for limit in limits):
@@ -131,7 +131,15 @@ def accuracies(args: argparse.Namespace) -> tuple[Accuracy, ...]:
     from ..models import published
     from ..models.published import own
 
-    return own.renamed(published.read(args.accuracy), pairs(getattr(args, "label", ())))
+    return own.renamed(published.read(args.accuracy), options.pairs(getattr(args, "label", ())))
+
+
+def dataset(args: argparse.Namespace) -> str | None:
+    """The one whose accuracy to show: as given, else the one on which a trial named by --accuracy was made."""
+    if args.dataset or not args.accuracy:
+        return args.dataset or None
+    measured = [row.dataset for row in accuracies(args) if row.measured]
+    return measured[0] if measured else None
 
 
 def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tuple[Comparison, int]:
@@ -140,7 +148,7 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
 
     sizes, conditions = options.batch_sizes_of(args), options.conditions(args)
     shared: dict[str, Any] = {
-        "dataset": args.dataset or "imagenet-1k",
+        "dataset": dataset(args) or "imagenet-1k",
         "reference": getattr(args, "reference", None),
         "accuracies": accuracies(args),
     }
@@ -211,14 +219,3 @@ def _unpacked(data: bytes) -> bytes:
     if len(text) > LARGEST:
         raise OSError(f"unpacked it has more than {LARGEST >> 20} MiB")
     return text
-
-
-def pairs(given: Sequence[str]) -> dict[str, str]:
-    """['resnet50=ResNet-50'] -> {'resnet50': 'ResNet-50'}; the last '=' separates, for names hold some."""
-    out = {}
-    for text in given:
-        name, equals, label = text.rpartition("=")
-        if not equals or not name.strip() or not label.strip():
-            raise BadOption(f"--label '{text}' is not NAME=TEXT;", "expected a label such as resnet50=ResNet-50.")
-        out[name.strip()] = label.strip()
-    return out

@@ -19,6 +19,7 @@ OUTPUTS = {
     "compare": "Comparison",
     "sweep": "SweepHeader",
     "sweep-entry": "SweepEntry",
+    "trial": "Trial",
     "list": "Catalogue",
     "show": "Layers",
     "separable": "SeparableNetwork",
@@ -26,6 +27,7 @@ OUTPUTS = {
     "audit": "Audit",
     "check": "Verdicts",
     "lock": "Lock",
+    "history": "Recorded",
     "fit": "Fitting",
     "env": "Machine",
 }
@@ -71,7 +73,7 @@ def schema(output: str | None = None) -> dict[str, Any]:
 
 def forms() -> Mapping[str, Any]:
     """The form of each output."""
-    return _saved() | _networks() | _budgets()
+    return _saved() | _trials() | _networks() | _budgets()
 
 
 _HEAD: dict[str, Any] = {"schema_version": Literal[1], "archprof": str}
@@ -140,6 +142,15 @@ def _saved() -> dict[str, Any]:
         "sweep-entry": architecture("SweepEntry", BULKY, seconds=float, **ended),
         "list": written("Catalogue", **_HEAD, architectures=list[entry]),  # type: ignore[valid-type]
     }
+
+
+def _trials() -> dict[str, Any]:
+    """What a trial writes."""
+    from ..results.reading import written
+    from ..results.trials import Trial
+
+    form = written("Trial", Trial, schema_version=Literal[1], trial=Literal[True], environment=dict[str, Any])
+    return {"trial": form}
 
 
 def _networks() -> dict[str, Any]:
@@ -240,11 +251,23 @@ def _networks() -> dict[str, Any]:
 
 def _budgets() -> dict[str, Any]:
     """What a check and a search under limits write."""
+    from ..budgets.base_commit import Difference, Restated
     from ..budgets.limits import MEASURES
     from ..budgets.lock import Baseline, LayerSummary
     from ..budgets.verdict import STATUSES, Verdict
+    from ..results.history import Recorded
     from ..results.reading import maybe, written
 
+    difference = written("Difference", Difference, change=float | None)
+    then = written("AtBase", file=str, budget=str, source=Literal["counted", "lock", ""], why=str)
+    base = written(
+        "Base",
+        **dict.fromkeys(("ref", "commit"), str),
+        budgets=list[then],  # type: ignore[valid-type]
+        differences=list[difference],  # type: ignore[valid-type]
+        restated=list[written("Restated", Restated)],  # type: ignore[misc]
+        notes=list[str],
+    )
     verdict = written("Verdict", Verdict, status=Literal[STATUSES], headroom=float | None, change=float | None)
     baseline = written(
         "Baseline",
@@ -267,7 +290,9 @@ def _budgets() -> dict[str, Any]:
             strict=bool,
             exit_code=Literal[0, 1, 2],
             verdicts=list[verdict],  # type: ignore[valid-type]
+            base=base | None,
         ),
+        "history": written("Recorded", Recorded, schema_version=Literal[1]),
         "lock": written("Lock", schema_version=Literal[1], budgets=dict[str, baseline]),  # type: ignore[valid-type]
         "fit": written(
             "Fitting",

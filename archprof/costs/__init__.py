@@ -13,6 +13,8 @@ The conventions, each argued where its formula stands:
 - a backward pass counts one product per gradient that is asked for: fused kernels that recompute what
   the forward pass knew count like those that kept it, so that all backends agree.
 
+An operator of one's own gets its formula so:
+
     from archprof import costs
 
     @costs.macs_of(torch.ops.mylib.fused_linear)
@@ -26,6 +28,8 @@ from typing import Any
 
 from . import attention, convolutions, products, recurrent, registry
 from .registry import Formula, Shape, macs, macs_of
+
+registry.own_generation = registry.generation
 
 __all__ = ["Formula", "Shape", "attention", "convolutions", "macs", "macs_of", "products", "recurrent"]
 

@@ -10,6 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.errors import BadOption
@@ -126,6 +127,9 @@ FORMULAS: dict[str, _Registered] = {}
 #: Goes up with every registration, so that remembered costs can be told from outdated ones.
 generation = 0
 
+#: What it is when archprof's own formulas are there.
+own_generation = 0
+
 
 def macs_of(*operators: Any, replace: bool = False) -> Callable[[F], F]:
     """Register the decorated function as the cost, in MACs, of one or several operators.
@@ -140,7 +144,7 @@ def macs_of(*operators: Any, replace: bool = False) -> Callable[[F], F]:
 
     Raises BadOption for what is no operator, and for a second formula without `replace=True`.
     """
-    names = [_name(operator) for operator in operators]
+    names = [_name_of(operator) for operator in operators]
     if not names:
         raise BadOption("macs_of() names no operator.", "Write @macs_of(torch.ops.mylib.op).")
 
@@ -191,7 +195,7 @@ def macs(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None,
     return count * _real_macs(args)
 
 
-def _name(operator: Any) -> str:
+def _name_of(operator: Any) -> str:
     """ "aten::mm", "aten::lstm.data", "higher_order::flex_attention"; an overload 'default' goes unsaid."""
     name: Any = operator
     if not isinstance(operator, str):
@@ -203,6 +207,9 @@ def _name(operator: Any) -> str:
     if not isinstance(name, str) or "::" not in name:
         raise BadOption(f"{operator!r} is no operator.", "Wanted: torch.ops.mylib.op, or 'mylib::op'.")
     return name.removesuffix(".default")
+
+
+_name = lru_cache(maxsize=4096)(_name_of)  # of what was called: operators, which can be hashed
 
 
 def _pieces(values: Any) -> int:

@@ -6,15 +6,15 @@ import weakref
 from collections import Counter
 from collections.abc import Iterable
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import costs
 from ..costs import registry
 from ..costs.kinds import FULLY_CONNECTED, MATRIX_PRODUCT, UNUSED, is_layer, layer_type
 from ..results.profile import LayerCost, ModuleCost, Shape, StaticProfile, TypeCost, Uncounted
-from . import memory
+from . import lifetimes
 from .recording import FIRST_BUFFER, OpCall, Sizes
-from .shapes import Op
+from .shapes import Op, shapes_in
 from .trace import Trace
 
 
@@ -58,7 +58,7 @@ def aggregate(found: Trace, train: bool = False) -> StaticProfile:
                 )
             )  # fmt: skip
     never = readers.settle(layers)
-    most = memory.peak(found)
+    most = lifetimes.peak(found)
     modules, sizes = _inventory(found)
     return StaticProfile(
         name="",
@@ -75,7 +75,7 @@ def aggregate(found: Trace, train: bool = False) -> StaticProfile:
         saved_bytes=sizes.parameter_bytes + sizes.buffer_bytes - sizes.unsaved_bytes,
         gradient_bytes=sizes.gradient_bytes,
         peak_activation_bytes=most.nbytes,
-        training_activation_bytes=memory.saved_for_backward(found) if train else None,
+        training_activation_bytes=lifetimes.saved_for_backward(found) if train else None,
         peak_at=found.calls[most.call].module if found.calls else "",
         uncounted=tuple(Uncounted(op, calls) for op, calls in sorted(uncounted.items())),
         by_type=_by_type(layers, never),
@@ -94,7 +94,7 @@ def facts_of(op: Op) -> Facts:
     if known is not None and known[0] == registry.generation:
         return known[1]
     macs = costs.macs(op.func, op.args, op.kwargs, op.out)
-    given, made = list(_shapes(op.args)), list(_shapes((op.out,)))
+    given, made = list(shapes_in(op.args)), list(shapes_in((op.out,)))
     listed = is_layer(op)
     kind, kernel, stride = layer_type(op) if listed else ("", (), ())
     out = made[0] if made else costs.Shape(())
@@ -191,14 +191,6 @@ def _main_input(op: Op, given: list[costs.Shape]) -> costs.Shape:
     if op.name in ("aten.addmm", "aten.addmv", "aten.baddbmm", "aten.addbmm") and len(given) > 1:
         return given[1]
     return given[0] if given else costs.Shape(())
-
-
-def _shapes(values: Iterable[Any]) -> Iterable[costs.Shape]:
-    for value in values:
-        if isinstance(value, costs.Shape):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _shapes(value)
 
 
 def _by_type(layers: Iterable[LayerCost], never_read: int) -> tuple[TypeCost, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ from .. import models
 from ..base import streams
 from ..base.errors import ArchprofError, BadOption, BuildFailed, ForwardFailed, one_line
 from ..results.profile import Shape, StaticProfile
-from . import memory
+from . import lifetimes
 from .aggregate import aggregate
 from .building import build_on_meta
 from .inputs import default_inputs, first_shape, in_dtype, real_inputs
@@ -99,7 +100,7 @@ def profile(
 
 def profile_of(subject: Subject, batch_size: int | None = None, mode: str = "eval") -> StaticProfile:
     """The profile of a subject at its default input; for several of them, where building once is enough."""
-    with _no_collection():  # until the pass itself is gone, which reference counts see to
+    with without_collection():  # until the pass itself is gone, which reference counts see to
         return recorded(subject, batch_size, mode)[0]
 
 
@@ -121,14 +122,14 @@ def training_activation_bytes(subject: Subject, batch_size: int) -> int | None:
         found = trace(subject.module, *subject.given(batch_size), memory=subject.shape_memory, training=True)
     except Exception:
         return None
-    return memory.saved_for_backward(found)
+    return lifetimes.saved_for_backward(found)
 
 
 def _profiled(
     subject: Subject, args: tuple[Any, ...], kwargs: dict[str, Any], mode: str
 ) -> tuple[StaticProfile, Trace]:
     training = mode == "train"
-    with _no_collection():
+    with without_collection():
         found = run(subject, args, kwargs, _scalar_of if training else None)
         shape = first_shape(args, kwargs)
         profile = aggregate(found, train=training)
@@ -143,16 +144,33 @@ def _profiled(
     ), found
 
 
+class _Passes:
+    """How many passes run in all threads, and whether Python collected garbage before the first of them."""
+
+    lock = threading.Lock()
+    running = 0
+    collecting = False
+
+
 @contextmanager
-def _no_collection() -> Iterator[None]:
-    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time."""
-    collecting = gc.isenabled()
-    gc.disable()
+def without_collection() -> Iterator[None]:
+    """Nothing of what a pass without values makes is garbage; to look for some takes a third of its time.
+
+    It is off as long as any thread is inside: torch makes the tensor of a random state while it holds the generator's
+    lock, and a collection that hands over to another thread there may wait for that thread's `manual_seed` for ever.
+    """
+    with _Passes.lock:
+        if not _Passes.running:
+            _Passes.collecting = gc.isenabled()
+            gc.disable()
+        _Passes.running += 1
     try:
         yield
     finally:
-        if collecting:
-            gc.enable()
+        with _Passes.lock:
+            _Passes.running -= 1
+            if not _Passes.running and _Passes.collecting:
+                gc.enable()
 
 
 def subject_of(
@@ -181,7 +199,7 @@ def subject_of(
 def _built(found: models.Found, shape_memory: ShapeMemory) -> tuple[nn.Module, tuple[str, ...]]:
     """The network of a name without its weights, and what there is to say of how it was built."""
     try:
-        with _no_collection():
+        with without_collection():
             module, way = build_on_meta(found.make, shape_memory)
     except ArchprofError:
         raise

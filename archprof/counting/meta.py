@@ -85,7 +85,7 @@ class WithoutValues(TorchDispatchMode):
         """A call that the memory cannot answer yet, or must not."""
         if self.memory is None:
             return self._really(func, tensors, args, kwargs)
-        if isinstance(func, torch._ops.OpOverload) and _is_composite(func):
+        if isinstance(func, torch._ops.OpOverload) and func not in _OF_ONE_PIECE and _is_composite(func):
             # it arrived whole (under inference_mode): run the operators it is made of
             with self:
                 decomposed = func.decompose(*args, **kwargs)
@@ -175,6 +175,9 @@ def _arguments(func: Any) -> frozenset[str]:
         known = _names[func] = frozenset(arg.name for arg in schema.arguments) if schema is not None else frozenset()
     return known
 
+
+#: Composite operators for which devices have a kernel of their own.
+_OF_ONE_PIECE = frozenset({torch.ops.aten.silu_backward.default, torch.ops.aten.mish_backward.default})
 
 _composite: dict[Any, bool] = {}
 

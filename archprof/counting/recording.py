@@ -87,10 +87,13 @@ class Sizes(NamedTuple):
     unsaved_bytes: int = 0
 
 
+_NOTHING = Sizes()
+
+
 def sizes_of(parts: Parts) -> list[Sizes]:
     """What each module owns itself; what several share counts where it is met first."""
     seen: set[int] = set()
-    return [_sizes_of(part, seen) for _, part in parts]
+    return [_sizes_of(part, seen) if part._parameters or part._buffers else _NOTHING for _, part in parts]
 
 
 def _sizes_of(part: nn.Module, seen: set[int]) -> Sizes:
@@ -106,6 +109,7 @@ def _sizes_of(part: nn.Module, seen: set[int]) -> Sizes:
             if parameter.requires_grad:
                 trainable += count
                 gradient_bytes += nbytes
+    unsaved = part._non_persistent_buffers_set
     for name, buffer in part._buffers.items():
         if buffer is not None and id(buffer) not in seen:
             seen.add(id(buffer))
@@ -113,7 +117,7 @@ def _sizes_of(part: nn.Module, seen: set[int]) -> Sizes:
             nbytes = count * buffer.itemsize
             buffers += count
             buffer_bytes += nbytes
-            if name in part._non_persistent_buffers_set:
+            if name in unsaved:
                 unsaved_bytes += nbytes
     return Sizes(parameters, trainable, buffers, parameter_bytes, gradient_bytes, buffer_bytes, unsaved_bytes)
 

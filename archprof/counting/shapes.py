@@ -8,7 +8,11 @@ first of them imports half of torch's compiler.
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -135,20 +139,45 @@ def _ask_torch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
     if _makes_fresh_tensors(func):
         # the kernel gets and makes tensors of its own: torch's Python kernels leave some in reference cycles, and
         # those that the network made must die when the network lets go of them
-        layouts = _layouts(func(*_blank(args), **{name: _blank(value) for name, value in kwargs.items()}))
+        layouts = _layouts(_called(func, _blank(args), {name: _blank(value) for name, value in kwargs.items()}))
         if layouts is not None:
             value = fresh(layouts)
             return value, describe(func, args, kwargs, value, "fresh", layouts)
-    value = func(*args, **kwargs)
+    value = _called(func, args, kwargs)
     fate = "torch"
     if args and value is args[0] and _writes_only_self(func):
         fate = "self"
     elif type(value) is Tensor and args and type(args[0]) in (Tensor, Parameter) and _share(value, args[0]):
         op = describe(func, args, kwargs, value, "view")
-        if func not in _ABSOLUTE and value.dtype is args[0].dtype and not value.dtype.is_complex:
+        itself = value is args[0]  # squeeze_: the argument's own shape changes
+        if not itself and func not in _ABSOLUTE and value.dtype is args[0].dtype and not value.dtype.is_complex:
             op.seen = tuple(value.shape), value.stride(), value.storage_offset() - args[0].storage_offset()
         return value, op
     return value, describe(func, args, kwargs, value, fate)
+
+
+class _Witness:
+    """Lives as long as the frame whose local it is."""
+
+    __slots__ = ("__weakref__",)
+
+
+def _called(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """What the operator returns.
+
+    An error that torch catches on the way, such as that of an import in the first of its Python kernels, may leave its
+    frames in a reference cycle, and with them those of all callers and the network's tensors. They must not outlive the
+    call, or memory would depend on who asked first.
+    """
+
+    def call() -> tuple[Any, weakref.ref[_Witness]]:
+        witness = _Witness()
+        return func(*args, **kwargs), weakref.ref(witness)
+
+    value, witness = call()
+    if witness() is not None:
+        gc.collect(0)
+    return value
 
 
 def _share(one: Tensor, other: Tensor) -> bool:
@@ -180,7 +209,8 @@ def describe(
 ) -> Op:
     """The Op of a call whose outputs are known."""
     given = {key: shapes_of(item) for key, item in kwargs.items()}
-    return Op(func, shapes_of(args), given, shapes_of(value), fate, layouts)
+    # one by one: a list that begins with a whole number holds nothing else, arguments may (`10000 ** x`)
+    return Op(func, tuple([shapes_of(arg) for arg in args]), given, shapes_of(value), fate, layouts)
 
 
 def shapes_of(value: Any) -> Any:
@@ -200,6 +230,16 @@ def shapes_of(value: Any) -> Any:
     return value
 
 
+def shapes_in(values: Iterable[Any]) -> Iterator[Shape]:
+    """Every tensor's Shape in nested lists and tuples."""
+    for value in values:
+        if isinstance(value, Shape):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from shapes_in(value)
+
+
+@lru_cache(maxsize=4096)  # of a few hundred operators, asked for with every distinct call
 def op_name(func: Any) -> str:
     """'aten.convolution' for torch.ops.aten.convolution.default; a higher-order operator by its own name."""
     schema = getattr(func, "_schema", None)

@@ -27,6 +27,13 @@ _CONTAINERS = (list, dict, set, deque)
 #: Where code comes from that keeps nothing of a network: torch's own, and Python's.
 _KNOWN = frozenset({"torch", "builtins", *sys.stdlib_module_names}) - {"__main__"}
 
+
+def _default_device() -> torch.device | None:
+    """The default device as it was set; None where it was not: a device set is a mode that slows every call."""
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
 _flags: list[tuple[Callable[[], Any], Callable[[Any], None]]] = [
     (torch.get_default_dtype, torch.set_default_dtype),
     (torch.get_num_threads, torch.set_num_threads),
@@ -38,7 +45,7 @@ _flags: list[tuple[Callable[[], Any], Callable[[Any], None]]] = [
     (lambda: torch.is_autocast_enabled("cpu"), lambda was: torch.set_autocast_enabled("cpu", was)),
     (lambda: torch.is_autocast_enabled("cuda"), lambda was: torch.set_autocast_enabled("cuda", was)),
     (torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled),
-    (torch.get_default_device, torch.set_default_device),
+    (_default_device, torch.set_default_device),
     *[
         (functools.partial(getattr, owner, name), functools.partial(setattr, owner, name))
         for owner, names in (

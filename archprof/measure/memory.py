@@ -14,11 +14,12 @@ from ..base.errors import one_line
 MEMORY = "out of memory"
 
 
-def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
+def peak_bytes(step: Callable[[], object], device: torch.device, collect: bool = True) -> int | None:
     """Bytes that `step` allocated at most at one time, beyond what was held before it; None where unknown.
 
     On CUDA the allocator's own watermark; on the CPU the running sum of the allocations and releases that
-    torch's profiler records, so that it does not depend on what the C library keeps back.
+    torch's profiler records, so that it does not depend on what the C library keeps back. Python's garbage is looked
+    for first unless `collect` is False, for a step during which none can go.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -28,11 +29,11 @@ def peak_bytes(step: Callable[[], object], device: torch.device) -> int | None:
         torch.cuda.synchronize(device)
         return int(torch.cuda.max_memory_allocated(device) - before)
     if device.type == "cpu":
-        return _recorded(step)
+        return _recorded(step, collect)
     return None
 
 
-def _recorded(step: Callable[[], object]) -> int | None:
+def _recorded(step: Callable[[], object], collect: bool) -> int | None:
     """The highest running sum of the allocations that torch's CPU allocator reports.
 
     These are all that torch makes, the scratch tensors of oneDNN among them; what a library takes from the C library
@@ -45,7 +46,8 @@ def _recorded(step: Callable[[], object]) -> int | None:
         from torch._C._profiler import ProfilerConfig, ProfilerState, _ExperimentalConfig
     except ImportError:
         return None
-    gc.collect()  # what is garbage now must not be seen to go
+    if collect:
+        gc.collect()  # what is garbage now must not be seen to go
     config = ProfilerConfig(ProfilerState.CPU, False, True, False, False, False, _ExperimentalConfig())
     _enable_profiler_legacy(config)  # shapes, memory, stacks, flops, modules
     threads: Any = None  # torch's stub has numbers for the kinds of events, which are words

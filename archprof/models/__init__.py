@@ -99,6 +99,7 @@ def _source(name: str) -> Source | None:
     if entry is None:
         return None
     try:
+        code.ran = True
         _SOURCES[name] = entry.load()
     except Exception as error:
         raise MissingPackage(

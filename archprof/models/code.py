@@ -26,6 +26,9 @@ from .spec import SHOWN, ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
+#: Whether code of others ran in this process because it was named: it may have changed anything that counting uses.
+ran = False
+
 #: Modules imported from a file's folder, by folder: two checkouts of one project must not see each other's.
 _seen_from: dict[str, dict[str, ModuleType]] = {}
 
@@ -158,6 +161,8 @@ def _from_folder(folder: str) -> list[str]:
 @contextlib.contextmanager
 def _running(what: str) -> Iterator[None]:
     """Whatever the code inside raises, SystemExit included, becomes BuildFailed with its place."""
+    global ran
+    ran = True
     try:
         yield
     except ArchprofError:

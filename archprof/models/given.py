@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 EXPECTED = "expected a name such as 'resnet50', a torch.nn.Module, or a class or function that builds one"
 
 
-def found_callable(call: Callable[..., Any]) -> Found:
+def found_callable(call: Callable[..., Any], **options: Any) -> Found:
     """The network that a class or function builds, as `file.py:Net` would name it. Raises BadOption where it needs
-    arguments: then it is to be called."""
+    arguments beyond those `options`: then it is to be called."""
+    name = shown(call)
+    spec = ModelSpec(name, "instance", name, tuple(options.items()))
+    return found_as(spec, call, name, contextlib.nullcontext)
+
+
+def shown(call: Callable[..., Any]) -> str:
+    """What a class or function is called in tables."""
     name = getattr(call, "__name__", None)
-    name = printable(name, SHOWN) if isinstance(name, str) and name else type(call).__name__
-    return found_as(ModelSpec(name, "instance", name), call, name, contextlib.nullcontext)
+    return printable(name, SHOWN) if isinstance(name, str) and name else type(call).__name__
 
 
 def unknown(model: Any) -> BadOption:

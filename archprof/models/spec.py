@@ -118,7 +118,7 @@ def _source_of(name: str, text: str) -> tuple[str, str]:
     if name.casefold().endswith(FILES) and not _IN_SOURCE.fullmatch(name):
         return "exported", name
     if not colon:
-        if not re.fullmatch(r"[\w][\w\s.*?\[\]\-]*", name):
+        if not re.fullmatch(r"[\w*?\[][\w\s.*?\[\]\-]*", name):
             raise _malformed(text)
         return "zoo", name
     source, _, target = name.partition(":")

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..base import units
+from ..results.choice import Choice
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.profile import StaticProfile
+from ..results.trials import Trial, entry_for
 from . import escapes
+from .choice import summary
 from .tables.profile import totals
+from .tables.trials import label, title
 
 #: Rows of a comparison that are shown; the rest is counted.
 SHOWN = 20
 
 
-def brief(record: Comparison | ArchitectureResult | StaticProfile) -> str:
-    """The record in a few lines, without the calls, modules and blocks that it holds."""
+def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice) -> str:
+    """The record in a few lines, without the calls, modules, blocks and epochs that it holds."""
+    if isinstance(record, Trial):
+        return _trial(record)
+    if isinstance(record, Choice):
+        return "\n".join(map(escapes.terminal, ["Choice: " + summary(record)[0], *summary(record)[1:]]))
     if isinstance(record, Comparison):
         return _comparison(record)
     return _row(record) if isinstance(record, ArchitectureResult) else _profile(record)
@@ -56,6 +64,22 @@ def _comparison(comparison: Comparison) -> str:
     warned = len(comparison.warnings)
     warnings = [f"{warned} warning{'s' * (warned != 1)}: see .warnings"] if warned else []
     return "\n".join(map(escapes.terminal, [title, *lines, *more, *warnings]))
+
+
+def _trial(trial: Trial) -> str:
+    """A line for each row: accuracy, with its interval over seeds, or over images where there is one seed."""
+    lines = [["", "Top-1 %", "95 %", "over"]]
+    for row in trial.rows[:SHOWN]:
+        entry, score = entry_for(row, trial.final) or row[0], trial.score(row, trial.final)
+        if score is None:
+            lines.append([label(trial, entry), "failed" if entry.error else units.DASH, units.DASH, units.DASH])
+            continue
+        low, high = score.over_seeds or score.over_images
+        over = f"{len(score.correct)} seeds" if score.over_seeds else f"{score.images:,} images"
+        lines.append([label(trial, entry), f"{100 * score.mean:.1f}", f"{100 * low:.1f} to {100 * high:.1f}", over])
+    more = [f"... and {len(trial.rows) - SHOWN} more"] if len(trial.rows) > SHOWN else []
+    stopped = ["interrupted: what was not reached is missing"] if trial.interrupted else []
+    return "\n".join(map(escapes.terminal, [f"Trial: {title(trial)}", *_aligned(lines), *more, *stopped]))
 
 
 def _cells(row: ArchitectureResult, sizes: Sequence[int]) -> list[str]:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.comparison import Comparison
-from ..results.flat import flat_rows, machine_rows
 from ..results.machines import Fleet
 from . import escapes
+from .flat import flat_rows, machine_rows
 
 
 def csv_text(comparison: Comparison) -> str:

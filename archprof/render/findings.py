@@ -36,9 +36,9 @@ def _accuracy(found: AccuracyFinding | None) -> list[str]:
     if found is None:
         return ["No accuracy is published here for any of these networks."]
     claim = found.claim
+    what = "measured" if claim.measured else "published"
     out = [
-        f"The highest published top-1 accuracy on {claim.dataset} is {claim.percent:.2f} % ({found.best}, "
-        f"{claim.source})."
+        f"The highest {what} top-1 accuracy on {claim.dataset} is {claim.percent:.2f} % ({found.best}, {claim.source})."
     ]
     if found.front:
         out.append(

@@ -16,14 +16,19 @@ def markdown(tables: Iterable[Table], level: int = 2) -> str:
 
 def _one(table: Table, level: int) -> str:
     lines = [f"{'#' * level} {escapes.markdown(table.title)}", ""]
-    lines.append("| " + " | ".join(escapes.markdown(column.heading) for column in table.columns) + " |")
-    lines.append("|" + "|".join(" :--- " if column.kind == "text" else " ---: " for column in table.columns) + "|")
-    for row in table.rows:
-        lines.append("| " + " | ".join(escapes.markdown(table.text(row, place)) for place in range(len(row))) + " |")
-    lines.append("")
+    if table.columns:
+        lines += [*_rows(table), ""]
     if table.notes:
         lines += [f"- {_linked(note)}" for note in table.notes] + [""]
     return "\n".join(lines)
+
+
+def _rows(table: Table) -> list[str]:
+    lines = ["| " + " | ".join(escapes.markdown(column.heading) for column in table.columns) + " |"]
+    lines.append("|" + "|".join(" :--- " if column.kind == "text" else " ---: " for column in table.columns) + "|")
+    for row in table.rows:
+        lines.append("| " + " | ".join(escapes.markdown(table.text(row, place)) for place in range(len(row))) + " |")
+    return lines
 
 
 def _linked(text: str) -> str:

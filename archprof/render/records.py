@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
+from ..results.choice import Choice
 from ..results.comparison import ArchitectureResult, Comparison
 from ..results.profile import StaticProfile
+from ..results.trials import Trial
+from . import escapes
 from .brief import brief
+from .choice import summary
+from .flat import epoch_rows, flat_rows
 from .html import html
 from .markdown import markdown
+from .tables.choice import table as choice_table
 from .tables.comparison import tables
 from .tables.layers import layer_table
 from .tables.profile import totals
 from .tables.table import Table
+from .tables.trials import tables as trial_tables
 
-_FORMATS = {"markdown": markdown, "html": html}
-
-
-def render(record: Comparison | ArchitectureResult | StaticProfile, format: str) -> str:
-    """The record in a few lines ('text'), or its tables as 'markdown' or 'html'."""
-    return brief(record) if format == "text" else _FORMATS[format](_tables(record))
+#: Networks of a choice that are shown in full, as the command shows them.
+_CHOSEN = 10
 
 
-def _tables(record: Comparison | ArchitectureResult | StaticProfile) -> Sequence[Table]:
+def render(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice, format: str) -> Any:
+    """The record in a few lines ('text'), its tables as 'markdown' or 'html', or flat 'rows'; above a choice's table
+    stand its reasons."""
+    if format == "rows":
+        return epoch_rows(record) if isinstance(record, Trial) else flat_rows(cast(Comparison, record))
+    if format == "text":
+        return brief(record)
+    if isinstance(record, Choice):
+        return _choice(record, format)
+    return html(_tables(record)) if format == "html" else markdown(_tables(record))
+
+
+def _choice(found: Choice, format: str) -> str:
+    shown = [choice_table(found, _CHOSEN, "to_frame() has all of them")] if found.options else []
+    if format == "html":
+        return html(shown, summary(found))
+    return "\n\n".join([*map(escapes.markdown, summary(found)), *([markdown(shown)] if shown else [])])
+
+
+def _tables(record: Comparison | ArchitectureResult | StaticProfile | Trial) -> Sequence[Table]:
+    if isinstance(record, Trial):
+        return trial_tables(record)
     if isinstance(record, Comparison):
         return tables(record)
     if isinstance(record, ArchitectureResult):

@@ -325,8 +325,7 @@ def _method(comparison: Comparison) -> str:
         "products, attention and recurrent cells, from the shapes of one forward pass; bias, "
         "normalisation, pooling and activation functions count 0. One mult-add is two FLOPs.",
         "Activations are the output elements of the operators that multiply.",
-        "Accuracies are published claims about certain weights under a certain protocol; nothing was "
-        "trained or evaluated here.",
+        _accuracies(comparison),
     ]
     if comparison.batch_sizes:
         said += [
@@ -336,6 +335,22 @@ def _method(comparison: Comparison) -> str:
             "Loading and preparing images, and moving them to the device, are not part of a pass.",
         ]
     return _bullets(said)
+
+
+def _accuracies(comparison: Comparison) -> str:
+    shown = [claim for row in comparison.architectures if (claim := row.top("top1", comparison.dataset))]
+    measured = [claim for claim in shown if claim.measured]
+    if not measured:
+        return (
+            "Accuracies are published claims about certain weights under a certain protocol; nothing was "
+            "trained or evaluated here."
+        )
+    if len(measured) == len(shown):
+        return "Accuracies were measured by 'archprof trial', as the note below their table says."
+    return (
+        "Accuracies are published claims about certain weights under a certain protocol, but for those whose note says "
+        "that 'archprof trial' measured them: other weights, other recipes, not to be ranked beside them."
+    )
 
 
 def _environment(comparison: Comparison) -> str:

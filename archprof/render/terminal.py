@@ -131,8 +131,11 @@ def _show(table: Table, console: Console, wrap: bool) -> None:
     from rich.text import Text
 
     folds = _folds(table)
-    if folds:
+    if folds or not table.columns:
         lines.say([table.title], console, "bold")
+    if not table.columns:
+        lines.say(table.notes, console)
+        return
     drawn = RichTable(
         title=None if folds else Text(escapes.terminal(table.title)),
         title_justify="left",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from . import presentation
 from .bounds import Bound
 from .columns import COLUMNS, Column, Facts
 from .comparison import Accuracy
@@ -101,6 +102,16 @@ class Choice:
         import pandas
 
         return pandas.DataFrame(self.rows())
+
+    def to_markdown(self) -> str:
+        """Which one and why, and the first of them as a table."""
+        return presentation.present(self, "markdown")
+
+    def __repr__(self) -> str:
+        return presentation.brief(self)
+
+    def _repr_html_(self) -> str:
+        return presentation.present(self, "html")
 
 
 def ordered(options: Sequence[Option], by: Column) -> list[Option]:

@@ -37,11 +37,11 @@ class Division(NamedTuple):
 
 @dataclass(frozen=True)
 class Accuracy:
-    """One published claim: it belongs to weights and a protocol, not to an architecture alone.
+    """One claim, published or `measured` here: it belongs to weights and a protocol, not to an architecture alone.
 
     `resolution` is the side of the square input in pixels, None where the protocol has no single one;
-    `retrieved` is the day on which the source was read (ISO 8601). `weights` names them, and with them the recipe;
-    `pretraining` is what they were trained on before, beyond the dataset ('': nothing).
+    `retrieved` is the day on which the source was read, or it was measured (ISO 8601). `weights` names them, and with
+    them the recipe; `pretraining` is what they were trained on before, beyond the dataset ('': nothing).
     """
 
     architecture: str
@@ -55,6 +55,7 @@ class Accuracy:
     weights: str = ""
     retrieved: str = ""
     pretraining: str = ""
+    measured: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -231,9 +232,7 @@ class Comparison:
         """One row per architecture, numbers in base units (the columns of the CSV)."""
         import pandas
 
-        from .flat import flat_rows
-
-        return pandas.DataFrame(flat_rows(self))
+        return pandas.DataFrame(presentation.rows(self))
 
     def to_markdown(self) -> str:
         """The tables as Markdown, notes below each."""

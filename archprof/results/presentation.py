@@ -8,17 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_renderers: list[Callable[[Any, str], str]] = []
+_renderers: list[Callable[[Any, str], Any]] = []
 
 
-def register(renderer: Callable[[Any, str], str]) -> None:
-    """From now on, `renderer(record, format)` shows records; `format` is 'text', 'markdown' or 'html'."""
+def register(renderer: Callable[[Any, str], Any]) -> None:
+    """From now on, `renderer(record, format)` shows records; `format` is 'text', 'markdown', 'html' or 'rows'."""
     _renderers[:] = [renderer]
 
 
 def present(record: Any, format: str) -> str:
     """The record in that format, by the renderer that was registered last."""
-    return _renderers[0](record, format)
+    shown: str = _renderers[0](record, format)
+    return shown
+
+
+def rows(record: Any) -> list[dict[str, Any]]:
+    """The record as flat rows, as a data frame takes them."""
+    found: list[dict[str, Any]] = _renderers[0](record, "rows")
+    return found
 
 
 def brief(record: Any) -> str:

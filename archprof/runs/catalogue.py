@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..base import cache as kept
 from ..base import files
 from ..base.errors import ArchprofError, BadOutput, UnknownModel, did_you_mean
 from ..base.version import __version__
@@ -86,9 +87,7 @@ def choose(known: Sequence[Entry], patterns: Sequence[str]) -> list[Entry]:
 
 def cache_file() -> Path:
     """Where counts are kept: archprof/zoo.json in the user's cache directory, as the platform has it."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("archprof", appauthor=False) / "zoo.json"
+    return kept.folder() / "zoo.json"
 
 
 def cache_key(sources: Path = Path(__file__).parents[1]) -> str:

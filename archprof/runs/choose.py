@@ -243,24 +243,20 @@ def _product(request: sweep.SweepRequest) -> float:
 
 def _mult_adds_a_second(engine: Engine, limits: Sequence[Where]) -> float | None:
     """What the machine can do at most, where a limit caps the time of a pass; None where it cannot be measured."""
-    if not any(limit.column.name == "latency" and _caps(limit) for limit in limits):
+    if not any(limit.column.name == "latency" and choice.caps(limit) for limit in limits):
         return None
     outcome = next(iter(engine.run([_PRODUCT])))
     return outcome.value if isinstance(outcome.value, float) and outcome.value > 0 else None
 
 
-def _caps(limit: Where) -> bool:
-    return isinstance(limit.bound, Bound) and limit.bound.upper
-
-
 def _too_slow(option: Option, limits: Iterable[Where], batch_size: int, fastest: float) -> bool:
     least = option.facts["macs"] * batch_size / (FASTEST * fastest)
-    return any(limit.column.name == "latency" and _caps(limit) and least > limit.amount for limit in limits)
+    return any(limit.column.name == "latency" and choice.caps(limit) and least > limit.amount for limit in limits)
 
 
 def _too_large(option: Option, limits: Iterable[Where]) -> bool:
     least = option.facts["parameter_bytes"] + option.facts["buffer_bytes"]
-    return any(limit.column.name == "memory" and _caps(limit) and least > limit.amount for limit in limits)
+    return any(limit.column.name == "memory" and choice.caps(limit) and least > limit.amount for limit in limits)
 
 
 def _cell(outcome: Outcome, batch_size: int) -> Latency:

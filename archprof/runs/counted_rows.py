@@ -10,8 +10,10 @@ import torch
 from .. import models
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
-from ..counting import counts, scratch
+from ..counting import counts
 from ..measure import device
+from ..measure.scratch import MeasuredScratch
+from ..memory.scratch import cpu_scratch
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions
@@ -81,15 +83,14 @@ def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> Non
 
 
 def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
-    """What predicts under these conditions: scratch space is known for plain float32 on the CPU."""
-    plain = (
-        conditions.kind == "cpu"
-        and conditions.dtype == "float32"
-        and not conditions.channels_last
-        and conditions.compile is None
-    )
+    """What predicts under these conditions: on the CPU, for plain eager float32, scratch space is known."""
+    on_cuda = conditions.kind == "cuda"
+    plain = conditions.dtype == "float32" and not conditions.channels_last and conditions.compile is None
+    if conditions.kind != "cpu" or not plain:  # half floats are too slow on many CPUs to measure every operator
+        return Predictor(subject, None, on_cuda)
     threads = conditions.threads or torch.get_num_threads()
-    return Predictor(subject, scratch.cpu_scratch(threads) if plain else None, conditions.kind == "cuda")
+    measured = MeasuredScratch(conditions)
+    return Predictor(subject, cpu_scratch(threads, measure=measured), workspace=measured.workspace)
 
 
 def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:

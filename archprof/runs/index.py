@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ..base import cache
 from ..base.errors import ArchprofError
 from ..results.profile import Shape
 from . import catalogue, survey
@@ -85,7 +86,7 @@ class Known:
 
 def index_file() -> Path:
     """archprof/index.sqlite in the user's cache folder, as the platform has it."""
-    return catalogue.cache_file().with_name("index.sqlite")
+    return catalogue.cache_file().with_name(cache.INDEX)
 
 
 def versions(source: str) -> str | None:
@@ -244,10 +245,15 @@ class Index:
 
     def remember(self, spec: str, how: str, versions: str, content: Any) -> None:
         """Keep a record (JSON values), where it can be kept; what was kept under other versions goes."""
-        packed = zlib.compress(json.dumps(content).encode(), 1)
+        self.remember_all([(spec, how, versions, content)])
+
+    def remember_all(self, records: Sequence[tuple[str, str, str, Any]]) -> None:
+        """As `remember`, many at once."""
         with contextlib.suppress(sqlite3.Error), self._transaction():
-            self.file.execute("delete from record where spec = ? and versions != ?", (spec, versions))
-            self.file.execute("insert or replace into record values (?, ?, ?, ?)", (spec, how, versions, packed))
+            for spec, how, versions, content in records:
+                packed = zlib.compress(json.dumps(content).encode(), 1)
+                self.file.execute("delete from record where spec = ? and versions != ?", (spec, versions))
+                self.file.execute("insert or replace into record values (?, ?, ?, ?)", (spec, how, versions, packed))
 
     @contextlib.contextmanager
     def alone(self, waiting: Callable[[], None]) -> Iterator[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..base import cache
 from ..base.options import recorded
 from ..base.version import __version__
 from ..models import spec
@@ -47,6 +49,8 @@ def comparison(
 ) -> Comparison | None:
     """The comparison without times that `compare` would make; None where anything of it would have to be counted."""
     under = [_under(model) for model in models]
+    if not _of_archprof_alone():
+        return None
     if conditions.kind != "cpu" or None in under or len(set(models)) < len(models) or not models:
         return None
     if reference is not None and reference not in models:
@@ -75,7 +79,7 @@ def comparison(
 
 def remember(found: Comparison, batch_sizes: Sequence[int], conditions: Conditions) -> None:
     """Keep what was counted of the networks of a comparison without times, as far as it can be kept."""
-    if conditions.kind != "cpu":
+    if conditions.kind != "cpu" or not (cache.may_keep and _of_archprof_alone()):
         return
     from .. import models
     from .counted_rows import published_as
@@ -92,31 +96,59 @@ def remember(found: Comparison, batch_sizes: Sequence[int], conditions: Conditio
         index.remember(_MACHINE, how, versions("zoo") or "", dict(found.environment))
 
 
-def profile(model: str, how: dict[str, Any]) -> StaticProfile | None:
-    """The profile of that network counted in that way (any JSON values); None where it is not known."""
-    under = _under(model)
-    if under is None:
-        return None
-    with Index() as index:
-        content = index.recalled(model, json.dumps(how, sort_keys=True), under)
-    return None if content is None else reading.checked(StaticProfile, content)
+class Kept:
+    """Records of single networks, kept between runs; used in a `with` block, at whose end new ones are written.
+
+    `how` (any JSON values) says what a record is: how its network was counted.
+    """
+
+    def __init__(self) -> None:
+        self._index = Index()
+        self._fresh: list[tuple[str, str, str, Any]] = []
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._index as index:
+            if self._fresh:
+                index.remember_all(self._fresh)
+
+    def recalled(self, model: str, how: dict[str, Any]) -> Any:
+        """The record (JSON values), None where there is none."""
+        under = _under(model) if _of_archprof_alone() else None
+        return None if under is None else self._index.recalled(model, json.dumps(how, sort_keys=True), under)
+
+    def remember(self, model: str, how: dict[str, Any], content: Any) -> None:
+        """Keep a record, where its network is one that may be kept."""
+        under = _under(model) if cache.may_keep and _of_archprof_alone() else None
+        if under is not None:
+            self._fresh.append((model, json.dumps(how, sort_keys=True), under, content))
+
+    def profile(self, model: str, how: dict[str, Any]) -> StaticProfile | None:
+        """The profile of that network counted in that way; None where it is not known."""
+        content = self.recalled(model, how)
+        return None if content is None else reading.checked(StaticProfile, content)
+
+    def remember_profile(self, model: str, how: dict[str, Any], counted: StaticProfile) -> None:
+        """Keep a profile."""
+        content = {
+            name: [as_json(item) for item in value] if name in ("uncounted", "by_type", "layers", "modules") else value
+            for name in field_names(counted)
+            for value in (getattr(counted, name),)
+        }
+        self.remember(model, how, content)
 
 
-def remember_profile(model: str, how: dict[str, Any], counted: StaticProfile, whole: bool = True) -> None:
-    """Keep a profile; without `whole` its layers and modules are left out."""
-    under = _under(model)
-    if under is None:
-        return
-    kept = counted if whole else replace(counted, layers=(), modules=(), by_type=())
-    content = {
-        name: [as_json(item) for item in value] if name in ("uncounted", "by_type", "layers", "modules") else value
-        for name in field_names(kept)
-        for value in (getattr(kept, name),)
-    }
-    with Index() as index:
-        index.remember(model, json.dumps(how, sort_keys=True), under, content)
+def _of_archprof_alone() -> bool:
+    """Whether counts of this process are those of any other: no code of others was named, no formula registered."""
+    registry, code = sys.modules.get("archprof.costs.registry"), sys.modules.get("archprof.models.code")
+    if registry is not None and registry.generation != registry.own_generation:
+        return False
+    return code is None or not code.ran
 
 
+@functools.lru_cache(maxsize=4096)
 def _under(model: str) -> str | None:
     """The versions that counts of that network depend on; None where it is not to be kept."""
     with contextlib.suppress(Exception):

@@ -95,16 +95,15 @@ def options(
     if failed:
         names = ", ".join(one.spec for one in failed[:3]) + (", ..." if len(failed) > 3 else "")
         tell(f"{len(failed)} of {len(counted)} networks could not be counted ({names}): archprof show NAME says why")
-    made = [_option(one, dataset, own, variants) for one in counted if one.figures is not None]
+    mine = own_claims.by_name(own)
+    made = [_option(one, dataset, mine, variants) for one in counted if one.figures is not None]
     return made if patterns else _without_twins(made)
 
 
-def _option(one: Known, dataset: str, own: Sequence[Accuracy], variants: bool) -> Option:
+def _option(one: Known, dataset: str, own: own_claims.ByName, variants: bool) -> Option:
     side = one.input_shape[-1] if one.input_shape else None
     claims = _claims(one, dataset, side, variants)
-    mine = (
-        [row for row in own_claims.claims(one.spec, side, own) if plain(row.dataset) == plain(dataset)] if own else []
-    )
+    mine = [row for row in own_claims.claims(one.spec, side, own) if plain(row.dataset) == plain(dataset)]
     top1 = [row for row in claims if row.metric == "top1"]
     best = next((row for row in mine if row.metric == "top1"), None) or max(
         top1, key=lambda row: row.percent, default=None

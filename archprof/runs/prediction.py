@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..base.errors import BadOption
-from ..counting import counts, memory, scratch
-from ..counting.fused_attention import fused_attention
+from ..counting import counts, lifetimes
 from ..counting.recording import Owned, walk
-from ..counting.scratch import Scratch
 from ..counting.trace import Trace, trace
 from ..measure.steps import loss_of
+from ..memory.operators import own_operators
+from ..memory.recurrent import Workspace
+from ..memory.scratch import CHANGES, Scratch
 from ..results.comparison import ArchitectureResult
 from ..results.memory import BatchMemory, LargestBatch, OptimizerMemory
 from ..results.optimizers import optimizer_memory
@@ -27,23 +28,24 @@ class Predictor:
     subject: counts.Subject
     scratch: Scratch | None = None
     on_cuda: bool = False
+    workspace: Workspace | None = None
 
     def at(self, batch_size: int) -> BatchMemory:
         """Inference and training at that batch size. Raises ForwardFailed where inference cannot be counted."""
         found = self._inference(batch_size)
         step = self._training(batch_size)
-        pure = memory.peak(found).nbytes
+        pure = lifetimes.peak(found).nbytes
         return BatchMemory(
             batch_size,
             pure,
-            scratch_bytes=memory.peak(found, self.scratch).nbytes - pure if self.scratch else None,
-            input_bytes=memory.input_bytes(found),
+            scratch_bytes=self._scratch_of(found, pure),
+            input_bytes=lifetimes.input_bytes(found),
             **({} if step is None else self._of_training(step)),
         )
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes."""
-        sizes = memory.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype)
+        sizes = lifetimes.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype)
         return optimizer_memory(sizes, self.on_cuda)
 
     def largest_batch(self, row: ArchitectureResult, limit: int, optimizer: str) -> LargestBatch:
@@ -86,14 +88,14 @@ class Predictor:
         )
 
     def _inference(self, batch_size: int) -> Trace:
-        with fused_attention():
+        with own_operators(self.on_cuda, self.workspace):
             return counts.run(self.subject, *self.subject.given(batch_size))
 
     def _training(self, batch_size: int) -> Trace | None:
         """Forward and backward of a training step; None where it cannot be traced."""
         try:
             args, kwargs = self.subject.given(batch_size)
-            with fused_attention():
+            with own_operators(self.on_cuda, self.workspace):
                 return trace(
                     self.subject.module,
                     args,
@@ -106,12 +108,19 @@ class Predictor:
             return None
 
     def _of_training(self, step: Trace) -> dict[str, int | None]:
-        pure = memory.peak(step).nbytes
+        pure = lifetimes.peak(step).nbytes
         return {
-            "training_activation_bytes": memory.saved_for_backward(step),
+            "training_activation_bytes": lifetimes.saved_for_backward(step),
             "training_peak_bytes": pure,
-            "training_scratch_bytes": memory.peak(step, self.scratch).nbytes - pure if self.scratch else None,
+            "training_scratch_bytes": self._scratch_of(step, pure),
         }
+
+    def _scratch_of(self, found: Trace, pure: int) -> int | None:
+        """By how much scratch raises the peak; None where that is not known."""
+        if self.scratch is None:
+            return None
+        whole = self.scratch.peak(found)
+        return whole.nbytes - pure if whole.known else None
 
 
 def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:
@@ -121,7 +130,7 @@ def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> in
     which a batch fits is looked for, and the place within it.
     Raises BadOption where they do not grow.
     """
-    starts = sorted({least, *(size for size in scratch.CHANGES if size > least)})
+    starts = sorted({least, *(size for size in CHANGES if size > least)})
     for start, end in reversed([*zip(starts, [*starts[1:], None], strict=True)]):
         if needs(start) <= limit:
             return _largest_between(needs, limit, start, end)

@@ -46,7 +46,7 @@ def watched() -> Callable[[], str | None]:
     settings = {name: _asked(setting) for name, setting in _SETTINGS.items()}
     hooks = _hooks()
     # the objects themselves, not their ids, which may be given again
-    functions = {place: dict(_functions(place)) for place in _places()}
+    functions = {place: dict(callables(place)) for place in places()}
 
     def changed() -> str | None:
         for name, setting in _SETTINGS.items():
@@ -59,7 +59,7 @@ def watched() -> Callable[[], str | None]:
             for name, function in before.items():
                 if now.get(name) is not function:
                     return f"{getattr(place, '__name__', place)}.{name}"
-            if isinstance(place, type) and any(name not in before for name in _FORWARD if name in now):
+            if isinstance(place, type) and any(name not in before for name in FORWARD if name in now):
                 return f"{place.__name__}.forward"
         return None
 
@@ -67,7 +67,7 @@ def watched() -> Callable[[], str | None]:
 
 
 #: Methods that a layer may inherit: set on the layer itself, they are new in its namespace.
-_FORWARD = ("forward", "__call__", "__init__", "_call_impl")
+FORWARD = ("forward", "__call__", "__init__", "_call_impl")
 
 
 def _asked(setting: Callable[[], Any]) -> Any:
@@ -78,14 +78,16 @@ def _asked(setting: Callable[[], Any]) -> Any:
         return type(error)
 
 
-def _places() -> Iterator[Any]:
+def places() -> Iterator[Any]:
+    """Modules and classes of torch and Python in which a network may replace functions."""
     yield from _NAMESPACES
     for value in vars(torch.nn).values():
         if isinstance(value, type):
             yield value
 
 
-def _functions(place: Any) -> Iterator[tuple[str, Any]]:
+def callables(place: Any) -> Iterator[tuple[str, Any]]:
+    """What can be called there, by name."""
     for name, value in vars(place).items():
         if callable(value) or isinstance(value, property | staticmethod | classmethod):
             yield name, value

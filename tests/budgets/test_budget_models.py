@@ -117,7 +117,7 @@ def test_only_the_largest_changes_are_named_to_people():
     (verdict,) = check([halved], baselines)[0].verdicts
     assert len(verdict.changed) == 41  # 20 convolutions, as many batch norms, and the classifier
     assert len(reasons(verdict)) == 3 + 6 + 1
-    assert reasons(verdict)[-1] == "           and 35 more, in the diff of the lock after --update"
+    assert reasons(verdict)[-1] == "           and 35 more; --json names all"
 
 
 def test_a_real_operator_of_ones_own_is_allowed_by_name():

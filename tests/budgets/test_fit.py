@@ -99,9 +99,10 @@ def test_nothing_to_vary_and_unknown_names_are_said():
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """The command with networks made by hand."""
-    monkeypatch.setattr("archprof.budgets.networks.count_model", by_width)
+def run(monkeypatch, capsys, tmp_path):
+    """The command with networks made by hand, and none counted before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("archprof.budgets.networks.count", by_width)
 
     def command(*options):
         code = cli.main(["fit", *options])
@@ -156,7 +157,7 @@ def test_what_no_member_can_reach_is_said_at_once(run, monkeypatch):
         counted.append(model)
         return by_width(model, feed, training)
 
-    monkeypatch.setattr("archprof.budgets.networks.count_model", counting)
+    monkeypatch.setattr("archprof.budgets.networks.count", counting)
     code, out, _ = run("mobilenetv1", "--parameters", "5")
     assert code == 1
     # 2 of 16 channels: 38 parameters each, and 10
@@ -210,7 +211,7 @@ def test_a_reference_that_is_not_there_is_2_before_anything_is_counted(run, monk
         assert model == "nope"
         raise UnknownModel("unknown model 'nope'.")
 
-    monkeypatch.setattr(networks, "count_model", only_real)
+    monkeypatch.setattr(networks, "count", only_real)
     code, out, err = run("mobilenetv1", "--parameters", "0.6 x nope")
     assert (code, out) == (2, "")
     assert err == "archprof: --parameters '0.6 x nope': unknown model 'nope'.\n"

@@ -13,7 +13,6 @@ from archprof.budgets import judging as budgets
 def check(tmp_path, monkeypatch, capsys):
     """Run the command in an empty folder, with networks made by hand; gives exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "COMMANDS", ("check",))
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     networks = {"net": network(16), "wider": network(32), "odd": with_unknown_op(network(16))}
 

@@ -109,7 +109,7 @@ def test_the_action_and_the_hook_run_what_the_command_line_takes(capsys):
         cli.main(["check", "--help"])
     known = capsys.readouterr().out
     options = set(re.findall(r"--[a-z]+", action.split("options=")[1]))
-    assert options == {"--why", "--github", "--config", "--strict", "--junit"}
+    assert options == {"--why", "--github", "--comment", "--config", "--base", "--strict", "--junit", "--badge"}
     assert all(option in known for option in options)
     assert "entry: archprof check\n" in (root / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
 

@@ -243,6 +243,9 @@ def test_list_of_any_source_within_limits(run: Run) -> None:
     assert "timm:efficientnet_b0@256" not in out  # a list has each network at its own size
     code, out, _ = run("list", "timm:resnet50", "--json")
     assert json.loads(out)["architectures"][0]["accuracy"][0]["weights"] == "a1_in1k"
+    code, out, _ = run("list", *limits("parameters < 10 M"))
+    assert code == 0 and "secret" in out and "timm:" not in out  # without a pattern: the zoo
+    assert run("list", "*", *limits("parameters < 10 M")) == (code, out, "")
     code, out, err = run("list", *limits("latency < 5 ms"))
     assert code == 2 and "a list measures nothing" in err
 

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from archprof.cli import COMMANDS, main, options
+from archprof.cli import main, options
+from archprof.cli.commands import COMMANDS
 
 
 @pytest.fixture

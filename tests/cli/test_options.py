@@ -37,6 +37,10 @@ COMMANDS = {
 }
 
 
+#: It trains: it shares the device with those that measure, and the rest is its recipe's.
+TRAINS = "trial"
+
+
 def parser_of(command: str) -> argparse.ArgumentParser:
     (subparsers,) = [each for each in build_parser()._actions if isinstance(each, argparse._SubParsersAction)]
     return subparsers.choices[command]
@@ -65,7 +69,7 @@ def test_no_command_that_measures_is_left_out_and_none_words_a_flag_otherwise(co
     names = {named.name for kind in (Conditions, Sampling) for named in options_of(kind)}
     for name in ALL:
         dests = {action.dest for action in parser_of(name)._actions}
-        assert bool(dests & names) == (name in COMMANDS), name
+        assert bool(dests & names) == (name in COMMANDS or name == TRAINS), name
     ours = {named.flag for named in taken(command)}
     flags = {f for a in parser_of(command)._actions if a.dest in names for f in a.option_strings}
     assert flags == ours

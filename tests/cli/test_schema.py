@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from functools import cache
 
@@ -69,6 +70,22 @@ def test_lines_of_a_sweep(run, tmp_path, capsys):
     from archprof.runs.sweep import _entry
 
     assert_follows("sweep-entry", _entry(Outcome("resnet18", error="it ended with signal 9", seconds=1.5), None))
+
+
+def test_trials(run, monkeypatch):
+    from helpers import small_source
+    from helpers.stripes import write
+
+    from archprof import models
+
+    monkeypatch.setitem(models._SOURCES, "small", small_source)
+    write("stripes.npz")
+    data = ("--data", "stripes.npz", "--json", "-")
+    more = ("--grid", "lr=0.01,3000", "--epochs", "1,2", "--seeds", "1", "-o", "t")
+    assert_follows("trial", trained := run("trial", "small:Net", "small:Fails", *data, *more, codes=(1,)))
+    assert [entry["error"] is None for entry in trained["entries"]] == [True, True, False, False]
+    (file, *_) = glob.glob("t/runs/*.pt")
+    assert_follows("trial", run("trial", "small:Net", *data, "--weights", file))
 
 
 def test_catalogue(run):

@@ -202,6 +202,8 @@ def test_a_second_formula_is_refused_unless_it_replaces(mylib):
 
 
 def test_bad_registrations_and_formulas_say_what_is_wrong(mylib):
+    with pytest.raises(BadOption, match=r"\[\] is no operator"):
+        costs.macs_of([])
     with pytest.raises(BadOption, match="7 is no operator"):
         costs.macs_of(7)
     with pytest.raises(BadOption, match="'mm' is no operator"):

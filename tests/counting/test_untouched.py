@@ -14,7 +14,7 @@ from helpers.truths import T
 from torch import Tensor, nn
 
 from archprof.base.errors import ForwardFailed
-from archprof.counting.counts import profile
+from archprof.counting.counts import profile, without_collection
 
 
 class Restless(nn.Module):
@@ -222,3 +222,14 @@ def test_the_mode_of_a_scripted_part_comes_back(training: bool) -> None:
     profile(network, (T(1, 3, 6, 6),))
     assert [part.training for part in network.modules()] == [training] * 4
     assert "_compiled_call_impl" not in network.inside.__dict__
+
+
+def test_no_garbage_is_collected_while_any_thread_counts() -> None:
+    assert gc.isenabled()
+    first, second = without_collection(), without_collection()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()

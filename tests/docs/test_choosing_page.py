@@ -60,6 +60,11 @@ def test_the_path_is_five_commands() -> None:
     assert len(SHOWN) == 3
 
 
+def test_the_readme_shows_the_first_of_them() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert f"```console\n$ archprof {COMMANDS[0]}\n{SHOWN[0]}```" in readme
+
+
 @pytest.mark.parametrize("place", [0, 2])
 def test_an_answer_is_the_one_shown(everything: None, capsys: pytest.CaptureFixture[str], place: int) -> None:
     code, out, _ = run(capsys, COMMANDS[place])

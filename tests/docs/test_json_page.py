@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from archprof.results import comparison, latency, machines, memory, profile, ratios
+from archprof.results import comparison, latency, machines, memory, profile, ratios, recipe, trials
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
 
@@ -15,6 +15,8 @@ RECORDS = (
     profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
     comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
     latency.Block, ratios.Ratio, ratios.Stopping,
+    trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
+    recipe.Recipe,
 )  # fmt: skip
 
 
@@ -30,4 +32,4 @@ def written() -> set[str]:
 def test_every_key_is_named_and_no_other():
     named = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
     assert written() - named == set()
-    assert named - written() - {"sweep", "inputs", "diff"} == set()
+    assert named - written() - {"sweep", "inputs", "diff", "trial"} == set()

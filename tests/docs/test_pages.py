@@ -99,6 +99,7 @@ def test_every_folder_of_reports_has_its_command():
         "residual",
         "activations",
         "separable",
+        "trial-digits",
     }
 
 

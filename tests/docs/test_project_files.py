@@ -34,8 +34,14 @@ def test_the_workflow_runs_commands_that_exist():
 def test_the_workflow_may_only_read_and_takes_actions_by_their_commit():
     assert WORKFLOW["permissions"] == {"contents": "read"} and "concurrency" in WORKFLOW
     assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
-    used = [step["uses"] for step in STEPS if "uses" in step]
+    used = [step["uses"] for step in STEPS if "uses" in step and step["uses"] != "./"]
     assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_the_workflow_uses_the_action_with_inputs_that_it_has():
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    used = [step["with"] for step in STEPS if step.get("uses") == "./"]
+    assert used and all(set(given) <= set(inputs) for given in used)
 
 
 def test_the_workflow_tests_every_python_and_the_oldest_torch_of_the_project():

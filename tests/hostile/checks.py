@@ -14,6 +14,7 @@ from hostile import (
     networks_running,
     networks_state,
     networks_stubborn,
+    networks_views,
     networks_ways,
 )
 from hostile.rows import Row
@@ -21,6 +22,8 @@ from hostile.watching import seed
 
 import archprof
 from archprof import StaticProfile
+from archprof.counting.counts import SHARED
+from archprof.counting.shapes import ShapeMemory
 
 TABLES = (
     networks_alike,
@@ -29,6 +32,7 @@ TABLES = (
     networks_running,
     networks_looking,
     networks_ways,
+    networks_views,
     networks_stubborn,
 )
 ROWS = [row for table in TABLES for row in table.ROWS]
@@ -39,10 +43,12 @@ WAYS = ("counted in a real pass", "built with real weights")
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
-def profiled(row: Row, network: torch.nn.Module, inputs: tuple[Any, ...] | None = None) -> StaticProfile:
+def profiled(
+    row: Row, network: torch.nn.Module, inputs: tuple[Any, ...] | None = None, memory: ShapeMemory = SHARED
+) -> StaticProfile:
     """The profile of a network, from the same random numbers every time."""
     seed()
-    return archprof.profile(network, row.inputs() if inputs is None else inputs, mode=row.mode)
+    return archprof.profile(network, row.inputs() if inputs is None else inputs, mode=row.mode, shape_memory=memory)
 
 
 def doubts(found: StaticProfile) -> list[str]:

@@ -265,6 +265,18 @@ class DoublesAndBack(nn.Module):
         return self.small(x) if wide and torch.ones(1).dtype is torch.float32 else x
 
 
+@row("forward sets the default device", C3)
+class Moves(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = c3()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        torch.set_default_device("cpu")
+        return x
+
+
 @row("forward registers a global hook", 2 * C3)
 class HooksAll(nn.Module):
     def __init__(self) -> None:

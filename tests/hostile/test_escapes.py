@@ -14,10 +14,12 @@ from hostile.texts import TEXTS
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from archprof.budgets.base_commit import BaseCommit, Restated
 from archprof.budgets.budget import Budget
+from archprof.budgets.lock import Before
 from archprof.budgets.verdict import Checked, Verdict
-from archprof.render import csv, escapes, github, html, latex, markdown, report, terminal
-from archprof.render.tables import verdicts
+from archprof.render import badge, csv, escapes, github, html, latex, markdown, report, terminal
+from archprof.render.tables import base, verdicts
 from archprof.render.tables.table import Cell, Column, Table
 from archprof.results.comparison import ArchitectureResult, Comparison
 
@@ -85,6 +87,15 @@ class TestEach:
         assert [token.tag for token in tokens if token.type == "heading_open"].count("h1") == 1
         assert "\x1b" not in page and "\0" not in page and page.encode()
 
+    def test_badge(self, text):
+        shared = {"budget": text, "model": text, "reference": text, "limit": f"≤ {text}", "value": 5, "bound": 9}
+        for measure, status in (("parameters", "within"), ("latency", "over"), ("macs", "error")):
+            verdict = Verdict(**shared | {"measure": measure, "status": status, "detail": text})
+            root = ElementTree.fromstring(badge.svg(verdict).encode())
+            tags = [one.tag.partition("}")[2] for one in root.iter()]
+            assert tags == "svg title clipPath rect g rect rect g text text".split()
+            assert all(is_line(value) for one in root.iter() for value in (*one.attrib.values(), one.text or ""))
+
     def test_html(self, text):
         class Reader(HTMLParser):
             tags, data = [], []
@@ -137,6 +148,21 @@ class TestEach:
         assert [token.tag for token in tokens if token.type == "heading_open"] == ["h3"]
         assert sum(token.type == "tr_open" for token in tokens) == 3
         assert not {child.type for token in tokens for child in token.children or ()} - {"text", "text_special"}
+
+    def test_a_base_commit(self, text):
+        one, before = checked(text)[0], Before(None, "", text)
+        change = Restated(text, text, text, text, None)
+        found = BaseCommit(text, "0" * 40, (before,), (change, replace(change, key="")), (text,))
+        page = github.comment([one], False, found)
+        tokens = MarkdownIt("commonmark").enable("table").parse(page)
+        assert [token.tag for token in tokens if token.type == "heading_open"] == ["h3"] * 3
+        assert sum(token.type == "tr_open" for token in tokens) == 3
+        kinds = {child.type for token in tokens for child in token.children or ()}
+        assert kinds <= {"text", "text_special", "softbreak", *(("link_open", "link_close") if "http" in text else ())}
+        screen = io.StringIO()
+        terminal.show([base.table(found, [one])], Console(file=screen, width=100))
+        assert screen.getvalue().replace("\n", "").isprintable()
+        assert not re.search(r"^\s*::", screen.getvalue(), re.MULTILINE) and "##[" not in screen.getvalue()
 
     @pytest.mark.parametrize("color", [True, False])
     def test_verdicts_on_a_terminal(self, text, color):

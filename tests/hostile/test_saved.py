@@ -175,7 +175,7 @@ def test_plot_takes_any_file(data, kind):
         assert {path.name for path in Path(folder).iterdir()} <= {"altered.json", "picture.svg"}
 
 
-@settled(0.2)
+@settled(0.1)
 @given(files_of(saved))
 def test_report_takes_any_file(data):
     with tempfile.TemporaryDirectory() as folder:

@@ -203,6 +203,7 @@ def world() -> dict[str, Any]:
     return {
         "default dtype": torch.get_default_dtype(),
         "default device": torch.get_default_device(),
+        "function modes": torch._C._len_torch_function_stack(),
         "deterministic": (torch.are_deterministic_algorithms_enabled(), torch.get_deterministic_debug_mode()),
         "cudnn": (torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
         "mkldnn": torch.backends.mkldnn.enabled,
@@ -239,6 +240,7 @@ def world() -> dict[str, Any]:
 def put_back(before: dict[str, Any]) -> None:
     """A real pass of a row may change what a profile must not."""
     torch.set_default_dtype(before["default dtype"])
+    torch.set_default_device(None)
     if torch.are_deterministic_algorithms_enabled() != before["deterministic"][0]:
         torch.use_deterministic_algorithms(before["deterministic"][0])
     torch.set_float32_matmul_precision(before["matmul precision"])

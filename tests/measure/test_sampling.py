@@ -373,7 +373,7 @@ def test_queued_work_is_timed_when_it_is_done():
     assert found.p50_s == pytest.approx(0.004) and {block.passes for block in found.blocks} == {13}
 
 
-@settings(max_examples=settings.default.max_examples // 5)
+@settings(max_examples=settings.default.max_examples // 10)
 @given(
     st.lists(st.tuples(st.sampled_from([1, 8, 32]), st.floats(5e-3, 2.0)), min_size=1, max_size=5),
     st.floats(0.5, 10.0),

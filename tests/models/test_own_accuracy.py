@@ -79,7 +79,7 @@ def test_own_rows_stand_before_published_ones_once():
     ],
 )
 def test_a_resolution_tells_apart(name, side, given, fits):
-    assert bool(own.claims(name, side, [given])) is fits
+    assert bool(own.claims(name, side, own.by_name([given]))) is fits
 
 
 def test_what_fits_no_network_is_named():

@@ -41,9 +41,8 @@ NET = """
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """A function that writes files of a project into a fresh working directory; imports are forgotten afterwards."""
+    """A function that writes files of a project into a fresh working directory."""
     monkeypatch.chdir(tmp_path)
-    before = set(sys.modules)
 
     def write(**files):
         for name, text in files.items():
@@ -51,10 +50,7 @@ def write(tmp_path, monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
 
-    yield write
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return write
 
 
 def said(error, model, **options):

@@ -21,6 +21,7 @@ from archprof.render.figures import FigureOptions
 from archprof.render.figures.labels import spread
 from archprof.render.figures.page import Page
 from archprof.render.figures.rows import short_labels
+from archprof.render.figures.save import compact
 from archprof.render.figures.style import DARK, FAMILIES, LIGHT, OTHER, luminance, styles_for
 from archprof.results.comparison import Comparison
 from archprof.results.families import KNOWN
@@ -446,3 +447,14 @@ def test_asking_for_help_imports_no_matplotlib():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in figures.KINDS)
+
+
+def test_a_compact_svg_is_the_same_picture():
+    written = (
+        b'<svg>\n <metadata>\n  <x/>\n </metadata>\n <g id="a">\n  <path d="M 12.345678 -1 \nL 3 0.015625 \nz\n"/>\n'
+        b'  <use xlink:href="#DejaVuSans-4d" transform="scale(0.015625)"/>\n </g>\n</svg>\n'
+    )
+    assert compact(written) == (
+        b'<svg>\n<g id="a">\n<path d="M 12.34 -1L 3 0.015625z"/>\n'
+        b'<use xlink:href="#r4d" transform="scale(0.015625)"/>\n</g>\n</svg>\n'
+    )

@@ -20,6 +20,16 @@ def test_a_figure_of_a_comparison_comes_back_and_is_written(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["ball.svg"]
 
 
+def test_a_page_is_written_by_its_extension(tmp_path):
+    assert archprof.plot("ball", WHOLE, tmp_path / "ball.html", highlight="vgg19") is None
+    assert "vgg19" in (tmp_path / "ball.html").read_text()
+    with pytest.raises(BadOption, match="width has no effect on a page"):
+        archprof.plot("ball", WHOLE, tmp_path / "other.html", width=4)
+    with pytest.raises(BadOption, match="'latency' cannot be a page"):
+        archprof.plot("latency", WHOLE, tmp_path / "other.html")
+    assert [path.name for path in tmp_path.iterdir()] == ["ball.html"]
+
+
 def test_models_are_compared_first_and_not_measured_for_counts():
     figure = archprof.plot("breakdown", {"small": "resnet_tiny", "other": "resnet20_cifar"})
     words = " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))

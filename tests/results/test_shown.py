@@ -11,7 +11,11 @@ from helpers.budget_records import network
 from helpers.figure_data import comparison
 
 import archprof
+from archprof.results import where
+from archprof.results.choice import Choice, Option
+from archprof.results.columns import COLUMNS
 from archprof.results.comparison import ArchitectureResult, Comparison
+from archprof.runs.choose import judged
 
 WHOLE = comparison("vgg19", "resnet18", "resnet50", sizes=(1, 16))
 
@@ -66,6 +70,40 @@ def test_a_notebook_gets_tables():
     html = archprof.profile("resnet18")._repr_html_()
     assert html.count("<table>") == 2 and "11,689,512" in html and "conv 3x3" in html
     assert "<table>" in network(2)._repr_html_() and "<table>" in WHOLE._repr_html_()
+
+
+def chosen(*names: str, limits: tuple[str, ...] = ("macs < 5 G",)) -> Choice:
+    options = [
+        Option(
+            name, "zoo", "f", (3, 224, 224), {"top1": 70.0 + place, "macs": 10**9, "parameters": 10**6, "name": name}
+        )
+        for place, name in enumerate(names)
+    ]
+    return judged(options, where.parse_all(limits), COLUMNS["top1"], "imagenet-1k")
+
+
+def test_a_choice_says_which_and_why_above_its_table():
+    found = chosen("small", "large")
+    html = found._repr_html_()
+    assert html.startswith("<p>large: ") and html.count("<table>") == 1 and "2 of 2 networks within macs" in html
+    assert html.index("<td") < html.index(">large<") < html.index(">small<")
+    assert repr(found).startswith("Choice: large: ") and repr(found).count("\n") < 4
+    assert found.to_markdown().startswith("large: ") and "| small |" in found.to_markdown()
+    many = chosen(*(f"net{place}" for place in range(30)))
+    assert many._repr_html_().count("<tr>") == 11 and "20 more: to_frame() has" in many._repr_html_()
+
+
+def test_a_choice_of_nothing_says_what_left_none():
+    found = chosen("one", limits=("macs < 1 M",))
+    assert "<table>" not in found._repr_html_() and "one" in found._repr_html_()
+    assert "|" not in found.to_markdown() and "one" in found.to_markdown()
+    assert repr(found).startswith("Choice: ")
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "<script>alert(1)</script>", "\ud800"])
+def test_hostile_names_of_a_choice_stay_text(name):
+    found = chosen(name)
+    assert "<script>" not in found._repr_html_() and all(line.isprintable() for line in repr(found).split("\n"))
 
 
 def test_records_stay_frozen_and_equal():

@@ -174,7 +174,7 @@ def test_a_module_comes_back_as_it_was(scripted):
 
 
 def test_really_measured_in_a_small_budget():
-    result = archprof.compare(["resnet_tiny", "plain_tiny"], batch_sizes=[1, 4], time_budget=30, precision=0.9)
+    result = archprof.compare(["resnet_tiny", "plain_tiny"], batch_sizes=[1, 4], time_budget=10, precision=0.9)
     for row in result.architectures:
         for cell in row.latency:
             assert cell.measured, cell.error

@@ -56,7 +56,8 @@ def test_a_report_keeps_the_layers_that_were_timed(stopping, tmp_path, capsys):
     assert other.division is None and other.latency_at(1).measured
 
 
-def test_a_report_of_counts_names_what_was_not_counted(stopping, tmp_path, capsys):
+def test_a_report_of_counts_names_what_was_not_counted(stopping, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # where nothing is known yet
     stopping(counts, "subject_of", 2)
     assert main(["report", *TWO, "--no-latency", "-o", str(tmp_path / "told")]) == 130
     assert "plain\\_tiny failed: plain\\_tiny: interrupted before it was counted." in (

@@ -112,7 +112,13 @@ def read(path: str | PathLike[str]) -> tuple[Accuracy, ...]:
 
     The columns of REQUIRED must be there and filled; the others may be missing or empty. Raises BadFile,
     naming the line, for anything that would otherwise be dropped or shown wrongly.
+
+    A folder, or a .json, is a trial's: then they are the accuracies that it measured.
     """
+    if Path(path).is_dir() or Path(path).suffix == ".json":
+        from ...results.trials import Trial
+
+        return Trial.read(Path(path)).accuracies()
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as reason:

@@ -23,19 +23,29 @@ def renamed(own: Iterable[Accuracy], labels: Mapping[str, str]) -> tuple[Accurac
     return tuple(replace(row, architecture=names.get(key(row.architecture), row.architecture)) for row in own)
 
 
-def claims(name: str, side: int | None, own: Iterable[Accuracy]) -> tuple[Accuracy, ...]:
+#: Rows by the spelling of what they name.
+ByName = Mapping[str, Sequence[Accuracy]]
+
+
+def by_name(own: Iterable[Accuracy]) -> ByName:
+    """The rows by what they name, once for many networks."""
+    found: dict[str, list[Accuracy]] = {}
+    for row in own:
+        found.setdefault(key(row.architecture), []).append(row)
+    return found
+
+
+def claims(name: str, side: int | None, own: ByName) -> tuple[Accuracy, ...]:
     """The rows about the network that is shown as `name`, whose input is `side` pixels wide.
 
     A row without a resolution holds at the one of the network that it names, `mobilenetv1@160` too. A row about
     `mobilenetv1` is also about `mobilenetv1@160` where it gives 160 as its resolution.
     """
     at, bare = key(name), key(_bare(name))
-    return tuple(
-        row
-        for row in own
-        if (key(row.architecture) == at and row.resolution in (None, side))
-        or (key(row.architecture) == bare and row.resolution is not None and row.resolution == side)
-    )
+    mine = [row for row in own.get(at, ()) if row.resolution in (None, side)]
+    if bare != at and side is not None:
+        mine += [row for row in own.get(bare, ()) if row.resolution == side]
+    return tuple(mine)
 
 
 def of_network(
@@ -51,7 +61,7 @@ def of_network(
     `published_as` is its name in tables ('': in none, as where options make another network of it), and
     `published_side` the resolution at which claims of any resolution are shown; at another one only those made there.
     """
-    mine = tuple(row for row in claims(name, side, own) if key(row.dataset) == key(dataset))
+    mine = tuple(row for row in claims(name, side, by_name(own)) if key(row.dataset) == key(dataset))
     if not published_as:
         return mine
     found = published_claims(published_as, dataset=dataset, extra=own)
@@ -66,10 +76,10 @@ def _bare(name: str) -> str:
 
 def attached(found: Comparison, own: Sequence[Accuracy], dataset: str) -> Comparison:
     """The comparison with the rows in front of its networks' accuracies, and a warning for those that fit none."""
-    rows = []
+    rows, named = [], by_name(own)
     for row in found.architectures:
         side = row.profile.input_shape[-1] if row.profile and row.profile.input_shape else None
-        mine = (claim for claim in claims(row.name, side, own) if key(claim.dataset) == key(dataset))
+        mine = (claim for claim in claims(row.name, side, named) if key(claim.dataset) == key(dataset))
         rows.append(replace(row, accuracy=merged(mine, row.accuracy)))
     found = replace(found, architectures=tuple(rows))
     return replace(found, warnings=(*found.warnings, *unused(found, own, dataset)))

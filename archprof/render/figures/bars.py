@@ -18,8 +18,8 @@ MOST = 60
 
 @draws(
     "accuracy",
-    "Published accuracy of each network, best first. The numbers belong to the weights and the protocol "
-    "that the sources name; nothing was trained or evaluated here.",
+    "Accuracy of each network, best first. The numbers belong to the weights and the protocol that the sources name: "
+    "published ones, unless they are said to be measured.",
 )
 def accuracy(page: Page) -> None:
     metric = MEASURES["top1"]
@@ -41,7 +41,7 @@ def accuracy(page: Page) -> None:
     "density",
     "Accuracy divided by millions of parameters, after the information density of Canziani, Paszke and "
     "Culurciello (arXiv 1605.07678, figure 10). High bars use their parameters well; it says nothing of "
-    "speed. Parameters are counted, accuracies are published.",
+    "speed. Parameters are counted, accuracies are those of the sources named.",
 )
 def density(page: Page) -> None:
     needed = [MEASURES["top1"], MEASURES["parameters"]]

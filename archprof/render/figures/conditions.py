@@ -35,9 +35,19 @@ def environment_words(comparison: Comparison) -> list[str]:
 
 
 def sources(claims: list[Accuracy], what: str) -> str:
-    """'Top-1 as published: torchvision IMAGENET1K_V1; ...', each source once, in order of first use."""
-    named = list(dict.fromkeys(claim.source for claim in claims if claim.source))
-    return f"{what} as published, not measured here: {some(named, '; ')}." if named else ""
+    """'Top-1 as published: torchvision IMAGENET1K_V1; ...', each source once, in order of first use; then what was
+    measured, by whom and on what.
+    """
+    published = list(dict.fromkeys(claim.source for claim in claims if claim.source and not claim.measured))
+    measured = list(dict.fromkeys(_measured(claim) for claim in claims if claim.measured))
+    said = [f"{what} as published, not measured here: {some(published, '; ')}."] if published else []
+    said += [f"{what} {'; '.join(measured)}."] if measured else []
+    return " ".join(said)
+
+
+def _measured(claim: Accuracy) -> str:
+    """By whom, and on what; the intervals are each network's own, and in the trial's table."""
+    return f"{claim.source} on {claim.dataset}: {claim.protocol.rpartition(', 95 %')[0] or claim.protocol}"
 
 
 #: Names that the small print lists at most; the others are a number.

@@ -25,8 +25,8 @@ from .rows import Row
     "ball",
     "The ball chart of Canziani, Paszke and Culurciello (arXiv 1605.07678, figure 2). Up is more "
     "accurate, left is cheaper; the area of a disc, not its radius, is proportional to the number of "
-    "parameters. Operations and parameters are counted for one image; accuracies are published ones, at "
-    "the sources' protocols.",
+    "parameters. Operations and parameters are counted for one image; accuracies are those of "
+    "the sources named below, at their protocols.",
 )
 def ball(page: Page) -> None:
     options = page.options
@@ -66,7 +66,7 @@ def ball(page: Page) -> None:
     "Accuracy against measured images per second (Canziani, Paszke and Culurciello, arXiv 1605.07678, "
     "figure 9), disc area proportional to mult-adds. The line is the upper envelope of the times that are reliable: "
     "none of these is both faster and more accurate than one on it. Speeds hold for the machine named; accuracies are "
-    "published.",
+    "those of the sources named.",
 )
 def throughput(page: Page) -> None:
     page.options = _at_one_batch_size(page)

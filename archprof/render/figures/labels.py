@@ -16,6 +16,9 @@ from matplotlib.text import Text
 from .page import Page
 from .refine import Box, Mark, Place, Segment, refine
 
+#: Points (1/72 inch) of a hairline beyond which, in a crowd, it confuses more than the name tells.
+FARTHEST = 45.0
+
 
 def beside_points(
     page: Page,
@@ -31,7 +34,7 @@ def beside_points(
 
     To be called when the layout is final. textalloc finds places without collisions, the most crowded first;
     `refine` moves those that could be taken for another point's. A hairline ties a label that stands apart. Where
-    some points have no name, one that would lie on another is left out, but for `bold` ones.
+    some points have no name, one that would lie on another or far from its point is left out, but for `bold` ones.
     """
     import textalloc
 
@@ -77,7 +80,9 @@ def beside_points(
     found = refine(marks, starts, _box(plot.get_window_extent(page.renderer), scale), _segments(plot, lines, scale))
     kept = [i for i in range(count) if at[i] in bold]
     for i in range(count):
-        if i not in kept and (count == len(points) or not _collides(found[i].box, found, marks, kept)):
+        if i in kept:
+            continue
+        if count == len(points) or not (_is_far(found[i], found, kept) or _collides(found[i].box, found, marks, kept)):
             kept.append(i)
     back = plot.transData.inverted()
     for i, (text, place) in enumerate(zip(labels, found, strict=True)):
@@ -99,6 +104,17 @@ def beside_points(
                 scaley=False,
             )
     return [label for i, label in enumerate(labels) if i in kept]
+
+
+def _is_far(place: Place, found: Sequence[Place], kept: Sequence[int]) -> bool:
+    """Whether its hairline is long, or runs across a label that is kept."""
+    if place.tie is None:
+        return False
+    (x0, y0), (x1, y1) = place.tie
+    steps = [(x0 + (x1 - x0) * part / 16, y0 + (y1 - y0) * part / 16) for part in range(17)]
+    return math.dist(*place.tie) > FARTHEST or any(
+        found[i].box.x0 < x < found[i].box.x1 and found[i].box.y0 < y < found[i].box.y1 for i in kept for x, y in steps
+    )
 
 
 def _collides(box: Box, found: Sequence[Place], marks: Sequence[Mark], kept: Sequence[int]) -> bool:
@@ -131,14 +147,11 @@ def _segments(plot: Axes, lines: Sequence[tuple[Sequence[float], Sequence[float]
 
 
 def spread(wanted: Sequence[float], size: float, low: float, high: float) -> list[float]:
-    """Centres for intervals of length `size`, as near to `wanted` as they can be without overlap in [low,
-    high].
+    """Centres for intervals of length `size`, as near to `wanted` as they can be without overlap in [low, high].
 
-    Least squares under order constraints: subtracting each one's rank times `size` turns "at least `size`
-    apart"
-    into "not decreasing", which pooling adjacent violators solves (Barlow et al. 1972). Where there is no
-    room for
-    all, they are spaced evenly.
+    Least squares under order constraints: subtracting each one's rank times `size` turns "at least `size` apart" into
+    "not decreasing", which pooling adjacent violators solves (Barlow et al. 1972). Where there is no room for all,
+    they are spaced evenly.
     """
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
     if size * len(order) > high - low:

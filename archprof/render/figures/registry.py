@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -99,10 +99,11 @@ def draws(name: str, caption: str) -> Callable[[Callable[[Page], None]], Callabl
     return register
 
 
-def check_kind(name: str) -> None:
-    """Raise BadOption unless there is a kind of that name."""
+def check_kind(name: str, others: Iterable[str] = ()) -> None:
+    """Raise BadOption unless there is a kind of that name; `others` are known elsewhere, and named beside."""
     if name not in KINDS:
-        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, KINDS)}", f"Kinds: {', '.join(KINDS)}.")
+        known = (*KINDS, *others)
+        raise BadOption(f"unknown figure '{name}'.{did_you_mean(name, known)}", f"Kinds: {', '.join(known)}.")
 
 
 def letters_lacking(comparison: Comparison, options: FigureOptions) -> list[str]:

@@ -15,7 +15,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from ...base import files
+from ...base import cache, files
 from ...base.errors import BadOutput, MissingPackage, one_line
 
 PACKAGE = "vl_convert"
@@ -49,10 +49,8 @@ def javascript() -> str:
 
 def cache_file() -> Path:
     """Where the bundled library is kept: archprof/vega-VERSION.js in the user's cache directory."""
-    from platformdirs import user_cache_path
-
     version = importlib.metadata.version("vl-convert-python")
-    return user_cache_path("archprof", appauthor=False) / f"vega-{re.sub('[^0-9A-Za-z.]', '-', version)}.js"
+    return cache.folder() / f"vega-{re.sub('[^0-9A-Za-z.]', '-', version)}.js"
 
 
 def _bundled() -> str:

@@ -19,8 +19,11 @@ _MORE = {
 }
 
 
-def table(found: Choice, top: int) -> Table:
-    """The best `top` networks, their costs at the resolution of their accuracy, and whose weights reach it."""
+def table(found: Choice, top: int, all_of_them: str = "--top {count} shows all of them") -> Table:
+    """The best `top` networks, their costs at the resolution of their accuracy, and whose weights reach it.
+
+    `all_of_them` says how to see the others, where there are any.
+    """
     named = dict.fromkeys((*found.costs, *(limit.column.name for limit in found.limits), found.sort.name))
     more = [_MORE[name] for name in named if name in _MORE]
     columns = (
@@ -36,7 +39,7 @@ def table(found: Choice, top: int) -> Table:
     )
     shown = found.options[:top]
     rows = tuple(tuple(_cell(found, option, column) for column in columns) for option in shown)
-    return Table(_title(found), columns, rows, tuple(_notes(found, shown)))
+    return Table(_title(found), columns, rows, tuple(_notes(found, shown, all_of_them)))
 
 
 def _cell(found: Choice, option: Option, column: Column) -> Cell:
@@ -61,10 +64,11 @@ def _title(found: Choice) -> str:
     return f"{len(found.options):,} of {found.considered:,} networks{limits}"
 
 
-def _notes(found: Choice, shown: tuple[Option, ...]) -> list[str]:
+def _notes(found: Choice, shown: tuple[Option, ...], all_of_them: str) -> list[str]:
     notes = []
     if len(shown) < len(found.options):
-        notes.append(f"{len(found.options) - len(shown):,} more: --top {len(found.options)} shows all of them.")
+        more = len(found.options) - len(shown)
+        notes.append(f"{more:,} more: {all_of_them.format(count=len(found.options))}.")
     costs = listed([COST_WORDS.get(cost, cost.replace("_", " ")) for cost in found.costs])
     notes.append(f"Front: none here is as accurate with no more {costs}, and better in one of them.")
     if any(option.uncounted for option in shown):

@@ -49,7 +49,7 @@ def _static_row(
 
 
 def _source(dataset: str, source: str, protocol: str, url: str) -> str:
-    return f"top-1 on {dataset}: {source}{f', {protocol}' if protocol else ''}, {url}"
+    return ", ".join(filter(None, (f"top-1 on {dataset}: {source}", protocol, url)))
 
 
 def _inputs(comparison: Comparison) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 from xml.etree import ElementTree
 
 from ...base import units
@@ -51,7 +52,7 @@ def _row(verdict: Verdict, several: bool) -> tuple[Cell, ...]:
         *((Cell(verdict.file),) if several else ()),
         Cell(verdict.budget),
         Cell(_label(verdict)),
-        Cell(verdict.value, text=_value(verdict)),
+        Cell(verdict.value, text=value_text(verdict)),
         Cell(verdict.limit),
         Cell(verdict.headroom, text=_headroom(verdict.headroom)),
         Cell(verdict.change, text=units.signed_percent(verdict.change)),
@@ -67,14 +68,17 @@ def sentence(verdict: Verdict) -> str:
         return f"{verdict.budget}: {verdict.detail} ({verdict.value:,.0f} calls)"
     if verdict.measure == "latency":
         return _latency_sentence(verdict)
+    if verdict.status == "cannot tell":
+        return f"{verdict.budget}: can't tell the growth {verdict.detail}"
     noun = MEASURES[verdict.measure].noun
     if verdict.growth is not None:
         said = (
             f"{verdict.budget} has {verdict.value:,} {noun}, {units.signed_percent(verdict.change)} against the "
             f"baseline's {verdict.baseline:,}, where {100 * verdict.growth:g} % of growth is allowed."
         )
-        return " ".join([said, *map(_changed, verdict.changed[:1]), verdict.detail]).rstrip()
-    said = f"{verdict.budget} has {verdict.value:,} {noun}, {_against(verdict)}."
+        return " ".join([said, *map(changed, verdict.changed[:1]), verdict.detail]).rstrip()
+    too = ", as before" if verdict.before == verdict.status != "within" else ""
+    said = f"{verdict.budget} has {verdict.value:,} {noun}, {_against(verdict)}{too}."
     heaviest = [
         f"{_named(share)} weighs most: {share.amount:,} {verdict.driver}, {units.percent(share.share, 1)} of them."
         for share in verdict.heaviest[:1]
@@ -91,9 +95,9 @@ def reasons(verdict: Verdict) -> list[str]:
         for share in verdict.heaviest
     ]
     found = [f"heaviest   {lines[0]}", *(f"           {line}" for line in lines[1:])] if lines else []
-    named = [_changed(change).rstrip(".") for change in verdict.changed[:NAMED_CHANGES]]
+    named = [changed(change).rstrip(".") for change in verdict.changed[:NAMED_CHANGES]]
     if rest := len(verdict.changed) - len(named):
-        named.append(f"and {rest} more, in the diff of the lock after --update")
+        named.append(f"and {rest} more; --json names all")
     if named:
         found += [f"changed    {named[0]}", *(f"           {line}" for line in named[1:])]
     elif verdict.baseline is not None:
@@ -124,8 +128,13 @@ def _tally(statuses: Sequence[str], strict: bool) -> str:
     return ", ".join(parts)
 
 
-def to_json(checked: Sequence[Checked], configs: Sequence[str], strict: bool = False) -> str:
-    """All verdicts with exact numbers in base units. `config` is the file where there is one, `configs` all of them."""
+def to_json(
+    checked: Sequence[Checked], configs: Sequence[str], strict: bool = False, base: Mapping[str, Any] | None = None
+) -> str:
+    """All verdicts with exact numbers in base units. `config` is the file where there is one, `configs` all of them.
+
+    `base` is what `tables.base.to_json` says of the commit that they were compared with.
+    """
     verdicts = [
         asdict(verdict) | {"headroom": verdict.headroom, "change": verdict.change} for verdict in verdicts_of(checked)
     ]
@@ -137,6 +146,7 @@ def to_json(checked: Sequence[Checked], configs: Sequence[str], strict: bool = F
         "strict": strict,
         "exit_code": exit_code(checked, strict),
         "verdicts": verdicts,
+        "base": base,
     }
     return json.dumps(whole, indent=2, allow_nan=False)
 
@@ -205,7 +215,8 @@ def _label(verdict: Verdict) -> str:
     return f"latency, batch {verdict.batch_size}" if verdict.measure == "latency" else verdict.measure
 
 
-def _value(verdict: Verdict) -> str:
+def value_text(verdict: Verdict) -> str:
+    """The value as people read it, exact where rounding would hide on which side of the limit it is."""
     if verdict.value is None:
         return units.DASH
     if verdict.measure == "latency":
@@ -258,7 +269,8 @@ def _named(layer: LayerShare | LayerChange) -> str:
     return f"{layer.layer or 'the network itself'} ({layer.type})"
 
 
-def _changed(change: LayerChange) -> str:
+def changed(change: LayerChange) -> str:
+    """What became of a layer, in words."""
     if not change.before:
         return f"{_named(change)} is new: {change.after:,}."
     if not change.after:

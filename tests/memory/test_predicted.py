@@ -15,9 +15,9 @@ from torch import nn
 import archprof
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.counting import counts, memory
-from archprof.counting.scratch import cpu_scratch
+from archprof.counting import counts
 from archprof.counting.shapes import ShapeMemory
+from archprof.memory.scratch import cpu_scratch
 from archprof.models import zoo
 from archprof.render.tables import costs, times
 from archprof.render.tables.table import Table
@@ -221,8 +221,8 @@ def test_every_network_of_the_zoo_has_a_largest_batch(name):
     passes = functools.cache(lambda batch_size: counts.run(subject, *subject.given(batch_size)))
     for threads in (1, 2):
         scratch = cpu_scratch(threads)
-        fits = largest_batch(lambda size, scratch=scratch: memory.peak(passes(size), scratch).nbytes, 2**33)
-        assert memory.peak(passes(fits), scratch).nbytes <= 2**33 < memory.peak(passes(fits + 1), scratch).nbytes
+        fits = largest_batch(lambda size, scratch=scratch: scratch.peak(passes(size)).nbytes, 2**33)
+        assert scratch.peak(passes(fits)).nbytes <= 2**33 < scratch.peak(passes(fits + 1)).nbytes
 
 
 @pytest.mark.parametrize("threads", [1, 2])

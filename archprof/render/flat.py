@@ -1,13 +1,14 @@
-"""A comparison as flat rows, for CSV and data frames: one row an architecture, numbers in base units."""
+"""Records as flat rows, for CSV and data frames, numbers in base units: of a comparison one for each architecture, of
+a trial one for each epoch."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .comparison import Accuracy, Comparison
-    from .latency import Latency
-    from .machines import Fleet
+from ..results.comparison import Accuracy, Comparison
+from ..results.latency import Latency
+from ..results.machines import Fleet
+from ..results.trials import Trial
 
 
 def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -76,3 +77,21 @@ def _flat_latency(cell: Latency | None) -> dict[str, Any]:
         | {"ci95_low_s": low, "ci95_high_s": high}
         | {key: getattr(cell, key) for key in keys if not key.startswith("ci95")}
     )
+
+
+def epoch_rows(trial: Trial) -> list[dict[str, Any]]:
+    """A row for each epoch of each run, the grid's values as they were written."""
+    return [
+        {
+            "network": entry.network,
+            **entry.settings,
+            "seed": run.seed,
+            "epoch": place,
+            **seen._asdict(),
+            "train_accuracy": seen.train_correct / trial.data.train_images,
+            "test_accuracy": seen.test_correct / trial.data.test_images,
+        }
+        for entry in trial.entries
+        for run in entry.runs
+        for place, seen in enumerate(run.epochs, 1)
+    ]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import torch
 
     from .recording import Owned
-    from .scratch import Scratch
 
 _ACTIVATIONS = frozenset({"input", "activation"})
 
@@ -30,29 +29,36 @@ def gradient_sizes(owned: Owned, dtype: torch.dtype | None = None) -> list[int]:
 
 
 class Peak(NamedTuple):
-    """The most bytes alive at once, and the call at which that is."""
+    """The most bytes alive at once, and the call at which that is.
+
+    `known` is False where what a call takes for itself is not known and may be more.
+    """
 
     nbytes: int
     call: int
+    known: bool = True
 
 
-def peak(trace: Trace, scratch: Scratch | None = None) -> Peak:
-    """The peak of activation bytes over the whole pass, inputs, outputs and, of a backward pass, gradients included.
+def peak(trace: Trace) -> Peak:
+    """The peak of activation bytes over the whole pass, inputs, outputs and, of a backward pass, gradients included."""
+    return peak_of(alive(trace))
 
-    `scratch` adds what each call takes for itself while it runs.
-    """
+
+def peak_of(alive: list[int], known: bool = True) -> Peak:
+    """The peak where so many bytes are alive at each call, and after the last one."""
+    most = max(alive)
+    return Peak(most, min(alive.index(most), max(len(alive) - 2, 0)), known)
+
+
+def alive(trace: Trace) -> list[int]:
+    """Bytes of activations that are alive during each call, and after the last one."""
     end = len(trace.calls) + 1
     changes = [0] * (end + 1)
     for storage in trace.storages:
         if storage.owner in _ACTIVATIONS and storage.nbytes:
             changes[storage.born] += storage.nbytes
             changes[storage.died if storage.died is not None else end] -= storage.nbytes
-    alive = list(accumulate(changes))
-    if scratch is not None:
-        for place, called in enumerate(trace.calls):
-            alive[place] += scratch(called.op)
-    most = max(alive)
-    return Peak(most, min(alive.index(most), max(len(trace.calls) - 1, 0)))
+    return list(accumulate(changes))[:end]
 
 
 def saved_for_backward(trace: Trace) -> int:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .trace import ONE_AT_A_TIME
+from ..counting.trace import ONE_AT_A_TIME
 
 _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
@@ -29,7 +29,8 @@ def fused_attention() -> Iterator[None]:
         attention = functional.scaled_dot_product_attention
 
         def either(*args: Any, **kwargs: Any) -> Tensor:
-            out = _fused(*args, **kwargs)
+            with torch._C.DisableTorchFunction():  # it is not the network that asks where its tensors are
+                out = _fused(*args, **kwargs)
             return attention(*args, **kwargs) if out is None else out
 
         functional.scaled_dot_product_attention = either
@@ -56,11 +57,14 @@ def _fused(
     if (
         not plain
         or dropout_p
-        or enable_gqa
         or not query.size(-1) == key.size(-1) == value.size(-1)
-        or query.shape[:2] != key.shape[:2]
+        or query.size(0) != key.size(0)
+        or key.shape[:3] != value.shape[:3]
+        or not (query.size(1) == key.size(1) or (enable_gqa and key.size(1) and query.size(1) % key.size(1) == 0))
         or not (query.numel() and key.numel())
-        or (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dtype == torch.bool))
+        or (attn_mask is not None and (attn_mask.requires_grad or attn_mask.dim() not in (2, 4)))
     ):
         return None
+    if attn_mask is not None and attn_mask.dtype == torch.bool:  # 0 where it is true, minus infinity elsewhere
+        attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype, device="meta")
     return _FUSED(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]

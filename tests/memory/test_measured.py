@@ -7,15 +7,16 @@ import torch
 from torch import nn
 
 import archprof
-from archprof.counting import counts, memory
-from archprof.counting.fused_attention import fused_attention
+from archprof.counting import counts, lifetimes
 from archprof.counting.recording import Owned, walk
-from archprof.counting.scratch import cpu_scratch
 from archprof.counting.shapes import describe
 from archprof.counting.trace import trace
 from archprof.measure import device
 from archprof.measure.memory import bytes_of, peak_bytes
+from archprof.measure.scratch import MeasuredScratch
 from archprof.measure.steps import forward_step, loss_of, optimizer_of
+from archprof.memory.attention import fused_attention
+from archprof.memory.scratch import cpu_scratch
 from archprof.results.comparison import ArchitectureResult
 from archprof.results.conditions import Conditions
 from archprof.results.optimizers import OPTIMIZERS, optimizer_memory
@@ -86,8 +87,8 @@ def test_the_meta_pass_has_the_storages_of_a_real_one(name, training):
         on_meta = trace(
             module, (torch.empty(x.shape, device="meta"),), memory=counts.SHARED, training=training, backward=backward
         )
-    assert memory.peak(on_meta).nbytes == memory.peak(really).nbytes
-    assert memory.saved_for_backward(on_meta) == memory.saved_for_backward(really)
+    assert lifetimes.peak(on_meta).nbytes == lifetimes.peak(really).nbytes
+    assert lifetimes.saved_for_backward(on_meta) == lifetimes.saved_for_backward(really)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -117,7 +118,6 @@ CONVOLUTIONS = [
 ]
 
 
-@pytest.mark.skipif(cpu_scratch(2) is None, reason="the scratch space of this CPU's libraries is not known")
 @pytest.mark.parametrize("shape", CONVOLUTIONS)
 def test_the_scratch_space_of_a_convolution(shape):
     batch, channels, out, kernel, stride, groups, side = shape
@@ -127,7 +127,9 @@ def test_the_scratch_space_of_a_convolution(shape):
         y = module(x)
         args = (x, module.weight, None, [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], groups)
         op = describe(torch.ops.aten.convolution.default, args, {}, y)
-        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(2)(op)
+        assert peak_bytes(lambda: module(x), CPU) == y.nbytes + cpu_scratch(
+            2, measure=MeasuredScratch(Conditions(threads=2))
+        )(op)
 
 
 def test_what_is_measured_is_quiet_and_repeats(capfd):
@@ -159,7 +161,7 @@ def test_the_largest_batch_really_fits(limit):
 def test_trainable_parameters_alone_have_gradients():
     module = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 10))
     module[0].requires_grad_(False)
-    assert memory.gradient_sizes(Owned(walk(module))) == [400, 40]
+    assert lifetimes.gradient_sizes(Owned(walk(module))) == [400, 40]
 
 
 @pytest.mark.cuda

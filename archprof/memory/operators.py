@@ -1,0 +1,58 @@
+"""A pass that memory is predicted from takes the operators that the device takes, not those of the meta device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..counting.trace import ONE_AT_A_TIME
+from .attention import fused_attention
+from .recurrent import Workspace, whole_layers
+
+
+@contextmanager
+def own_operators(on_cuda: bool = False, workspace: Workspace | None = None) -> Iterator[None]:
+    """Inside, attention, recurrent layers and gradients on meta tensors are what they are on the device."""
+    with ONE_AT_A_TIME, fused_attention(), _gradients_in_one(), _biases_in_place():
+        if on_cuda:
+            yield
+        else:
+            with whole_layers(workspace):
+                yield
+
+
+@contextmanager
+def _biases_in_place() -> Iterator[None]:
+    """A linear layer's bias is added in place where its input is not contiguous; under a dispatch mode torch copies."""
+    linear = functional.linear
+
+    def in_place(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        with torch._C.DisableTorchFunction():
+            if bias is not None and x.is_meta and x.dim() > 2 and not x.is_contiguous():
+                return torch.matmul(x, weight.t()).add_(bias)
+        return linear(x, weight, bias)
+
+    functional.linear = in_place  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        functional.linear = linear
+
+
+@contextmanager
+def _gradients_in_one() -> Iterator[None]:
+    """Mish's gradient is one operator on devices; torch has none for meta tensors and takes it apart, unasked."""
+    if torch._C._dispatch_has_kernel_for_dispatch_key("aten::mish_backward", "Meta"):
+        yield
+        return
+    with torch.library._scoped_library("aten", "IMPL", "Meta") as library:
+        library.m.impl("mish_backward", "Meta", _like_the_input, False)  # `impl` refuses composite operators
+        yield
+
+
+def _like_the_input(gradient: Tensor, x: Tensor) -> Tensor:
+    return torch.empty_like(x)
