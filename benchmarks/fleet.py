@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from archprof.runs.cluster import Cluster
-from archprof.runs.keeper import Job
-from archprof.runs.processes import Processes
+from archprof.runs.engines.cluster import Cluster
+from archprof.runs.engines.keeper import Job
+from archprof.runs.engines.processes import Processes
 
 
 def nothing(task: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..base.options import positive, whole
 from ..results.conditions import Conditions, Sampling
-from ..runs import cluster, machines, sweep
+from ..runs import sweep
+from ..runs.engines import cluster, machines
 from . import options
 
 

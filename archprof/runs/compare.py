@@ -23,7 +23,7 @@ from ..results.conditions import BATCH_SIZES, Conditions, Sampling
 from ..results.profile import Shape
 from ..results.ratios import Stopping
 from . import counted_rows, elsewhere, measured_rows
-from .cluster import Cluster
+from .engines.cluster import Cluster
 from .rows import Inputs, Request, RowInProgress, Tell, row_of
 
 

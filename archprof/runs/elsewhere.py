@@ -12,15 +12,12 @@ from typing import Any
 from ..base.errors import ArchprofError, BadOption, Unreachable, one_line
 from ..results.comparison import ArchitectureResult, Comparison
 from . import engines
-from .asked import Measuring, SweepRequest, environment_one, watched
-from .cluster import Cluster
-from .keeper import Job
-from .machines import Machines
-from .processes import STARTING_S
+from .asked import TIMEOUT_S, Measuring, SweepRequest, apart, environment_one, warm_up, watched
+from .engines.cluster import Cluster
+from .engines.keeper import Job
+from .engines.machines import Machines
+from .engines.processes import STARTING_S
 from .rows import Request, RowInProgress
-
-#: Seconds after which counting one network is given up; measuring has as many for each network beside its time budget.
-TIMEOUT_S = 120.0
 
 
 def count(models: Sequence[Any], rows: Sequence[RowInProgress], request: Request, executor: Executor) -> None:
@@ -28,10 +25,10 @@ def count(models: Sequence[Any], rows: Sequence[RowInProgress], request: Request
 
     Raises BadOption for a network or inputs that cannot be sent, Unreachable where the executor breaks.
     """
-    asked = replace(request, progress=None)
+    asked, own = replace(request, progress=None), apart([*models, *([request.inputs] if request.inputs else [])])
     sent = [packed((model, row.result.name, asked)) for model, row in zip(models, rows, strict=True)]
     places = {text: place for place, text in enumerate(sent)}
-    job = Job(count_packed, TIMEOUT_S, ready, watched)
+    job = Job(count_packed, TIMEOUT_S, functools.partial(warm_up, ()), watched, apart=own)
     for outcome in engines.outcomes(job, sent, executor):
         row = rows[places[outcome.task]]
         request.tell(f"counted {row.result.name}")
@@ -55,7 +52,7 @@ def measured(
     """
     asked = SweepRequest(measuring=Measuring(request.batch_sizes, request.conditions, request.sampling))
     needs = cluster.versions(engines.PACKAGES)
-    probe = Job(functools.partial(environment_one, request=asked), STARTING_S, needs=needs)
+    probe = Job(functools.partial(environment_one, request=asked), STARTING_S, watch=watched, needs=needs)
     machines = Machines(cluster, probe, on)
     if len(machines.kinds) > 1:
         raise BadOption(
@@ -64,7 +61,9 @@ def measured(
         )
     everything = packed((dict(models), replace(request, progress=None), how))
     most_s = request.sampling.time_budget + TIMEOUT_S * len(models)
-    job = Job(functools.partial(compare_packed, compare=compare), most_s, alone=True, needs=needs)
+    own = apart([*models.values(), *([request.inputs] if request.inputs else [])])
+    work = functools.partial(compare_packed, compare=compare)
+    job = Job(work, most_s, watch=watched, alone=True, needs=needs, apart=own)
     ((_, outcome),) = machines.run(job, {machines.kinds[0]: [everything]})
     if outcome.error is not None:
         raise Unreachable(f"measuring on {machines.kinds[0]}: {outcome.error};", "measure fewer networks at once.")
@@ -90,15 +89,6 @@ def packed(what: object) -> bytes:
 
 
 # --- where it runs ------------------------------------------------------------------------------------------------
-
-
-def ready() -> None:
-    """Import what counting needs, so that no network is charged for it; one thread, for others count beside it."""
-    import torch
-
-    from . import counted_rows  # noqa: F401
-
-    torch.set_num_threads(1)
 
 
 def count_packed(text: bytes) -> tuple[ArchitectureResult, dict[int, int]]:

@@ -11,12 +11,12 @@ from typing import Any
 
 from ..base import files
 from . import sweep_file, tasks
-from .asked import SweepRequest, environment_one, watched
-from .cluster import Cluster
+from .asked import SweepRequest, apart, environment_one, watched
 from .engines import PACKAGES
-from .keeper import Job
-from .machines import Kind, Machines
-from .processes import STARTING_S
+from .engines.cluster import Cluster
+from .engines.keeper import Job
+from .engines.machines import Kind, Machines
+from .engines.processes import STARTING_S
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def measure(
     `tell` is called with how many are done, of how many, and the last; `say` with the kinds, before measuring begins.
     """
     needs = cluster.versions((*PACKAGES, *packages))
-    probe = Job(functools.partial(environment_one, request=request), STARTING_S, needs=needs)
+    probe = Job(functools.partial(environment_one, request=request), STARTING_S, watch=watched, needs=needs)
     machines = Machines(cluster, probe, on)
     for kind in machines.kinds:
         say(f"measuring on {kind}: {path_on(path, kind.name)}{_held_back(kind)}")
@@ -64,7 +64,12 @@ def measure(
             stack.callback(lines[kind].close)
         todo = {kind: sweep_file.to_measure(models, entries[kind], request) for kind in machines.kinds}
         job = Job(
-            functools.partial(tasks.measure_one, request=request), timeout, watch=watched, alone=True, needs=needs
+            functools.partial(tasks.measure_one, request=request),
+            timeout,
+            watch=watched,
+            alone=True,
+            needs=needs,
+            apart=apart(models),
         )
         total = sum(map(len, todo.values()))
         outcomes = stack.enter_context(contextlib.closing(machines.run(job, todo)))

@@ -16,12 +16,11 @@ from typing import Any
 from ..base import files
 from ..base.errors import BadOption
 from . import engines, fleet, sweep_file, tasks
-from .asked import SAMPLING, Measuring, SweepRequest, environment_one, watched
-from .cluster import Cluster
+from .asked import SAMPLING, TIMEOUT_S, Measuring, SweepRequest, apart, environment_one, warm_up, watched
+from .engines.cluster import Cluster
+from .engines.keeper import Job
+from .engines.processes import Outcome
 from .fleet import Measured
-from .keeper import Job
-from .processes import Outcome
-from .tasks import count_one, measure_one, warm_up
 
 __all__ = [
     "SAMPLING",
@@ -29,16 +28,9 @@ __all__ = [
     "Measuring",
     "Summary",
     "SweepRequest",
-    "count_one",
     "expanded",
-    "measure_one",
     "sweep",
-    "warm_up",
-    "watched",
 ]
-
-#: Seconds after which counting or measuring one network is given up.
-TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +117,7 @@ def sweep(
 def expanded(patterns: Sequence[str], cluster: Cluster) -> list[str]:
     """The networks that patterns mean on a cluster's machines. Raises what is wrong with a pattern."""
     packages = tasks.libraries_of(patterns)
-    job = Job(tasks.expand_one, TIMEOUT_S)
+    job = Job(tasks.expand_one, TIMEOUT_S, functools.partial(warm_up, tuple(packages)), watched)
     (outcome,) = engines.outcomes(job, [tuple(patterns)], cluster, packages=packages)
     if outcome.error is not None:
         raise BadOption(f"patterns cannot be looked up on the cluster: {outcome.error}.", "Name the networks.")
@@ -170,10 +162,11 @@ def _count(
     todo = [name for name in models if name not in file.entries]
     libraries = tasks.libraries_of(todo)
     job = Job(
-        functools.partial(count_one, request=fleet.counts_only(request)),
+        functools.partial(tasks.count_one, request=fleet.counts_only(request)),
         timeout,
         functools.partial(warm_up, tuple(libraries)),
         watched,
+        apart=apart(todo),
     )
     telling = _Telling(tell, "counted")
     for place, outcome in enumerate(engines.outcomes(job, todo, executor, jobs, libraries), start=1):

@@ -17,7 +17,7 @@ from ..results.comparison import Comparison
 from ..results.environment import disagreements
 from ..results.saved import SCHEMA_VERSION
 from .asked import SweepRequest
-from .processes import Outcome
+from .engines.processes import Outcome
 
 
 def batch_sizes_of(entry: Mapping[str, Any]) -> set[int]:

@@ -4,34 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from ..base import streams
 from ..base.errors import ArchprofError
 from ..results.comparison import BULKY, row_json
-from .asked import Measuring, SweepRequest
-
-
-def warm_up(libraries: Sequence[str]) -> None:
-    """Import what every task needs, so that no task is charged for it. What fails here fails again where it is said."""
-    sys.stdout = streams.Printable(sys.stderr)
-    warnings.simplefilter("ignore")
-    import torch
-
-    from . import compare  # noqa: F401
-
-    torch.set_num_threads(1)
-    for library in libraries:
-        with contextlib.suppress(Exception):
-            __import__(library)
-    # a network is hundreds of thousands of objects: looking through them for cycles at the usual rate takes a third of
-    # all the time
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+from .asked import LIBRARIES, Measuring, SweepRequest
 
 
 def count_one(model: str, request: SweepRequest) -> dict[str, Any]:
@@ -77,4 +57,4 @@ def _inputs(request: SweepRequest) -> Any:
 
 
 def libraries_of(models: Sequence[str]) -> list[str]:
-    return sorted({name.partition(":")[0] for name in models} & {"timm", "torchvision"})
+    return sorted({name.partition(":")[0] for name in models} & set(LIBRARIES))

@@ -66,7 +66,7 @@ def test_lines_of_a_sweep(run, tmp_path, capsys):
     assert len(entries) == 2
     for entry in entries:
         assert_follows("sweep-entry", entry)
-    from archprof.runs.processes import Outcome
+    from archprof.runs.engines.processes import Outcome
     from archprof.runs.sweep import _entry
 
     assert_follows("sweep-entry", _entry(Outcome("resnet18", error="it ended with signal 9", seconds=1.5), None))

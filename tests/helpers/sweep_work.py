@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -37,20 +38,16 @@ def work(task: str) -> object:
 
 
 def kind(address: str) -> object:
-    """What a worker's machine is: what its variable KIND says."""
-    if os.environ.get("KIND", "none") == "none":
+    """What a worker's machine is: what the variable KINDS says of its address."""
+    fingerprint = json.loads(os.environ["KINDS"])[address]
+    if fingerprint == "none":
         raise ValueError("no clock")
-    return {"fingerprint": os.environ["KIND"], "device_name": "a board", "device": "cpu", "threads": 1, "cpus": 1}
+    return {"fingerprint": fingerprint, "device_name": "a board", "device": "cpu", "threads": 1, "cpus": 1}
 
 
 def board(address: str) -> object:
     """The same machine for every worker."""
     return {"fingerprint": "cccc", "device_name": "a board", "device": "cpu", "threads": 1, "cpus": 1}
-
-
-def where(task: str) -> object:
-    """Do as the task says; beside it the kind of machine that it was done on."""
-    return os.environ.get("KIND"), work(task)
 
 
 def prepare() -> None:
@@ -60,9 +57,9 @@ def prepare() -> None:
 
 def pid_after(model: str, request: object) -> int:
     """Count the network as a sweep does; the process that did."""
-    from archprof.runs import sweep
+    from archprof.runs import tasks
 
-    sweep.count_one(model, request)
+    tasks.count_one(model, request)
     return os.getpid()
 
 
@@ -88,6 +85,19 @@ def entries(path: Path) -> dict[str, object]:
 
 def counted_here(names: list[str]) -> dict[str, object]:
     """What a sweep's file holds of these networks, counted in this process."""
-    from archprof.runs import sweep
+    from archprof.runs import asked, tasks
 
-    return {name: json.loads(json.dumps(sweep.count_one(name, sweep.SweepRequest()))) for name in names}
+    return {name: json.loads(json.dumps(tasks.count_one(name, asked.SweepRequest()))) for name in names}
+
+
+def ended(pids: set[int]) -> bool:
+    """Whether these processes end, and soon."""
+    until = time.monotonic() + 20
+    while pids and time.monotonic() < until:
+        for pid in set(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 0)
+                continue
+            pids.remove(pid)
+        time.sleep(0.05)
+    return not pids

@@ -1,54 +1,59 @@
-"""A dask cluster on this machine: whatever a network, a worker or the scheduler does, each result comes once."""
+"""A dask cluster: each network in a process of its own, each kind of machine by itself, what is wrong in one line."""
 
 import contextlib
-import functools
 import itertools
+import json
 import os
-import signal
+import pickle
 import socket
-import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
+from concurrent.futures import Executor, Future
 
 import pytest
-from helpers import sweep_work
+from helpers import clusters, sweep_work
+from torch import nn
 
 import archprof
 from archprof.base.errors import BadOption, Unreachable
 from archprof.cli import main
-from archprof.runs import asked, cluster, keeper, sweep
-from archprof.runs.cluster import Cluster
-from archprof.runs.keeper import Job
-from archprof.runs.machines import Kind, Machines, wished
+from archprof.runs import sweep
+from archprof.runs.engines import keeper
+from archprof.runs.engines.cluster import Cluster
+from archprof.runs.engines.keeper import Job
+from archprof.runs.engines.machines import Kind, Machines, wished
+from archprof.runs.engines.processes import Outcome
 
 distributed = pytest.importorskip("distributed")
-
-#: Where archprof and the tests' helpers are.
-PATH = [str(Path(archprof.__file__).parents[1]), str(Path(sweep_work.__file__).parents[1])]
 
 WORK = Job(sweep_work.work, 30.0)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_machine(tmp_path_factory):
+    """A machine that nobody else measures on meanwhile."""
+    with clusters.machine(tmp_path_factory.mktemp("machine")):
+        yield
+
+
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """Two workers, a machine of their own."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = str(tmp_path_factory.mktemp("machine"))
-    try:
-        with Cluster("local:2") as there:
-            yield there
-    finally:
-        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+def two(own_machine):
+    """Two workers, which share their processes with all tests here: importing torch is what takes the time."""
+    with clusters.inside(2) as there:
+        yield there
 
 
-def named(there, **kinds):
-    """Give the workers' processes their kinds: what sweep_work.kind finds there. The addresses, in that order."""
+def named(there, monkeypatch, *kinds):
+    """Give the workers their kinds, which sweep_work.kind tells. The addresses, in that order."""
     addresses = sorted(there.workers())
-    for address, kind in zip(addresses, kinds.values(), strict=True):
-        there.client.run(functools.partial(os.environ.update, KIND=kind), workers=[address])
+    monkeypatch.setenv("KINDS", json.dumps(dict(zip(addresses, kinds, strict=True))))
     return addresses
+
+
+def probe(*kinds):
+    """Asks each worker for its kind, in processes that know the present ones."""
+    return Job(sweep_work.kind, 30.0, apart=str(kinds))
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
@@ -63,24 +68,27 @@ def test_whatever_a_task_does_the_others_are_done_once(two):
     assert found["die 9"].error == "it took its process down: SIGKILL (out of memory?)"
     assert found["exit"].error == "it calls sys.exit(3)"
     assert found["leave 7"].error == "it ended its process with exit code 7"
-    pids = {found[task].value for task in tasks[:40]}
-    assert not pids & {worker["pid"] for worker in two.client.run(lambda: {"pid": os.getpid()}).values()}
+    assert os.getpid() not in {found[task].value for task in tasks[:40]}
 
 
-def test_a_sweep_is_that_of_a_local_one(two, tmp_path):
-    names = ["resnet_tiny", "no_such_net", "plain_tiny"]
-    told = []
+@pytest.fixture
+def one_at_a_time(monkeypatch):
+    """A single process for all networks: each imports torch."""
+    monkeypatch.setattr(Cluster, "threads", 1)
+
+
+def test_a_sweep_is_that_of_a_local_one(two, one_at_a_time, tmp_path):
+    names, told = ["resnet_tiny", "no_such_net"], []
     summary = sweep.sweep(names, str(tmp_path / "there.jsonl"), executor=two, progress=told.append)
-    assert (summary.asked, summary.profiled, summary.earlier, summary.machines) == (3, 2, 0, ())
-    assert len(told) == 3 and told[-1].startswith("counted 3 of 3, about 0 s left: ")
+    assert (summary.asked, summary.profiled, summary.earlier, summary.machines) == (2, 1, 0, ())
+    assert len(told) == 2 and told[-1].startswith("counted 2 of 2, about 0 s left: ")
     assert sweep_work.entries(tmp_path / "there.jsonl") == sweep_work.counted_here(names)
-    assert sweep.sweep(names, str(tmp_path / "there.jsonl"), executor=two).earlier == 3
+    assert sweep.sweep(names, str(tmp_path / "there.jsonl"), executor=two).earlier == 2
 
 
 def test_patterns_are_looked_up_where_the_networks_are(two, capsys, tmp_path, monkeypatch):
     assert sweep.expanded(["resnet20_*", "alexnet"], two) == ["resnet20_cifar", "alexnet"]
-    monkeypatch.setattr(cluster, "Cluster", lambda address, tell: two)
-    monkeypatch.setattr(Cluster, "__exit__", lambda *_: None)
+    monkeypatch.setattr("archprof.cli.sweep._cluster", lambda args: contextlib.nullcontext(two))
     file = tmp_path / "sweep.jsonl"
     assert main(["sweep", "zzz*", "-o", str(file), "--no-latency", "--cluster", "local:2"]) == 2
     assert capsys.readouterr().err.startswith("archprof: none of the ")
@@ -104,155 +112,82 @@ def test_a_worker_that_came_later_with_another_version_ends_it(two):
 # --- measuring -------------------------------------------------------------------------------------------------------
 
 
-def test_each_kind_measures_all_and_nothing_runs_beside_it(two):
-    named(two, a="aaaa", b="bbbb")
-    machines = Machines(two, Job(sweep_work.kind, 30.0, key=""), {})
+def test_each_kind_measures_all_and_nothing_runs_beside_it(two, monkeypatch):
+    addresses = named(two, monkeypatch, "aaaa", "bbbb")
+    machines = Machines(two, probe("aaaa", "bbbb"), {})
     assert [kind.name for kind in machines.kinds] == ["aaaa", "bbbb"]
     assert str(machines.kinds[0]) == "aaaa (a board, 1 of 1 CPUs)"
+    sent, submit = [], two.submit
+
+    def noted(function, parcel, **how):
+        sent.append((*how["workers"], pickle.loads(parcel)[2]))
+        return submit(function, parcel, **how)
+
+    monkeypatch.setattr(two, "submit", noted)
     tasks = [f"span {0.02 + n / 1000}" for n in range(5)]
-    found = list(machines.run(Job(sweep_work.where, 30.0, alone=True), dict.fromkeys(machines.kinds, tasks)))
-    assert Counter((kind.name, outcome.task) for kind, outcome in found) == Counter(
-        (kind, task) for kind in ("aaaa", "bbbb") for task in tasks
-    )
-    assert all(outcome.value[0] == kind.name for kind, outcome in found)
-    spans = sorted(outcome.value[1] for _, outcome in found)
+    found = list(machines.run(Job(sweep_work.work, 30.0, alone=True), dict.fromkeys(machines.kinds, tasks)))
+    each = Counter((kind, task) for kind in ("aaaa", "bbbb") for task in tasks)
+    assert Counter((kind.name, outcome.task) for kind, outcome in found) == each
+    assert Counter((dict(zip(addresses, ("aaaa", "bbbb"), strict=True))[to], task) for to, task in sent) == each
+    spans = sorted(outcome.value for _, outcome in found)
     # two workers, but one machine: each ends before the next begins
     assert all(end <= begin for (_, end), (begin, _) in itertools.pairwise(spans))
 
 
-def test_one_kind_is_chosen_and_named(two):
-    named(two, a="aaaa", b="bbbb")
-    probe = Job(sweep_work.kind, 30.0)
-    (kind,) = Machines(two, probe, {"epyc": "bb"}).kinds
+def test_one_kind_is_chosen_and_named(two, monkeypatch):
+    named(two, monkeypatch, "aaaa", "bbbb")
+    asked = probe("aaaa", "bbbb")
+    (kind,) = Machines(two, asked, {"epyc": "bb"}).kinds
     assert (kind.name, kind.fingerprint) == ("epyc", "bbbb")
     with pytest.raises(BadOption, match=r"--on x=cc: no kind of machine is so\. There are: aaaa \(a board.*; bbbb"):
-        Machines(two, probe, {"x": "cc"})
+        Machines(two, asked, {"x": "cc"})
     with pytest.raises(BadOption, match="--on x=board: 2 kinds of machine are so"):
-        Machines(two, probe, {"x": "board"})
+        Machines(two, asked, {"x": "board"})
     with pytest.raises(BadOption, match="two names"):
-        Machines(two, probe, {"x": "aa", "y": "aaaa"})
+        Machines(two, asked, {"x": "aa", "y": "aaaa"})
 
 
-def test_a_machine_that_cannot_measure_is_told(two):
-    addresses = named(two, a="aaaa", b="none")
-    # another job than before: processes that were asked before keep what they found
-    machines = Machines(two, Job(sweep_work.kind, 29.0), {})
+def test_a_machine_that_cannot_measure_is_told(two, monkeypatch):
+    addresses = named(two, monkeypatch, "aaaa", "none")
+    machines = Machines(two, probe("aaaa", "none"), {})
     assert [kind.name for kind in machines.kinds] == ["aaaa"]
     assert machines.why == {addresses[1]: "ValueError: no clock"}
-    named(two, a="none", b="none")
+    named(two, monkeypatch, "none", "none")
     with pytest.raises(Unreachable, match=r"no worker can measure so; tcp://\S+: ValueError: no clock;"):
-        Machines(two, Job(sweep_work.kind, 31.0), {})
+        Machines(two, probe("none", "none"), {})
 
 
-# --- faults, each on a cluster that they may break ------------------------------------------------------------------
+# --- comparing -------------------------------------------------------------------------------------------------------
 
 
-def test_a_network_that_kills_three_workers_is_an_entry(two):
-    tasks = ["one", "end it", "two", "three"]
-    found = {outcome.task: outcome for outcome in two.run(WORK, tasks)}
-    assert set(found) == set(tasks)
-    assert found["end it"].error == "it took down 3 workers of the cluster"
-    assert all(found[task].error is None for task in ("one", "two", "three"))
+def test_a_comparison_is_measured_on_the_cluster(two, one_at_a_time):
+    """All of it on one machine, interleaved as here."""
+    found = archprof.compare(
+        {"a": "resnet_tiny", "b": "plain_tiny"}, batch_sizes=[1], time_budget=0.5, precision=0.9, executor=two
+    )
+    assert [row.name for row in found.architectures] == ["a", "b"] and found.reference == "b"
+    assert all(row.latency_at(1).measured for row in found.architectures)
+    assert found.environment["fingerprint"]
 
 
-def test_a_measurement_that_kills_three_workers_is_an_entry(two):
-    until = time.monotonic() + 60
-    while len(two.workers()) < 2 and time.monotonic() < until:
-        time.sleep(0.2)
-    machines = Machines(two, Job(sweep_work.board, 30.0), {})
-    found = {outcome.task: outcome for _, outcome in machines.run(
-        Job(sweep_work.work, 30.0, alone=True), {machines.kinds[0]: ["one", "end it", "two"]}
-    )}  # fmt: skip
-    assert set(found) == {"one", "end it", "two"}
-    assert found["end it"].error == "it took down 3 workers of the cluster"
-    assert found["one"].error is None and found["two"].error is None
+def test_a_comparison_is_counted_by_an_executor():
+    """Also a network of a script, which is sent as it is."""
 
+    class Here(Executor):
+        """Does each task here, as it was sent: what a process of its own is good for is not the point."""
 
-class Outside:
-    """A scheduler and one worker, processes of their own, as somebody else would start them."""
+        def submit(self, do, job, task):
+            future = Future()
+            future.set_result(Outcome(task, pickle.loads(pickle.dumps(job)).work(task)))
+            return future
 
-    def __init__(self, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder, self.begun = folder, []
-        self.address = f"tcp://127.0.0.1:{self.port}"
-
-    def start(self):
-        # a worker without a nanny, which starts sooner
-        self._start("dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show")
-        more = ("--no-nanny", "--nthreads", "2", "--no-dashboard", "--local-directory", str(self.folder))
-        self._start("dask_worker", self.address, *more)
-
-    def _start(self, module, *words):
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *words]
-        # the scheduler knows nothing of archprof, and the worker's machine is nobody else's
-        known = "" if module == "dask_scheduler" else os.pathsep.join(PATH)
-        environment = {**os.environ, "PYTHONPATH": known, "TMPDIR": str(self.folder)}
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": self.folder}
-        self.begun.append(subprocess.Popen(command, env=environment, **quiet))
-
-    def wait(self):
-        until = time.monotonic() + 60
-        while time.monotonic() < until:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.1)
-
-    def stop(self, how=signal.SIGKILL):
-        for process in self.begun:
-            process.send_signal(how)
-            process.wait(30)
-        self.begun.clear()
-
-
-@pytest.fixture
-def outside(tmp_path):
-    found = Outside(tmp_path)
-    found.start()
-    found.wait()
-    yield found
-    found.stop()
-
-
-def test_a_scheduler_that_comes_back_is_gone_on_with(outside):
-    said, outcomes = [], []
-    with Cluster(outside.address, tell=said.append) as there:
-        for outcome in there.run(WORK, [f"task {n}" for n in range(30)] + ["span 1.0"]):
-            outcomes.append(outcome)
-            if len(outcomes) == 10:
-                outside.stop()
-                outside.start()
-    assert Counter(outcome.task for outcome in outcomes) == Counter([*(f"task {n}" for n in range(30)), "span 1.0"])
-    assert all(outcome.error is None for outcome in outcomes)
-    assert f"waiting for the scheduler at {outside.address}, which is gone" in said
-
-
-def test_a_scheduler_that_stays_away_is_one_line_and_what_came_is_kept(outside):
-    kept = []
-    with (
-        pytest.raises(Unreachable, match="is gone, and did not come back within 1 s"),
-        Cluster(outside.address, patience=1.0) as there,
-    ):
-        there.patience = 60.0  # for the first worker
-        for outcome in there.run(WORK, [f"task {n}" for n in range(30)]):
-            kept.append(outcome)
-            there.patience = 1.0
-            outside.stop()
-    assert kept and len(kept) < 30
-
-
-def test_nobody_at_the_address_is_one_line_within_ten_seconds(tmp_path, capsys):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    began = time.monotonic()
-    file = tmp_path / "sweep.jsonl"
-    assert main(["sweep", "alexnet", "-o", str(file), "--cluster", address]) == 2
-    assert time.monotonic() - began < 10
-    out, err = capsys.readouterr()
-    assert err.startswith(f"archprof: no dask scheduler answers at '{address}': ") and err.count("\n") == 1
-    assert not out and not file.exists()
+    models = {"tiny": "resnet_tiny", "mine": nn.Sequential(nn.Flatten(), nn.Linear(12, 5))}
+    with pytest.raises(archprof.ArchprofError):
+        archprof.compare({**models, "dies": "no_such_module:net"}, latency=False, executor=Here())
+    there = archprof.compare(models, latency=False, input_shape=(3, 2, 2), executor=Here())
+    here = archprof.compare(models, latency=False, input_shape=(3, 2, 2))
+    assert there.architectures == here.architectures
+    assert there.architectures[1].profile.macs == 12 * 5
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
@@ -294,14 +229,14 @@ def test_kinds_are_named():
     assert Kind("epyc", {"fingerprint": "3fa9", "device": "cuda", "device_name": "H100"}).fingerprint == "3fa9"
 
 
-def test_a_comparison_is_measured_on_the_cluster(two):
-    """All of it on one machine, interleaved as here; a network that cannot be counted keeps its place."""
-    until = time.monotonic() + 60
-    while len(two.workers()) < 2 and time.monotonic() < until:
-        time.sleep(0.2)
-    found = archprof.compare(
-        {"a": "resnet_tiny", "b": "plain_tiny"}, batch_sizes=[1], time_budget=1.0, precision=0.9, executor=two
-    )
-    assert [row.name for row in found.architectures] == ["a", "b"] and found.reference == "b"
-    assert all(row.latency_at(1).measured for row in found.architectures)
-    assert found.environment["fingerprint"] and asked.environment_one(None, asked.SweepRequest())["fingerprint"]
+def test_nobody_at_the_address_is_one_line_within_ten_seconds(tmp_path, capsys):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    began = time.monotonic()
+    file = tmp_path / "sweep.jsonl"
+    assert main(["sweep", "alexnet", "-o", str(file), "--cluster", address]) == 2
+    assert time.monotonic() - began < 10
+    out, err = capsys.readouterr()
+    assert err.startswith(f"archprof: no dask scheduler answers at '{address}': ") and err.count("\n") == 1
+    assert not out and not file.exists()

@@ -18,7 +18,7 @@ from archprof.models.input_spec import InputSpec
 from archprof.results.comparison import Comparison
 from archprof.results.conditions import Sampling
 from archprof.runs import engines, sweep
-from archprof.runs.processes import Outcome, Processes
+from archprof.runs.engines.processes import Outcome, Processes
 
 # --- processes -------------------------------------------------------------------------------------------------------
 

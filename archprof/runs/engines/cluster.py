@@ -18,11 +18,11 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from ..base.errors import BadOption, MissingPackage, Unreachable, one_line
+from ...base.errors import BadOption, MissingPackage, Unreachable, one_line
 from . import keeper
+from .executors import shippable
 from .keeper import Job
 from .processes import Outcome
-from .submitted import shippable
 
 #: The resource of a worker that measures: dask worker ADDRESS --resources measure=1
 MEASURE = "measure"

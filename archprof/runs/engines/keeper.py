@@ -1,7 +1,7 @@
 """One network at a time in a process of its own, wherever an executor or a cluster runs `do`. Imports no torch.
 
-Whoever runs `do` never runs a network itself: it keeps a `Worker` for each kind of job, which may hang, die, grow or be
-changed by a network as in a sweep on one machine, and is replaced as there.
+Whoever runs `do` never runs a network itself: it keeps a `Worker` for jobs that start alike, which may hang, die, grow
+or be changed by a network as in a sweep on one machine, and is replaced as there.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..base import files
-from ..base.errors import Unreachable
-from ..base.version import __version__
+from ...base import files
+from ...base.errors import Unreachable
+from ...base.version import __version__
 from .processes import Outcome, Processes, Worker
 
 #: Seconds after which a worker that nobody uses ends: its memory is another's, and the client may have been killed.
@@ -28,7 +28,8 @@ class Job:
     """What is done for every task of a sweep, as it is sent to where it is done; everything in it can be pickled.
 
     `work`, `start`, `watch` and `timeout` are those of `Processes`. `alone`: nothing else of ours runs on the machine
-    meanwhile. `needs` are packages with the version that they must have there. `key` tells jobs apart.
+    meanwhile. `needs` are packages with the version that they must have there. Jobs of one `key` share their workers;
+    `apart` keeps them from those of others.
     """
 
     work: Callable[[Any], Any]
@@ -37,17 +38,19 @@ class Job:
     watch: Callable[[], Callable[[], str | None]] | None = None
     alone: bool = False
     needs: tuple[tuple[str, str], ...] = ()
+    apart: str = ""
     key: str = ""
 
-    def engine(self) -> Processes:
-        """The local processes that would do the same."""
-        return Processes(self.work, 1, self.timeout, self.start, watch=self.watch)
+    def worker(self) -> Worker:
+        """A process for this job, and for others that start alike."""
+        return Worker(Processes(_perform, 1, self.timeout, self.start, watch=self.watch))
 
 
 def keyed(job: Job) -> Job:
-    """The job with a key of what it does: equal jobs share their workers. Raises what pickling raises."""
-    text = pickle.dumps((job.work, job.timeout, job.start, job.watch, job.alone, job.needs))
-    return Job(**{**vars(job), "key": hashlib.sha256(text).hexdigest()})
+    """The job with a key of how its workers start, for importing torch takes seconds. Raises what pickling raises."""
+    pickle.dumps(job)
+    text = pickle.dumps((job.start, job.watch, job.needs, job.apart))
+    return replace(job, key=hashlib.sha256(text).hexdigest())
 
 
 def do(job: Job, task: Any) -> Outcome:
@@ -56,9 +59,9 @@ def do(job: Job, task: Any) -> Outcome:
     with files.node(job.alone):
         if job.alone:
             _KEPT.end(lambda kept: kept.key != job.key)
-        worker = _KEPT.take(job.key) or Worker(job.engine())
+        worker = _KEPT.take(job.key) or job.worker()
         try:
-            outcome = worker.do(task)
+            outcome = worker.do((job.work, task), job.timeout)
         except BaseException:
             worker.stop()
             raise
@@ -66,7 +69,12 @@ def do(job: Job, task: Any) -> Outcome:
             worker.stop()
         else:
             _KEPT.put(job.key, worker)
-    return outcome
+    return replace(outcome, task=task)
+
+
+def _perform(what: tuple[Callable[[Any], Any], Any]) -> Any:
+    work, task = what
+    return work(task)
 
 
 def refuse_other_versions(job: Job) -> None:

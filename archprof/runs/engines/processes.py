@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..base.errors import one_line, printable
+from ...base.errors import one_line, printable
 
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
 STARTING_S = 120.0
@@ -131,6 +131,7 @@ class Worker:
         theirs.close()
         self.task: Any = None
         self.began = time.monotonic()
+        self.timeout = engine.timeout
         self.started = self.spent = False
 
     def give(self, task: Any) -> None:
@@ -141,7 +142,7 @@ class Worker:
 
     def left_s(self) -> float:
         """Seconds until the task has had its time; starting up does not count towards it."""
-        allowed = self.engine.timeout if self.started else max(STARTING_S, self.engine.timeout)
+        allowed = self.timeout if self.started else max(STARTING_S, self.timeout)
         return self.began + allowed - time.monotonic()
 
     def outcome(self) -> Outcome | None:
@@ -167,12 +168,13 @@ class Worker:
         return Outcome(
             self.task,
             None,
-            f"stopped after {self.engine.timeout:g} s: it had not returned",
+            f"stopped after {self.timeout:g} s: it had not returned",
             time.monotonic() - self.began,
         )
 
-    def do(self, task: Any) -> Outcome:
-        """Run one task to its end; where it must not go on afterwards, the worker is `spent`."""
+    def do(self, task: Any, timeout: float) -> Outcome:
+        """Run one task, for so many seconds at most; where it must not go on afterwards, the worker is `spent`."""
+        self.timeout = timeout
         self.give(task)
         while True:
             outcome = self.outcome() if self.pipe.poll(max(0.0, self.left_s())) else self.too_long()

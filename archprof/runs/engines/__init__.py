@@ -1,16 +1,19 @@
-"""Which engine runs a job: processes of this machine, an executor that was handed over, or a cluster."""
+"""Where tasks run: processes of this machine, an executor that was handed over, or a dask cluster.
+
+Nothing here knows of networks or imports torch: tasks and what is done with them come from outside.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .cluster import Cluster
-from .keeper import Job, version_of
 from .processes import Outcome, Processes
-from .submitted import Submitted
+
+if TYPE_CHECKING:
+    from .keeper import Job
 
 #: Packages of which every machine must have the same version.
 PACKAGES = ("archprof", "torch")
@@ -28,6 +31,10 @@ def outcomes(
         return iter(())
     if executor is None:
         return Processes(job.work, jobs, job.timeout, job.start, watch=job.watch).run(tasks)
+    # the index of counts needs processes alone, and starts with every command that lists or chooses
+    from .cluster import Cluster
+    from .executors import Submitted
+
     if isinstance(executor, Cluster):
         return executor.run(replace(job, needs=executor.versions((*PACKAGES, *packages))), tasks)
     return Submitted(executor, replace(job, needs=here())).run(tasks)
@@ -35,4 +42,6 @@ def outcomes(
 
 def here() -> tuple[tuple[str, str], ...]:
     """The versions that this machine has."""
+    from .keeper import version_of
+
     return tuple((package, version_of(package) or "") for package in PACKAGES)

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from ..base.errors import BadOption, Unreachable, one_line
+from ...base.errors import BadOption, Unreachable, one_line
 from . import keeper
 from .keeper import Job
 from .processes import Outcome

@@ -13,11 +13,11 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..base.errors import BadOption, Unreachable
+from ...base.errors import BadOption, Unreachable
 from .cluster import DEATHS, LOOK_S, MEASURE, Cluster, Flight, took_down
+from .executors import shippable
 from .keeper import Job
 from .processes import Outcome
-from .submitted import shippable
 
 
 @dataclass(frozen=True)
