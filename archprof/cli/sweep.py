@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ..base.errors import printable
 from ..base.options import positive, whole
 from ..results.conditions import Conditions, Sampling
 from ..runs import sweep
-from ..runs.engines import cluster, machines
+from ..runs.engines import address, cluster, machines
 from . import options
 
 
@@ -112,7 +113,7 @@ def _refuse_without_effect(args: argparse.Namespace) -> None:
     if args.cluster is None:
         options.refuse_without_effect(args, "without --cluster", also=("on",))
         return
-    cluster.parsed(args.cluster)
+    address.parsed(args.cluster)
     options.refuse_without_effect(args, "with --cluster, whose workers count", also=("jobs",))
     if args.no_latency:
         options.refuse_without_effect(args, "with --no-latency", also=("on",))
@@ -136,7 +137,7 @@ def _cluster(args: argparse.Namespace) -> Iterator[cluster.Cluster | None]:
 
 
 def _say(text: str) -> None:
-    print(f"archprof: {text}", file=sys.stderr)
+    print(f"archprof: {printable(text)}", file=sys.stderr)
 
 
 def _summed_up(summary: sweep.Summary, path: str) -> int:

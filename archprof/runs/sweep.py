@@ -76,6 +76,7 @@ def sweep(
     """
     if on and not (isinstance(executor, Cluster) and request.measuring):
         raise BadOption("'on' has no effect unless a cluster measures;", "leave it out.")
+    models = list(dict.fromkeys(models))
     tell = progress or (lambda doing: None)
     began = time.monotonic()
     there = executor if isinstance(executor, Cluster) else None

@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import pickle
+import re
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from concurrent.futures import Executor, Future
@@ -16,10 +18,12 @@ from helpers import clusters, sweep_work
 from torch import nn
 
 import archprof
-from archprof.base.errors import BadOption, Unreachable
+from archprof.base import files
+from archprof.base.errors import ArchprofError, BadFile, BadOption, Unreachable
 from archprof.cli import main
-from archprof.runs import sweep
-from archprof.runs.engines import keeper
+from archprof.results.conditions import Sampling
+from archprof.runs import asked, counted_rows, elsewhere, sweep
+from archprof.runs.engines import address, keeper
 from archprof.runs.engines.cluster import Cluster
 from archprof.runs.engines.keeper import Job
 from archprof.runs.engines.machines import Kind, Machines, wished
@@ -110,6 +114,40 @@ def test_a_worker_that_came_later_with_another_version_ends_it(two):
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------
+#
+# What runs real networks comes first, for whoever measures ends the processes of those that count, and with them torch.
+
+
+def test_a_sweep_measures_into_a_file_of_each_kind_and_mixes_with_no_other(two, one_at_a_time, tmp_path):
+    request = sweep.SweepRequest(measuring=sweep.Measuring(sampling=Sampling(0.1)))
+    path, own = tmp_path / "s.jsonl", tmp_path / "s.here.jsonl"
+    how = {"executor": two, "on": {"here": asked.environment_one(None, request)["device_name"]}}
+    own.write_text("hello\n")
+    with pytest.raises(BadFile, match=r"s\.here\.jsonl' exists and is not a sweep"):
+        sweep.sweep(["resnet_tiny"], str(path), request, **how)
+    assert own.read_text() == "hello\n" and set(sweep_work.entries(path)) == {"resnet_tiny"}
+    own.unlink()
+    (measured,) = sweep.sweep(["resnet_tiny", "resnet_tiny"], str(path), request, **how).machines
+    assert (measured.kind, measured.path, measured.asked, measured.measured) == ("here", str(own), 1, 1)
+    assert set(sweep_work.entries(path)) == set(sweep_work.entries(own)) == {"resnet_tiny"}
+    with files.alone(str(path)), pytest.raises(ArchprofError, match="another archprof is writing to"):
+        sweep.sweep(["resnet_tiny"], str(path), request, **how)
+
+
+def test_a_comparison_is_measured_on_the_cluster(two, monkeypatch):
+    """All of it on one machine, interleaved as here."""
+
+    def count(models, rows, request, executor):
+        for row in rows:
+            counted_rows.count(row, request)
+
+    monkeypatch.setattr(elsewhere, "count", count)  # which is another test's
+    found = archprof.compare(
+        {"a": "resnet_tiny", "b": "plain_tiny"}, batch_sizes=[1], time_budget=10, precision=0.9, executor=two
+    )
+    assert [row.name for row in found.architectures] == ["a", "b"] and found.reference == "b"
+    assert all(row.latency_at(1).measured for row in found.architectures)
+    assert found.environment["fingerprint"]
 
 
 def test_each_kind_measures_all_and_nothing_runs_beside_it(two, monkeypatch):
@@ -152,22 +190,26 @@ def test_a_machine_that_cannot_measure_is_told(two, monkeypatch):
     machines = Machines(two, probe("aaaa", "none"), {})
     assert [kind.name for kind in machines.kinds] == ["aaaa"]
     assert machines.why == {addresses[1]: "ValueError: no clock"}
+    named(two, monkeypatch, "../../etc", "bbbb")
+    machines = Machines(two, probe("../../etc", "bbbb"), {})
+    assert machines.why == {addresses[0]: "its fingerprint is '../../etc'"}
     named(two, monkeypatch, "none", "none")
     with pytest.raises(Unreachable, match=r"no worker can measure so; tcp://\S+: ValueError: no clock;"):
         Machines(two, probe("none", "none"), {})
 
 
+def test_processes_that_ran_own_code_serve_no_other_run():
+    """A process that is kept would still know the file as it was, and may be changed in ways that nobody watches."""
+
+    def key(*models):
+        return keeper.keyed(Job(sweep_work.work, 30.0, apart=asked.apart(models))).key
+
+    assert key("resnet18", "timm:vit*") == key("torchvision:alexnet@128", "mobilenetv1(width=0.5)") == key()
+    for own in ("mynets:Net", "nets.py:Net", nn.Linear(2, 3)):
+        assert len({key(), key(own), key(own), key("resnet18", own)}) == 4
+
+
 # --- comparing -------------------------------------------------------------------------------------------------------
-
-
-def test_a_comparison_is_measured_on_the_cluster(two, one_at_a_time):
-    """All of it on one machine, interleaved as here."""
-    found = archprof.compare(
-        {"a": "resnet_tiny", "b": "plain_tiny"}, batch_sizes=[1], time_budget=0.5, precision=0.9, executor=two
-    )
-    assert [row.name for row in found.architectures] == ["a", "b"] and found.reference == "b"
-    assert all(row.latency_at(1).measured for row in found.architectures)
-    assert found.environment["fingerprint"]
 
 
 def test_a_comparison_is_counted_by_an_executor():
@@ -224,9 +266,62 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("Install it: pip install 'archprof[cluster]'\n")
 
 
+def test_ctrl_c_while_it_connects(monkeypatch, capsys, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(socket, "create_connection", interrupted)
+    file = tmp_path / "s.jsonl"
+    assert main(["sweep", "alexnet", "-o", str(file), "--cluster", "tcp://127.0.0.1:8786"]) == 130
+    assert capsys.readouterr() == ("", f"archprof: interrupted; the same command goes on from {file}\n")
+    assert not file.exists()
+
+
+def test_a_cluster_without_workers_is_one_line():
+    with clusters.inside(0) as there:
+        there.patience = 0.0
+        with pytest.raises(Unreachable, match=r"has no workers after 0 s\. Start some: dask worker tcp://127"):
+            sweep.sweep(["resnet_tiny"], "unused.jsonl", executor=there)
+
+
 def test_kinds_are_named():
     assert wished("epyc=3fa9, h100=H100") == {"epyc": "3fa9", "h100": "H100"}
     assert Kind("epyc", {"fingerprint": "3fa9", "device": "cuda", "device_name": "H100"}).fingerprint == "3fa9"
+
+
+@contextlib.contextmanager
+def listening(*says):
+    """A port of this machine that is no scheduler's: it says something to whoever comes, None: nothing, and waits."""
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as open_:
+
+        def answer():
+            for text in says:
+                there = open_.enter_context(server.accept()[0])
+                if text is not None:
+                    there.sendall(text)
+                    there.close()
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+@pytest.mark.parametrize(
+    ("says", "why"),
+    [
+        (None, r"nothing came within 0\.2 s"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what answers is no dask scheduler"),
+        (b"", "the connection was closed at once"),
+    ],
+)
+def test_who_is_no_scheduler_is_told(says, why, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(address, "ANSWER_S", 0.2)
+    with listening(says) as there:
+        assert main(["sweep", "alexnet", "-o", str(tmp_path / "s.jsonl"), "--cluster", there]) == 2
+    err = capsys.readouterr().err
+    assert re.fullmatch(f"archprof: no dask scheduler answers at '{there}': {why}\\. Is it running .*\n", err)
+    assert not (tmp_path / "s.jsonl").exists()
 
 
 def test_nobody_at_the_address_is_one_line_within_ten_seconds(tmp_path, capsys):

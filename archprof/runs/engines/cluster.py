@@ -11,24 +11,21 @@ import contextlib
 import logging
 import pickle
 import queue
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
-from ...base.errors import BadOption, MissingPackage, Unreachable, one_line
+from ...base.errors import MissingPackage, Unreachable, one_line
 from . import keeper
+from .address import ANSWER_S, parsed, refuse_silent, unanswered
 from .executors import shippable
 from .keeper import Job
 from .processes import Outcome
 
 #: The resource of a worker that measures: dask worker ADDRESS --resources measure=1
 MEASURE = "measure"
-
-#: Seconds in which a scheduler must answer when it is looked for.
-ANSWER_S = 6.0
 
 #: Seconds for which a scheduler, workers or a kind of machine that went away are waited for.
 PATIENCE_S = 60.0
@@ -40,18 +37,6 @@ LOOK_S = 1.0
 DEATHS = 3
 
 Tell = Callable[[str], None]
-
-
-def parsed(address: str) -> str | int:
-    """'local:4' -> 4 processes on this machine; 'tcp://host:8786' -> itself. Raises BadOption for anything else."""
-    if match := re.fullmatch(r"local:([1-9][0-9]{0,3})", address):
-        return int(match[1])
-    if re.fullmatch(r"(tcp|tls|ws|wss|ucx)://\S+:[0-9]+/?", address):
-        return address
-    near = f" Did you mean 'tcp://{address}'?" if re.fullmatch(r"[\w.-]+:[0-9]+", address) else ""
-    raise BadOption(
-        f"cluster '{address}' is not an address.{near}", "Expected tcp://HOST:PORT, tls://HOST:PORT or local:N."
-    )
 
 
 _NO_TASK = object()
@@ -190,13 +175,11 @@ class Cluster(Executor):
     def _connected(self) -> Any:
         if isinstance(self.where, int):
             return self._started(self.where)
+        refuse_silent(self.where)
         try:
             return self.distributed.Client(self.where, timeout=ANSWER_S, set_as_default=False)
         except Exception as error:
-            raise Unreachable(
-                f"no dask scheduler answers at '{self.where}': {_reason(error)}.",
-                "Is it running (dask scheduler), and is the address reachable from here?",
-            ) from None
+            raise unanswered(self.where, _reason(error)) from None
 
     def _started(self, workers: int) -> Any:
         """Workers on this machine, each a process with one thread; the environment stays as it is here."""

@@ -13,11 +13,14 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...base.errors import BadOption, Unreachable
+from ...base.errors import BadOption, Unreachable, printable
 from .cluster import DEATHS, LOOK_S, MEASURE, Cluster, Flight, took_down
 from .executors import shippable
 from .keeper import Job
 from .processes import Outcome
+
+#: What a kind may be called, in names of files too.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def wished(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in text.split(","):
         name, equals, what = (piece.strip() for piece in part.partition("="))
-        if not equals or not what or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", name):
+        if not equals or not what or not _NAME.fullmatch(name):
             raise BadOption(
                 f"'{part.strip()}' is not NAME=KIND;",
                 "expected a name of letters and digits and the beginning of a fingerprint or a part of the device's "
@@ -180,6 +183,8 @@ class Machines:
         _, address = outcome.task
         if outcome.error is not None:
             self.why[address] = outcome.error
+        elif not _NAME.fullmatch(str(outcome.value["fingerprint"])):  # files are named after it
+            self.why[address] = f"its fingerprint is {printable(str(outcome.value['fingerprint']))!r}"
         elif address in self.seen:
             self.seen[address] = outcome.value
             if (
