@@ -23,7 +23,7 @@ from archprof.base.errors import ArchprofError, BadFile, BadOption, Unreachable
 from archprof.cli import main
 from archprof.results.conditions import Sampling
 from archprof.runs import asked, counted_rows, elsewhere, sweep
-from archprof.runs.engines import address, keeper
+from archprof.runs.engines import address, cluster, keeper
 from archprof.runs.engines.cluster import Cluster
 from archprof.runs.engines.keeper import Job
 from archprof.runs.engines.machines import Kind, Machines, wished
@@ -111,6 +111,20 @@ def test_a_worker_that_came_later_with_another_version_ends_it(two):
     job = Job(sweep_work.work, 30.0, needs=(("torch", "0.0.1"),))
     with pytest.raises(Unreachable, match=r"a worker cannot be used: torch is \S+ there and 0\.0\.1 here"):
         list(two.run(job, ["one", "two", "three"]))
+
+
+def test_workers_that_all_went_away_are_waited_for_and_then_it_ends(monkeypatch):
+    monkeypatch.setattr(cluster, "HEAL_S", 0.2)
+    with clusters.workers(1) as local, local.get_client() as client, Cluster(client=client) as there:
+        outcomes = there.run(WORK, ["one", "two", "three"])
+        assert next(outcomes).error is None
+        there._local = local  # as with local:1, whose workers this process starts
+        local.scale(0)
+        assert {outcome.error for outcome in outcomes} == {None}
+        there._local, there.patience = None, 0.5
+        local.scale(0)
+        with pytest.raises(Unreachable, match=r"has had no workers for 0\.5 s\. The same command goes on"):
+            list(there.run(WORK, ["one"]))
 
 
 # --- measuring -------------------------------------------------------------------------------------------------------

@@ -30,6 +30,9 @@ MEASURE = "measure"
 #: Seconds for which a scheduler, workers or a kind of machine that went away are waited for.
 PATIENCE_S = 60.0
 
+#: Seconds without a worker after which this machine starts a new one: dask's nanny may lose one that dies as it starts.
+HEAL_S = 5.0
+
 #: Seconds between two looks at who is there.
 LOOK_S = 1.0
 
@@ -141,10 +144,12 @@ class Cluster(Executor):
     def run(self, job: Job, tasks: Sequence[Any]) -> Iterator[Outcome]:
         """Each task's outcome, as it comes, run by whichever worker is free.
 
-        Raises Unreachable where the cluster goes away and does not come back: outcomes that came before are whole.
+        Raises Unreachable where the cluster or all its workers go away and do not come back: outcomes that came before
+        are whole.
         """
         job, waiting, again = shippable(job), iter(tasks), list[Any]()
         room, looked = self.threads, time.monotonic()
+        missing, started = None, looked  # since when there is no worker, and when new ones were last started
         with Flight(self) as flight:
             while True:
                 # no more than run at once: where a worker dies, dask suspects all tasks that are with it
@@ -162,6 +167,20 @@ class Cluster(Executor):
                 yield from landed or ()
                 if time.monotonic() - looked > LOOK_S:
                     room, looked = self._seen_threads(), time.monotonic()
+                    missing = None if room else missing or looked
+                    if missing is not None and looked - missing > self.patience:
+                        raise Unreachable(
+                            f"{self} has had no workers for {self.patience:g} s.",
+                            "The same command goes on when there are some.",
+                        )
+                    if missing is not None and looked - max(missing, started) > HEAL_S:
+                        started = looked
+                        self.start_another()
+
+    def start_another(self) -> None:
+        """One worker more, where they are this process's own."""
+        if self._local is not None:
+            self._local.scale(len(self._local.worker_spec) + 1)
 
     def _seen_threads(self) -> int:
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...base.errors import BadOption, Unreachable, printable
-from .cluster import DEATHS, LOOK_S, MEASURE, Cluster, Flight, took_down
+from .cluster import DEATHS, HEAL_S, LOOK_S, MEASURE, Cluster, Flight, took_down
 from .executors import shippable
 from .keeper import Job
 from .processes import Outcome
@@ -101,7 +101,7 @@ class Machines:
         waiting = {kind: deque(tasks[kind]) for kind in tasks}
         busy: dict[str, Any] = {}
         deaths: Counter[tuple[Kind, Any]] = Counter()
-        looked = alive = time.monotonic()
+        looked = alive = started = time.monotonic()
         with Flight(self.cluster) as flight:
             while True:
                 busy = {address: future for address, future in busy.items() if future in flight.running}
@@ -116,6 +116,9 @@ class Machines:
                     alive = time.monotonic()
                 elif time.monotonic() - alive > self.cluster.patience:
                     raise self._gone(waiting)
+                elif time.monotonic() - max(alive, started) > HEAL_S:
+                    started = time.monotonic()
+                    self.cluster.start_another()
                 landed = flight.landed(LOOK_S)
                 if landed is None:
                     self._back(flight, waiting)
