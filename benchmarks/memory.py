@@ -214,7 +214,7 @@ def missed(rows: list[Row]) -> Iterator[str]:
     """The bounds that do not hold."""
     for row in rows:
         if row.known and abs(row.error) > FAR:
-            yield f"{row.name}, batch {row.batch_size}, {row.mode}: {percent(row.error)}, and does not say that it is unsure"
+            yield f"{row.name}, batch {row.batch_size}, {row.mode}: {percent(row.error)}, said to be known"
     for mode in ("eval", "train"):
         errors = [abs(row.error) for row in rows if row.mode == mode and row.known]
         if not errors:

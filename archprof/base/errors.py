@@ -93,6 +93,10 @@ class BadOutput(ArchprofError):
     """A file that cannot be written where the user asked for it."""
 
 
+class Unreachable(ArchprofError):
+    """A cluster or an executor that cannot be reached, was lost, or cannot run what is sent to it."""
+
+
 class BadFile(ArchprofError):
     """A saved file that cannot be read: not JSON, another schema, a missing key."""
 

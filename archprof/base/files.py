@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -90,6 +91,41 @@ def alone(path: str) -> Iterator[None]:
     finally:
         beside.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that the file is gone
         lock.release()
+
+
+@contextlib.contextmanager
+def node(alone: bool) -> Iterator[None]:
+    """Inside, this machine is shared with others that are in here, or had alone: whoever asks for that waits for those
+    that are inside, and later ones wait for it.
+
+    A machine is where the folder for temporary files is the same, and the user is. A process that ends, however that
+    is, is not in here any more. Where the system has no flock (Windows), nobody waits. Raises BadOutput where the
+    locks cannot be made.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    place = os.path.join(tempfile.gettempdir(), f"archprof-{os.getuid()}")
+    # through the gate one at a time: without it, new ones who share would keep out who waits to be alone
+    with contextlib.ExitStack() as opened:
+        with _told(place):
+            gate, lock = (opened.enter_context(_lock(f"{place}.{name}")) for name in ("gate", "node"))
+            fcntl.flock(gate, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            fcntl.flock(gate, fcntl.LOCK_UN)
+        yield
+
+
+@contextlib.contextmanager
+def _lock(path: str) -> Iterator[int]:
+    """A file that belongs to this user alone, open; a link of somebody else's is not followed."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield file
+    finally:
+        os.close(file)
 
 
 def remove_halves(folder: Path) -> None:

@@ -11,6 +11,7 @@ COMMANDS = {
     "report": "Write a folder with a readable report, its figures, a page to look around in, and its data.",
     "sweep": "Many networks into one file, resumable.",
     "predict": "Images a second on hardware that you do not have, with an interval.",
+    "merge": "Results of several machines side by side: times, ratios and ranks.",
     "trial": "Accuracy measured: networks trained, or weights evaluated, under one recipe.",
     "check": "Judge the budgets of archprof.toml (or pyproject.toml).",
     "fit": "Members of a family that fit a budget, best first.",

@@ -67,8 +67,10 @@ def inputs(args: Any) -> Callable[[int], Any] | None:
     return given
 
 
-def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
-    """The models that are meant, wildcards resolved.
+def expanded(
+    patterns: Sequence[str], yes: bool, matches: Callable[[Sequence[str]], list[str]] | None = None
+) -> list[str]:
+    """The models that are meant, wildcards resolved: by `matches`, or here.
 
     More than MANY are asked about; where there is nobody to ask, they need `yes`. Raises BadOption without either.
     """
@@ -76,7 +78,7 @@ def expanded(patterns: Sequence[str], yes: bool) -> list[str]:
     if wild:
         from ..models import expand
 
-        models = expand(patterns)
+        models = (matches or expand)(patterns)
     many = len(models) > MANY and not yes
     if many and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise BadOption(

@@ -185,10 +185,19 @@ def read(path: str) -> Comparison:
     """The comparison saved in a JSON file. Raises BadFile where it cannot be read."""
     from ..results.comparison import Comparison
 
+    text = text_of(path)
+    try:
+        return Comparison.from_json(text)
+    except BadFile as reason:
+        raise BadFile(f"'{path}': {reason.message}", reason.remedy) from None
+
+
+def text_of(path: str) -> str:
+    """What a saved file holds. Raises BadFile where it cannot be read, or is not text."""
     try:
         with open(path, "rb") as file:
             data = file.read()
-        text = (_unpacked(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
+        return (_unpacked(data) if data.startswith(_GZIP) else data).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as reason:  # gzip's errors are OSErrors without strerror
         raise BadFile(
             f"'{path}' cannot be read: {getattr(reason, 'strerror', None) or reason}.",
@@ -198,10 +207,6 @@ def read(path: str) -> Comparison:
         raise BadFile(
             f"'{path}' is not text in UTF-8.", "Expected a file written by 'archprof compare --json'."
         ) from None
-    try:
-        return Comparison.from_json(text)
-    except BadFile as reason:
-        raise BadFile(f"'{path}': {reason.message}", reason.remedy) from None
 
 
 def _unpacked(data: bytes) -> bytes:

@@ -8,14 +8,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results.comparison import Comparison
+from ..results.machines import Fleet
 from . import escapes
-from .flat import flat_rows
+from .flat import flat_rows, machine_rows
 
 
 def csv_text(comparison: Comparison) -> str:
     """Comma-separated, a heading line first; unknown values are empty, text that a spreadsheet would
     compute has an apostrophe before it."""
     return csv_of(flat_rows(comparison))
+
+
+def machines_csv(fleet: Fleet) -> str:
+    """A line for each network, machine and batch size, a heading line first."""
+    return csv_of(machine_rows(fleet))
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..results.comparison import Accuracy, Comparison
 from ..results.latency import Latency
+from ..results.machines import Fleet
 from ..results.trials import Trial
 
 
@@ -48,6 +49,19 @@ def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
             flat[f"ratio@{batch_size}"] = ratios.get((batch_size, row.name))
         flat["error"] = row.error
         rows.append(flat)
+    return rows
+
+
+def machine_rows(fleet: Fleet) -> list[dict[str, Any]]:
+    """One flat dict for each network, machine and batch size at which something was measured or tried."""
+    rows = []
+    for name in fleet.networks:
+        profile = fleet.counts(name).profile
+        for machine in fleet.machines:
+            for cell in row.latency if (row := machine.row(name)) else ():
+                flat: dict[str, Any] = {"name": name, "machine": machine.name, "fingerprint": machine.fingerprint}
+                flat |= {key: getattr(profile, key, None) for key in ("parameters", "macs", "activations")}
+                rows.append(flat | {"batch_size": cell.batch_size} | _flat_latency(cell))
     return rows
 
 

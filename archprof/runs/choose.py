@@ -20,10 +20,11 @@ from ..results.comparison import Accuracy
 from ..results.conditions import Conditions, Sampling
 from ..results.latency import Latency
 from ..results.where import Where
-from . import sweep
+from . import tasks
+from .asked import TIMEOUT_S, Measuring, SweepRequest, watched
+from .engines.processes import Engine, Outcome, Processes
 from .index import Index, Progress
 from .options import options, with_facts
-from .processes import Executor, Outcome, Processes
 
 if TYPE_CHECKING:
     import pandas
@@ -62,7 +63,7 @@ def choice_of(
     progress: Progress = lambda done, total, last: None,
     tell: Say = lambda sentence: None,
     index: Path | None = None,
-    executor: Executor | None = None,
+    executor: Engine | None = None,
     **settings: Any,
 ) -> Choice:
     """The networks that `patterns` mean (all of the zoo, torchvision and timm without one) within every limit.
@@ -93,7 +94,7 @@ def choice_of(
     static = tuple(limit for limit in parsed if not limit.column.measured)
     found = judged(everyone, static, by, dataset)
     if measured and found.options:
-        how = sweep.Measuring((batch_size,), conditions, sampling)
+        how = Measuring((batch_size,), conditions, sampling)
         found = _measured(found, [limit for limit in parsed if limit.column.measured], how, progress, executor)
     best = found.best
     step = choice.next_step(best, everyone, static) if best and by.name == "top1" else None
@@ -140,11 +141,11 @@ def _limits(texts: Sequence[str]) -> tuple[Where, ...]:
 
 
 def _measured(
-    found: Choice, limits: Sequence[Where], how: sweep.Measuring, progress: Progress, executor: Executor | None
+    found: Choice, limits: Sequence[Where], how: Measuring, progress: Progress, executor: Engine | None
 ) -> Choice:
     """The choice once its networks were measured, best first, until one is certain to hold the limits."""
-    request = sweep.SweepRequest(measuring=how)
-    engine = executor or Processes(functools.partial(_task, request=request), 1, sweep.TIMEOUT_S, watch=sweep.watched)
+    request = SweepRequest(measuring=how)
+    engine = executor or Processes(functools.partial(_task, request=request), 1, TIMEOUT_S, watch=watched)
     size = how.batch_sizes[0]
     todo, skipped = list(found.options), []
     fastest = _mult_adds_a_second(engine, limits)
@@ -209,17 +210,17 @@ def _measured(
     )
 
 
-def _task(task: str, request: sweep.SweepRequest) -> Any:
+def _task(task: str, request: SweepRequest) -> Any:
     if task == _PRODUCT:
         return _product(request)
-    return sweep.measure_one(task, request)
+    return tasks.measure_one(task, request)
 
 
 #: The task that measures what the machine can do at most.
 _PRODUCT = "a matrix product"
 
 
-def _product(request: sweep.SweepRequest) -> float:
+def _product(request: SweepRequest) -> float:
     """Mult-adds a second of a product of two square matrices, the best of several sizes and repetitions."""
     import time
 
@@ -227,7 +228,7 @@ def _product(request: sweep.SweepRequest) -> float:
 
     from ..measure import device
 
-    conditions = (request.measuring or sweep.Measuring()).conditions
+    conditions = (request.measuring or Measuring()).conditions
     sync, best = device.sync_for(conditions), 0.0
     with device.applied(conditions), torch.inference_mode():
         for side in (512, 1024, 2048):
@@ -241,7 +242,7 @@ def _product(request: sweep.SweepRequest) -> float:
     return best
 
 
-def _mult_adds_a_second(engine: Executor, limits: Sequence[Where]) -> float | None:
+def _mult_adds_a_second(engine: Engine, limits: Sequence[Where]) -> float | None:
     """What the machine can do at most, where a limit caps the time of a pass; None where it cannot be measured."""
     if not any(limit.column.name == "latency" and choice.caps(limit) for limit in limits):
         return None

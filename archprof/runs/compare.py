@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,8 @@ from ..results.conditions import BATCH_SIZES, Conditions, Sampling
 from ..results.memory import LargestBatch
 from ..results.profile import Shape
 from ..results.ratios import Stopping
-from . import counted_rows, measured_rows
+from . import counted_rows, elsewhere, measured_rows
+from .engines.cluster import Cluster
 from .rows import Inputs, Request, RowInProgress, Tell, row_of
 from .tried import verify
 
@@ -51,6 +53,8 @@ def compare(
     dataset: str = "imagenet-1k",
     memory: int | None = None,
     fits: int | None = None,
+    executor: Executor | None = None,
+    on: Mapping[str, str] | None = None,
     progress: Tell | None = None,
     **options: Any,
 ) -> Comparison:
@@ -63,7 +67,11 @@ def compare(
     which part of a pass each of a profile's layers takes (their `seconds`), in a few seconds more for each network:
     eager forward passes on the CPU only. With `memory` (bytes) each result has the largest batch that is predicted to
     fit into it, in inference and in training with the conditions' optimizer; with `fits` (bytes) instead also what
-    limits them, and what would help. `progress` is called with what is being
+    limits them, and what would help.
+
+    `executor`, any concurrent.futures.Executor, counts instead of this process, each network in a process of its own. A
+    `Cluster` measures too: all networks on one of its machines, of the kind that `on` names ({'epyc': '3fa9'}) where
+    several measure. Modules, classes and `inputs` are sent to it. `progress` is called with what is being
     done and the seconds that are left at most.
 
     Instead of `conditions` and `sampling`, their fields can be given as keywords: `device="cuda", time_budget=10`.
@@ -84,7 +92,11 @@ def compare(
         )
     explain, memory = fits is not None, memory if fits is None else fits
     _refuse_without_effect(conditions, latency, divide, memory, options)
-    device.check_available(conditions)
+    cluster = executor if isinstance(executor, Cluster) else None
+    if on and not (cluster and latency):
+        raise BadOption("'on' has no effect unless a cluster measures;", "leave it out.")
+    if cluster is None:
+        device.check_available(conditions)
     if divide:
         operator_times.check_divisible(conditions)
     if memory is not None and memory < 1:
@@ -105,7 +117,8 @@ def compare(
         explain,
         progress,
     )
-    rows = [row_of(model, name) for name, model in given.named(models)]
+    named = list(given.named(models))
+    rows = [row_of(model, name) for name, model in named]
     names = [row.result.name for row in rows]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -115,12 +128,19 @@ def compare(
     reference = _reference(reference, names)
     stopping = None
     try:
-        for row in rows:
+        if executor is not None:
+            elsewhere.count([model for _, model in named], rows, request, executor)
+        for row in rows if executor is None else ():
             request.tell(f"counting {row.result.name}")
             counted_rows.count(row, request)
         if memory is not None:
             counted_rows.refuse_what_holds_nothing(rows, memory)
-        if latency:
+        if latency and cluster is not None:
+            models = {row.result.name: model for (_, model), row in zip(named, rows, strict=True) if row.result.profile}
+            if models:
+                there = elsewhere.measured(models, cluster, on or {}, request, compare, divide=divide)
+                return _joined(there, rows, reference)
+        elif latency:
             measured_rows.refuse_what_cannot_fit(rows, request)
             stopping = measured_rows.measure(rows, request, reference)
         if latency and explain:
@@ -136,6 +156,13 @@ def compare(
         raise ComparisonInterrupted(_comparison(rows, request, reference, stopping, warning)) from None
     found = _comparison(rows, request, reference, stopping)
     return replace(found, warnings=(*found.warnings, *own.unused(found, accuracies, dataset)))
+
+
+def _joined(there: Comparison, rows: Sequence[RowInProgress], reference: str | None) -> Comparison:
+    """What was measured elsewhere, with the rows of networks that could not even be counted in their places."""
+    measured = {row.name: row for row in there.architectures}
+    every = tuple(measured.get(row.result.name, row.result) for row in rows)
+    return replace(there, architectures=every, reference=reference)
 
 
 def _signature() -> inspect.Signature:

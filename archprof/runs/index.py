@@ -27,7 +27,7 @@ from ..base import cache
 from ..base.errors import ArchprofError
 from ..results.profile import Shape
 from . import catalogue, survey
-from .processes import Executor, Outcome, Processes
+from .engines.processes import Engine, Outcome, Processes
 
 #: Source -> the package beside torch that its networks come from.
 SOURCES: dict[str, str | None] = {"zoo": None, "torchvision": "torchvision", "timm": "timm"}
@@ -285,15 +285,15 @@ def _values(outcome: Outcome) -> tuple[Any, ...]:
     return (*facts, *(entry.get(figure) for figure in FIGURES))
 
 
-def counting(networks: Sequence[str], executor: Executor | None = None) -> Iterator[Outcome]:
+def counting(networks: Sequence[str], executor: Engine | None = None) -> Iterator[Outcome]:
     """Each network's outcome as it is counted: by `executor`, or in as many processes as there are CPUs."""
-    from . import sweep
+    from . import asked, tasks
 
     libraries = tuple({name.partition(":")[0] for name in networks if ":" in name})
-    count = functools.partial(sweep.count_one, request=sweep.SweepRequest())
-    start = functools.partial(sweep.warm_up, libraries)
+    count = functools.partial(tasks.count_one, request=asked.SweepRequest())
+    start = functools.partial(asked.warm_up, libraries)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    engine = executor or Processes(count, cpus, sweep.TIMEOUT_S, start, watch=sweep.watched)
+    engine = executor or Processes(count, cpus, asked.TIMEOUT_S, start, watch=asked.watched)
     return engine.run(networks)
 
 
@@ -323,7 +323,7 @@ def complete(
     *,
     progress: Progress = lambda done, total, last: None,
     waiting: Callable[[], None] = lambda: None,
-    executor: Executor | None = None,
+    executor: Engine | None = None,
 ) -> list[Known]:
     """The same networks, those counted that were not."""
     if not any(_uncounted(one) for one in wanted):

@@ -21,7 +21,7 @@ from archprof.results.comparison import ArchitectureResult, Comparison, row_json
 from archprof.results.latency import Block, Latency
 from archprof.results.profile import StaticProfile
 from archprof.runs import choose as choosing
-from archprof.runs.processes import Outcome
+from archprof.runs.engines.processes import Outcome
 
 Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch

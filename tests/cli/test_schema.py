@@ -67,10 +67,10 @@ def test_lines_of_a_sweep(run, tmp_path, capsys):
     assert len(entries) == 2
     for entry in entries:
         assert_follows("sweep-entry", entry)
-    from archprof.runs.processes import Outcome
-    from archprof.runs.sweep import _entry
+    from archprof.runs.engines.processes import Outcome
+    from archprof.runs.sweep_file import entry_of
 
-    assert_follows("sweep-entry", _entry(Outcome("resnet18", error="it ended with signal 9", seconds=1.5), None))
+    assert_follows("sweep-entry", entry_of(Outcome("resnet18", error="it ended with signal 9", seconds=1.5), None))
 
 
 def test_predictions(run, tmp_path):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 
-from archprof.results import comparison, latency, memory, predictions, profile, ratios, recipe, trials
+from archprof.results import comparison, latency, machines, memory, predictions, profile, ratios, recipe, trials
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
 
@@ -24,6 +25,7 @@ def written() -> set[str]:
     row = comparison.ArchitectureResult("a", "zoo")
     whole = comparison.Comparison({}, (row,))
     keys = {name for record in RECORDS for name in field_names(record)}
+    keys |= {field.name for field in dataclasses.fields(machines.RankCorrelation)} | {"rank_correlation"}
     keys |= set(comparison.row_json(row)) | set(Latency(1, (Block(0.1, 1, 1, 1),)).to_json())
     keys |= {"predicted_seconds"}
     return keys | set(re.findall(r'^ "(\w+)":', whole.to_json(), re.MULTILINE))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archprof.runs import index, survey
-from archprof.runs.processes import Outcome
+from archprof.runs.engines.processes import Outcome
 from archprof.runs.survey import Listed
 
 #: Spec -> (family, input side, parameters, mult-adds). Names of timm's that have published accuracies are as they are.

@@ -20,8 +20,8 @@ import archprof
 from archprof.base import files
 from archprof.base.errors import BadOutput
 from archprof.cli import main
-from archprof.runs import sweep
-from archprof.runs.processes import Processes
+from archprof.runs import asked
+from archprof.runs.engines.processes import Processes
 
 ROOT = str(Path(archprof.__file__).parents[1])
 NETS = """
@@ -358,10 +358,10 @@ def test_each_change_is_seen(here):
 
 def test_a_process_serves_networks_that_change_nothing(here):
     """Otherwise every network would pay for importing torch."""
-    request = sweep.SweepRequest()
+    request = asked.SweepRequest()
     engine = Processes(
-        functools.partial(pid_after, request=request), 1, 60, functools.partial(sweep.warm_up, ()),
-        watch=sweep.watched,
+        functools.partial(pid_after, request=request), 1, 60, functools.partial(asked.warm_up, ()),
+        watch=asked.watched,
     )  # fmt: skip
     outcomes = list(engine.run(["resnet_tiny", "plain_tiny", "squeezenet1_1", "mobilenetv1", "nosuch"]))
     assert [outcome.error for outcome in outcomes] == [None] * 5

@@ -18,8 +18,8 @@ from archprof.base.errors import MissingPackage, UnknownModel
 from archprof.runs import index as rooms
 from archprof.runs import options as offers
 from archprof.runs import survey
+from archprof.runs.engines.processes import Outcome
 from archprof.runs.index import Index, complete, offered
-from archprof.runs.processes import Outcome
 
 #: Networks drawn at random whose kept counts are compared with fresh ones.
 SAMPLE = int(os.environ.get("ARCHPROF_INDEX_SAMPLE", "4"))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,8 @@ from archprof.cli import main
 from archprof.models.input_spec import InputSpec
 from archprof.results.comparison import Comparison
 from archprof.results.conditions import Sampling
-from archprof.runs import sweep
-from archprof.runs.processes import Outcome, Processes
+from archprof.runs import engines, sweep
+from archprof.runs.engines.processes import Outcome, Processes
 
 # --- processes -------------------------------------------------------------------------------------------------------
 
@@ -68,19 +69,21 @@ def test_no_process_is_left_over():
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-class Here:
-    """An executor in this process, which stops after so many tasks."""
+class Here(Executor):
+    """An executor in this process, which stops after so many tasks; what it is sent needs no process of its own."""
 
-    def __init__(self, request=sweep.SweepRequest(), stop_after=99):  # noqa: B008
-        self.request, self.left, self.seen = request, stop_after, []
+    def __init__(self, request=None, stop_after=99):
+        self.left, self.seen = stop_after, []
 
-    def run(self, tasks):
-        for task in tasks:
-            if not self.left:
-                raise KeyboardInterrupt
-            self.left -= 1
-            self.seen.append(task)
-            yield Outcome(task, sweep.count_one(task, self.request), None, 0.1)
+    def submit(self, do, job, task):
+        future = Future()
+        if not self.left:
+            future.set_exception(KeyboardInterrupt())
+            return future
+        self.left -= 1
+        self.seen.append(task)
+        future.set_result(Outcome(task, job.work(task), None, 0.1))
+        return future
 
 
 NAMES = ["resnet_tiny", "squeezenet1_1", "no_such_net", "plain_tiny"]
@@ -181,7 +184,7 @@ def test_latency_is_added_one_network_at_a_time(tmp_path, monkeypatch):
             for task in tasks:
                 yield Outcome(task, self.work(task)) if task != "plain_tiny" else Outcome(task, error="gone")
 
-    monkeypatch.setattr(sweep, "Processes", Alone)
+    monkeypatch.setattr(engines, "Processes", Alone)
     path = tmp_path / "sweep.jsonl"
     request = sweep.SweepRequest((3, 64, 64), measuring=sweep.Measuring((2,), sampling=Sampling(0.05)))
     sweep.sweep(NAMES, str(path), request, jobs=8, executor=Here(request))
@@ -255,7 +258,7 @@ def test_stdout_is_refused(capsys):
 def test_what_is_there_already_needs_no_process(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sweep.sweep(["resnet18"], "sweep.jsonl", executor=Here())
-    monkeypatch.setattr(sweep, "Processes", lambda *args, **more: None)
+    monkeypatch.setattr(engines, "Processes", lambda *args, **more: None)
     assert main(["sweep", "resnet18", "-o", "sweep.jsonl", "--no-latency"]) == 0
     assert capsys.readouterr().out.startswith("1 of 1 networks profiled (1 of them earlier), 0 with an error, in ")
 

@@ -1,7 +1,7 @@
-"""Work in processes that may hang, die or grow: the executor behind a sweep. Standard library only.
+"""Work in processes that may hang, die or grow: what runs the networks of a sweep. Standard library only.
 
-An `Executor` takes tasks and yields what became of each, as they finish; another engine (a cluster's) needs that one
-method. `concurrent.futures` would not do here: a worker of its pool cannot be stopped without losing the pool.
+`concurrent.futures` would not do here: a worker of its pool cannot be stopped without losing the pool. Its executors
+and a cluster's workers each run their tasks in a `Worker` of their own instead (`keeper`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..base.errors import one_line, printable
+from ...base.errors import one_line, printable
 
 #: Seconds that a process may take to start: torch and a library of networks are imported, perhaps from a slow disk.
 STARTING_S = 120.0
+
+#: Threads of a cluster's worker start processes one after another: each changes for a moment what the process may do.
+_STARTING = threading.Lock()
 
 #: Signals that ask a process to stop; Windows lacks some.
 _STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -33,20 +36,20 @@ _STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHU
 class Outcome:
     """What became of one task: its `value`, or why there is none. `seconds` is the time that it took."""
 
-    task: str
+    task: Any
     value: Any = None
     error: str | None = None
     seconds: float = 0.0
 
 
-class Executor(Protocol):
+class Engine(Protocol):
     """Runs tasks somewhere and yields each one's outcome as it comes, in any order. A task never raises."""
 
     def run(self, tasks: Sequence[str]) -> Iterator[Outcome]: ...
 
 
 class Processes:
-    """An executor of `jobs` local processes, each running `work(task)` for one task after another.
+    """An engine of `jobs` local processes, each running `work(task)` for one task after another.
 
     `start` runs once in every process. A task that takes longer than `timeout` seconds has its process killed; one
     that takes its process down is told so; a process that has grown beyond `most_bytes` is replaced after its task.
@@ -56,7 +59,7 @@ class Processes:
 
     def __init__(
         self,
-        work: Callable[[str], Any],
+        work: Callable[[Any], Any],
         jobs: int = 1,
         timeout: float = 300.0,
         start: Callable[[], None] | None = None,
@@ -71,7 +74,7 @@ class Processes:
         jobs = max(1, min(self.jobs, len(tasks)))
         bounds = [len(tasks) * job // jobs for job in range(jobs + 1)]
         stretches = [deque(tasks[low:high]) for low, high in itertools.pairwise(bounds)]
-        workers = {stretch: _Worker(self) for stretch in range(jobs)}
+        workers = {stretch: Worker(self) for stretch in range(jobs)}
         try:
             for own, worker in workers.items():
                 worker.give(_next(stretches, own))
@@ -93,7 +96,7 @@ class Processes:
                     if worker.spent:
                         worker.stop()
                         if task is not None:
-                            worker = workers[own] = _Worker(self)
+                            worker = workers[own] = Worker(self)
                     worker.give(task)
         finally:
             for worker in workers.values():
@@ -108,28 +111,30 @@ def _next(stretches: list[deque[str]], own: int) -> str | None:
     return longest.pop() if longest else None
 
 
-class _Worker:
+class Worker:
     """One process and the pipe to it."""
 
-    def __init__(self, executor: Processes) -> None:
+    def __init__(self, engine: Processes) -> None:
         context = multiprocessing.get_context("spawn")
-        self.executor = executor
+        self.engine = engine
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=_serve, args=(theirs, executor.work, executor.start, executor.watch), daemon=True
+            target=_serve, args=(theirs, engine.work, engine.start, engine.watch), daemon=True
         )
         # Ctrl-C goes to the whole group of processes: a worker that is only being started would print a traceback
         before = _blocked(signal.SIG_BLOCK)
         try:
-            self.process.start()
+            with _children_allowed():
+                self.process.start()
         finally:
             _blocked(signal.SIG_SETMASK, before)
         theirs.close()
-        self.task: str | None = None
+        self.task: Any = None
         self.began = time.monotonic()
+        self.timeout = engine.timeout
         self.started = self.spent = False
 
-    def give(self, task: str | None) -> None:
+    def give(self, task: Any) -> None:
         self.task, self.began = task, time.monotonic()
         if task is not None:
             with contextlib.suppress(ConnectionError):  # it is dead: `outcome` will say so
@@ -137,7 +142,7 @@ class _Worker:
 
     def left_s(self) -> float:
         """Seconds until the task has had its time; starting up does not count towards it."""
-        allowed = self.executor.timeout if self.started else max(STARTING_S, self.executor.timeout)
+        allowed = self.timeout if self.started else max(STARTING_S, self.timeout)
         return self.began + allowed - time.monotonic()
 
     def outcome(self) -> Outcome | None:
@@ -154,7 +159,7 @@ class _Worker:
             self.started, self.began = True, time.monotonic()
             return None
         value, error, size, changed = answer
-        self.spent = size > self.executor.most_bytes or changed is not None
+        self.spent = size > self.engine.most_bytes or changed is not None
         return Outcome(self.task, value, error, seconds)
 
     def too_long(self) -> Outcome:
@@ -163,14 +168,39 @@ class _Worker:
         return Outcome(
             self.task,
             None,
-            f"stopped after {self.executor.timeout:g} s: it had not returned",
+            f"stopped after {self.timeout:g} s: it had not returned",
             time.monotonic() - self.began,
         )
+
+    def do(self, task: Any, timeout: float) -> Outcome:
+        """Run one task, for so many seconds at most; where it must not go on afterwards, the worker is `spent`."""
+        self.timeout = timeout
+        self.give(task)
+        while True:
+            outcome = self.outcome() if self.pipe.poll(max(0.0, self.left_s())) else self.too_long()
+            if outcome is not None:
+                return outcome
 
     def stop(self) -> None:
         self.pipe.close()
         self.process.kill()
         self.process.join()
+
+
+@contextlib.contextmanager
+def _children_allowed() -> Iterator[None]:
+    """Let a process have children that multiprocessing calls a daemon, as a cluster's worker is.
+
+    Daemons have none because they would outlive it; ours end with their parent, however it ends.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    with _STARTING:
+        daemon = config.pop("daemon", None)
+        try:
+            yield
+        finally:
+            if daemon is not None:
+                config["daemon"] = daemon
 
 
 def _how_it_ended(code: int | None) -> str:
@@ -183,7 +213,7 @@ def _how_it_ended(code: int | None) -> str:
 
 def _serve(
     pipe: Connection,
-    work: Callable[[str], Any],
+    work: Callable[[Any], Any],
     start: Callable[[], None] | None,
     watch: Callable[[], Callable[[], str | None]] | None,
 ) -> None:
@@ -217,7 +247,7 @@ def _blocked(how: int, signals: Iterable[int] = _STOPPING) -> Iterable[int]:
     return signal.pthread_sigmask(how, signals)
 
 
-def _answer(pipe: Connection, work: Callable[[str], Any], changed: Callable[[], str | None]) -> None:
+def _answer(pipe: Connection, work: Callable[[Any], Any], changed: Callable[[], str | None]) -> None:
     pipe.send(None)
     failed: str | None
     while True:
