@@ -22,7 +22,8 @@ class Option(NamedTuple):
 
     `alone` is what the flag means without a value (None: it needs one). `key` is the JSON key if not the field's name.
     `applies` says whether the option makes a difference to the record that has it, `repeats` whether a saved mapping of
-    keys calls for the flag where it differs from the default.
+    keys calls for the flag where it differs from the default. An option that was `added` later is in JSON only where it
+    is not the default, so that what was saved before stays comparable.
     """
 
     help: str
@@ -33,6 +34,7 @@ class Option(NamedTuple):
     key: str | None
     applies: Callable[[Any], bool]
     repeats: Callable[[Mapping[str, Any]], bool]
+    added: bool = False
 
 
 class Named(NamedTuple):
@@ -72,9 +74,10 @@ def option(
     key: str | None = None,
     applies: Callable[[Any], bool] = lambda record: True,
     repeats: Callable[[Mapping[str, Any]], bool] = lambda saved: True,
+    added: bool = False,
 ) -> Any:
     """A dataclass's field that is an option (see Option)."""
-    described = Option(help, metavar, parse, default_said, alone, key, applies, repeats)
+    described = Option(help, metavar, parse, default_said, alone, key, applies, repeats, added)
     return dataclasses.field(default=default, metadata={"option": described})
 
 
@@ -90,9 +93,11 @@ def options_of(kind: Any) -> tuple[Named, ...]:
 
 def recorded(record: Any) -> dict[str, Any]:
     """The values as they stand in JSON, by their keys; None for an option that does not apply."""
+    usual = {named.name: named.default for named in options_of(type(record))}
     return {
         named.key: named.default if named.option.applies(record) else None
         for named in options_of(record)  # a record's values are its defaults
+        if not named.option.added or (named.option.applies(record) and named.default != usual[named.name])
     }
 
 

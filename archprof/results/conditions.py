@@ -52,6 +52,7 @@ class Conditions:
         "compute in it what torch.autocast does: " + " or ".join(AUTOCAST),
         metavar="TYPE",
         alone="bfloat16",
+        added=True,
     )
     threads: int | None = option(None, "CPU threads", metavar="N", parse=whole, default_said="torch's own choice")
     channels_last: bool = option(False, "weights and inputs in NHWC layout")
@@ -69,12 +70,14 @@ class Conditions:
         metavar="N",
         parse=whole,
         applies=lambda record: record.mode == "train",
+        added=True,
     )
     zero_grad: str = option(
         "none",
         "gradients between steps are let go (none) or set to zero (zero)",
         metavar="HOW",
         applies=lambda record: record.mode == "train",
+        added=True,
     )
     keep_memory: bool = option(
         True,

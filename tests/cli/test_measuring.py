@@ -61,7 +61,7 @@ def test_a_range_of_batch_sizes_is_powers_of_two(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--optimizer", "adan"), "Accepted: sgd, adam, adamw, adadelta, adamax, asgd."),
+        (("--optimizer", "adan"), "Accepted: sgd, adam, adamw, adadelta, adamax, asgd, and options as in"),
         (("--dtype", "float8"), "Accepted: float32, bfloat16, float16."),
         (("--device", "gpu"), "Accepted: cpu, cuda, cuda:N, mps."),
         (("--mode", "training"), "Did you mean 'train'?"),

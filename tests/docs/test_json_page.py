@@ -14,6 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
 RECORDS = (
     profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
     comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
+    memory.Limiting, memory.Help,
     latency.Block, ratios.Ratio, ratios.Stopping,
     predictions.Prediction, predictions.Target, predictions.Anchor, predictions.Predicted,
     trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
@@ -27,7 +28,7 @@ def written() -> set[str]:
     keys = {name for record in RECORDS for name in field_names(record)}
     keys |= {field.name for field in dataclasses.fields(machines.RankCorrelation)} | {"rank_correlation"}
     keys |= set(comparison.row_json(row)) | set(Latency(1, (Block(0.1, 1, 1, 1),)).to_json())
-    keys |= {"predicted_seconds"}
+    keys |= {"predicted_seconds", "inference_bytes"}
     return keys | set(re.findall(r'^ "(\w+)":', whole.to_json(), re.MULTILINE))
 
 

@@ -27,7 +27,8 @@ from archprof.results.environment import disagreements, fingerprint
         (
             {"optimizer": "adan"},
             "unknown optimizer 'adan'. Did you mean 'adam', 'adamw' or "
-            "'adamax'? Accepted: sgd, adam, adamw, adadelta, adamax, asgd.",
+            "'adamax'? Accepted: sgd, adam, adamw, adadelta, adamax, asgd, and options as in "
+            "'adamw(fused=true, weight_decay=0.01)'.",
         ),
         ({"device": "gpu"}, "unknown device 'gpu'."),
         ({"device": "cuda:x"}, "Accepted: cpu, cuda, cuda:N, mps."),

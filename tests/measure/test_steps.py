@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from archprof.measure import device, memory, weights
-from archprof.measure.steps import LEARNING_RATE, forward_step, loss_of, optimizer_of
+from archprof.measure.steps import forward_step, loss_of
+from archprof.memory.updates import LEARNING_RATE, optimizer_of
 from archprof.results.conditions import Conditions
 from archprof.results.optimizers import OPTIMIZERS
 
@@ -69,7 +70,7 @@ def test_outside_training_there_is_no_optimizer():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_of_the_table_is_torchs(name):
-    made = optimizer_of(nn.Linear(2, 2), name)
+    made = optimizer_of(nn.Linear(2, 2).parameters(), name)
     assert type(made).__name__.lower() == name and made.defaults["lr"] == LEARNING_RATE
 
 
