@@ -37,6 +37,8 @@ def update_memory(parameters: Sequence[Tensor], optimizer: str, on_cuda: bool = 
     nothing. On CUDA torch updates all parameters at once unless it is told otherwise.
     """
     asked = chosen(optimizer)
+    if not parameters:  # torch refuses to make one
+        return OptimizerMemory(optimizer, 0, 0)
     arguments = dict(asked.arguments)
     fused = bool(arguments.pop("fused", False))
     if on_cuda and not fused:

@@ -22,6 +22,9 @@ from ..results.memory import BatchMemory, Help, LargestBatch, Limiting
 from ..results.optimizers import chosen
 from .prediction import Predictor
 
+#: Bytes of a step that no prediction has: the loss, and factors of torch's own.
+SCALARS = 64
+
 #: A batch size beyond which nobody asks whether memory grows.
 FARTHEST = 2**30
 
@@ -54,7 +57,8 @@ class Needs:
         if batch_size not in self._step:
             self._step[batch_size] = self.predictor.training_at(batch_size)
         entry = self._step[batch_size]
-        return None if entry is None else self.row.training_bytes(entry, self.optimizer)
+        nbytes = None if entry is None else self.row.training_bytes(entry, self.optimizer)
+        return None if nbytes is None else nbytes + SCALARS
 
     def largest(self, limit: int) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training."""

@@ -158,6 +158,11 @@ def test_bad_input_is_one_line(capsys, words, said):
     assert said in shown.err and shown.err.count("\n") == 1 and shown.out == ""
 
 
+def test_a_network_without_trainable_parameters_is_not_trained():
+    found = archprof.fits(nn.Linear(8, 8).requires_grad_(False), "1 MB", input_shape=(8,), optimizer="adam(fused=true)")
+    assert found.training is None and found.inference > 0 and len(found.limited) == 1
+
+
 def test_bad_arguments():
     with pytest.raises(BadOption, match="expected bytes"):
         archprof.fits("resnet_tiny", 0)
