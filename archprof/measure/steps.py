@@ -111,7 +111,7 @@ def forward_step(
 def loss_of(output: object) -> torch.Tensor:
     """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean square.
 
-    Several outputs (auxiliary heads) are summed. Computed in float32, as mixed-precision training does.
+    Several outputs (auxiliary heads) are summed, and what is no tensor (a cache) is left out. Computed in float32, as mixed-precision training does.
     """
     if isinstance(output, torch.Tensor):
         values = output.float()
@@ -122,7 +122,7 @@ def loss_of(output: object) -> torch.Tensor:
     if isinstance(output, dict):
         output = tuple(output.values())
     parts = output if isinstance(output, (list, tuple)) else ()
-    losses = [loss_of(part) for part in parts if part is not None]
+    losses = [loss_of(part) for part in parts if isinstance(part, torch.Tensor | dict | list | tuple)]
     if not losses:
         raise TypeError(f"no loss can be taken of an output of type {type(output).__name__}")
     return torch.stack(losses).sum()

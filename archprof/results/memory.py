@@ -66,11 +66,17 @@ class Help(NamedTuple):
     saved_training_bytes: int | None = None
 
 
+#: Tokens beyond which nobody asks whether they fit.
+FARTHEST_TOKENS = 2**24
+
+
 class LargestBatch(NamedTuple):
     """The largest batch sizes predicted to fit into `limit_bytes`, parameters included; 0: not even one sample does.
 
     `training` is with `optimizer`; None where training cannot be traced. `least_bytes` and `least_training_bytes` are
-    what the smallest batch needs. `limited` says what limits each, `helps` what would help, where that was asked.
+    what the smallest batch needs. `limited` says what limits each, `helps` what would help, where that was asked. Of a
+    network of tokens whose source makes inputs of any length, `longest_prompt` is the longest that fits at batch 1, and
+    `longest_context` the most tokens after which one more can be decoded; FARTHEST_TOKENS: that many, or more.
     """
 
     limit_bytes: int
@@ -81,3 +87,5 @@ class LargestBatch(NamedTuple):
     least_training_bytes: int | None = None
     limited: tuple[Limiting, ...] = ()
     helps: tuple[Help, ...] = ()
+    longest_prompt: int | None = None
+    longest_context: int | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ..base.errors import BadOption
+from ..base.errors import ArchprofError, BadOption
 from ..counting import counts, lifetimes
 from ..counting.copying import Copier
 from ..counting.meta import constant, stand_in
@@ -18,7 +19,7 @@ from ..counting.recording import walk
 from ..measure.device import torch_dtype
 from ..memory.scratch import CHANGES
 from ..results.comparison import ArchitectureResult
-from ..results.memory import BatchMemory, Help, LargestBatch, Limiting
+from ..results.memory import FARTHEST_TOKENS, BatchMemory, Help, LargestBatch, Limiting
 from ..results.optimizers import chosen
 from .prediction import Predictor
 
@@ -107,7 +108,31 @@ def explained(predictor: Predictor, row: ArchitectureResult, limit: int, tell: C
         helped = _help(needs, found, change)
         if helped is not None:
             helps.append(helped)
-    return found._replace(limited=tuple(limited), helps=tuple(helps))
+    found = found._replace(limited=tuple(limited), helps=tuple(helps))
+    kept = predictor.subject.found
+    if kept is None or kept.at_shape is None or len(kept.input_shape) != 1:
+        return found
+    tell(f"the longest context of {row.name}")
+    return found._replace(
+        longest_prompt=_longest(predictor, row, limit, decode=False),
+        longest_context=_longest(predictor, row, limit, decode=True),
+    )
+
+
+def _longest(predictor: Predictor, row: ArchitectureResult, limit: int, decode: bool) -> int | None:
+    """The most tokens that fit at batch 1; None where not even one does, or the network decodes none."""
+
+    @functools.cache
+    def needs(tokens: int) -> int:
+        try:
+            subject = counts.at_context(predictor.subject, tokens, decode=decode)
+            return row.inference_bytes(replace(predictor, subject=subject).inference_at(1)) or 0
+        except ArchprofError:  # no decoding, or more tokens than it has positions
+            return limit + tokens
+
+    if needs(1) > limit:
+        return None
+    return _largest_between(needs, limit, 1, FARTHEST_TOKENS + 1)
 
 
 def _least_part(needs: Needs) -> int:

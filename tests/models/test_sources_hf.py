@@ -85,6 +85,25 @@ def test_one_token_after_others_by_hand(config):
     assert found.peak_activation_bytes > found.cache_bytes
 
 
+def test_the_longest_context_that_fits(config):
+    """Of a token more, its keys and values: in the cache, and once more while the new ones are appended."""
+    name, limit = config(**LLAMA), 4_000_000
+
+    def needs(spec: str) -> int:
+        (row,) = archprof.compare([spec], batch_sizes=[1], latency=False)
+        return row.inference_bytes(row.memory[0])
+
+    found = archprof.fits(name, limit)
+    assert needs(f"{name}@{found.longest_prompt}") <= limit < needs(f"{name}@{found.longest_prompt + 1}")
+    assert (
+        needs(f"{name}@decode:{found.longest_context}") <= limit < needs(f"{name}@decode:{found.longest_context + 1}")
+    )
+    assert 0 < found.training < found.inference
+    cache = 2 * 2 * 2 * 16 * 4 * found.longest_context  # layers, keys and values, heads, numbers, float32
+    held = archprof.profile(name).parameter_bytes
+    assert cache < limit - held < 1.6 * cache
+
+
 def test_what_it_is_fed_can_be_stated(config):
     name = config(**LLAMA)
     of_20 = 20 * (2 * LAYER + HEAD) + 2 * 2 * 20 * 20 * 64

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...base import units
 from ...results.comparison import Comparison
-from ...results.memory import LargestBatch, Limiting
+from ...results.memory import FARTHEST_TOKENS, LargestBatch, Limiting
 from .table import Cell, Column, Table
 
 
@@ -39,6 +39,8 @@ def _largest_batches(comparison: Comparison, found: list[tuple[str, LargestBatch
             notes.append(f"{name}: training cannot be traced.")
         elif not fits.training:
             notes.append(f"{name}: training needs {units.size(fits.least_training_bytes)} at least.")
+        if said := _tokens(fits):
+            notes.append(f"{name}: at batch 1 {said}.")
         notes += [f"{name}: {said}" for limiting in fits.limited if (said := _verified(limiting, fits.limit_bytes))]
     rows = []
     for name, fits in found:
@@ -49,6 +51,17 @@ def _largest_batches(comparison: Comparison, found: list[tuple[str, LargestBatch
         rows.append(tuple(cells))
     title = f"Largest batch that fits into {units.size(found[0][1].limit_bytes)}, predicted"
     return Table(title, tuple(columns), tuple(rows), tuple(notes))
+
+
+def _tokens(fits: LargestBatch) -> str:
+    """'a prompt of 2,048 tokens fits, and one token after 4,096'."""
+
+    def many(tokens: int) -> str:
+        return f"{tokens:,}{' or more' if tokens >= FARTHEST_TOKENS else ''}"
+
+    prompt = f"a prompt of {many(fits.longest_prompt)} tokens fits" if fits.longest_prompt else ""
+    decoded = f"one token decoded after {many(fits.longest_context)} fits" if fits.longest_context else ""
+    return ", and ".join(filter(None, (prompt, decoded)))
 
 
 def _limit(limiting: Limiting) -> str:
