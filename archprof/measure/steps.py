@@ -111,7 +111,8 @@ def forward_step(
 def loss_of(output: object) -> torch.Tensor:
     """A scalar to differentiate: cross-entropy with the first class for (batch, classes), else mean square.
 
-    Several outputs (auxiliary heads) are summed, and what is no tensor (a cache) is left out. Computed in float32, as mixed-precision training does.
+    Several outputs (auxiliary heads) are summed, and what is no tensor (a cache) is left out. Computed in float32, as
+    mixed-precision training does.
     """
     if isinstance(output, torch.Tensor):
         values = output.float()

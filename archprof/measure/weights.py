@@ -127,10 +127,22 @@ def materialise(module: nn.Module, conditions: Conditions, keep: bool = False) -
     if any(tensor.is_meta for tensor in (*module.parameters(), *module.buffers())):
         replace_tensors(module, _in_memory, on_meta=True)
         fill(module)
-    module = module.to(conditions.device, getattr(torch, conditions.dtype))
+    module = _cast(module, getattr(torch, conditions.dtype)).to(conditions.device)
     if conditions.channels_last:
         module = module.to(memory_format=torch.channels_last)
     return module.train(conditions.mode == "train")
+
+
+def _cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """The module in that type, its complex tensors as they are; in float32 one of several types is left as it is.
+
+    That is how it is counted, and such a network converts between its types itself.
+    """
+    tensors = (*module.parameters(), *module.buffers())
+    own = {tensor.dtype for tensor in tensors if tensor.is_floating_point() or tensor.is_complex()}
+    if dtype == torch.float32 and len(own) > 1:
+        return module
+    return module._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
 
 
 def _in_memory(tensor: torch.Tensor) -> torch.Tensor:

@@ -46,6 +46,9 @@ _TAKING = frozenset(
 )
 
 
+_UNUSUAL = frozenset({torch.float64, torch.complex32, torch.complex64, torch.complex128})
+
+
 @dataclass(frozen=True)
 class Scratch:
     """What a call takes for itself: by rule, at most, or as `measure` finds out; in bytes, None where not known.
@@ -72,7 +75,7 @@ class Scratch:
             return None
         rule = _RULES.get(op.func)
         if rule is None:
-            return None if op.func in _TAKING else 0
+            return None if op.func in _TAKING or _unusual(op) else 0
         return None if self.block is None else rule(op, self.block, self.threads)
 
     def most(self, op: Op) -> int:
@@ -170,6 +173,11 @@ def _attention_backward(op: Op, block: int, threads: int) -> int:
 def _tile(query: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, int]:
     """Queries and keys of a tile."""
     return min(256 if query[2] >= 768 else 64 if query[2] >= 192 else 32, query[2]), min(512, key[2])
+
+
+def _unusual(op: Op) -> bool:
+    """Whether an operator reads or makes numbers of other types than the rules were read off with."""
+    return any([shape.dtype in _UNUSUAL for shape in shapes_in([op.args, op.out])])
 
 
 def _ruled(

@@ -114,6 +114,28 @@ def test_inputs_are_random_and_follow_the_conditions():
     assert moved["ids"].dtype == torch.int64 and moved["rest"][0].dtype == torch.bfloat16
 
 
+class Mixed(nn.Module):
+    """Half of it in double precision, and a complex weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.twice, self.single = nn.Linear(8, 8).double(), nn.Linear(8, 2)
+        self.phase = nn.Parameter(torch.ones(8, dtype=torch.complex64))
+
+    def forward(self, x):
+        return self.single(self.twice(x.double()).float() * (x * self.phase).abs())
+
+
+def test_a_network_of_several_types_is_measured_as_it_is():
+    module = device.materialise(Mixed(), Conditions(), keep=True)
+    assert {p.dtype for p in module.parameters()} == {torch.float64, torch.float32, torch.complex64}
+    assert module(torch.ones(3, 8)).shape == (3, 2)
+    lower = device.materialise(Mixed(), Conditions(dtype="bfloat16"), keep=True)
+    assert {p.dtype for p in lower.parameters()} == {torch.bfloat16, torch.complex64}
+    one = device.materialise(nn.Linear(8, 8).double(), Conditions(), keep=True)
+    assert one.weight.dtype == torch.float32
+
+
 def test_memory_that_can_be_had_is_told(tmp_path):
     assert device.available_bytes(Conditions()) > 2**20
     (tmp_path / "memory.max").write_text("1000\n")
