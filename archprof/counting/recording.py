@@ -24,7 +24,7 @@ class OpCall(NamedTuple):
     """One operator call, inside the innermost `module` running; `inputs` and `outputs` are numbers of storages.
 
     `joins` two gradients: it is autograd's own addition, of what several paths lead to, and not part of the node that
-    runs: the first was made by another.
+    runs: the first, which is no view, was made by another.
     """
 
     op: Op
@@ -197,6 +197,7 @@ class Recorder(WithoutValues):
         self._numbers: dict[int, int] = {}  # identity of a living storage -> its number
         self._watches: list[_Watch] = []
         self._nodes: dict[int, str] | None = {} if follow_gradients else None
+        self._viewed: set[int | None] = set()
         self._made_by: dict[int | None, int] = {}  # the number of a storage made in backward -> the node that made it
 
     def noted(self, tensors: list[Tensor], value: Any, op: Op) -> Any:
@@ -234,6 +235,9 @@ class Recorder(WithoutValues):
             if node is not None:
                 joins = op.func is _ADD and self._made_by.get(inputs[0], node) != node
                 self._made_by.update(dict.fromkeys(outputs, node))
+                if fate == "view":  # torch joins in the place of no view
+                    self._viewed.add(inputs[0])
+                joins = joins and inputs[0] not in self._viewed
         self.calls.append(OpCall(op, module, inputs, outputs, backward, joins))
         self.moment += 1
         return value
