@@ -91,9 +91,21 @@ def test_a_command_left_alone_takes_the_defaults():
 def test_each_condition_has_its_key_in_the_environment_and_the_fingerprint():
     found = device.environment(Conditions())
     for named in options_of(Conditions):
-        assert named.key in found
+        assert named.key in found or named.option.added
         changed = {**found, named.key: "something else"}
         assert fingerprint(changed) != found["fingerprint"]
+
+
+def test_an_option_that_was_added_stands_only_where_it_is_used():
+    """What was saved before it is compared with as if it had said the default."""
+    usual, used = (
+        device.environment(Conditions(mode="train")),
+        Conditions(mode="train", accumulate=4, autocast="bfloat16"),
+    )
+    assert not {"accumulate", "zero_grad", "autocast"} & usual.keys()
+    found = device.environment(used)
+    assert (found["accumulate"], found["autocast"], "zero_grad" in found) == (4, "bfloat16", False)
+    assert found["fingerprint"] != usual["fingerprint"]
 
 
 def test_each_that_is_not_the_default_is_in_the_command_that_repeats_a_report():

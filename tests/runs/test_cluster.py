@@ -291,11 +291,11 @@ def test_ctrl_c_while_it_connects(monkeypatch, capsys, tmp_path):
     assert not file.exists()
 
 
-def test_a_cluster_without_workers_is_one_line():
+def test_a_cluster_without_workers_is_one_line(tmp_path):
     with clusters.inside(0) as there:
         there.patience = 0.0
         with pytest.raises(Unreachable, match=r"has no workers after 0 s\. Start some: dask worker tcp://127"):
-            sweep.sweep(["resnet_tiny"], "unused.jsonl", executor=there)
+            sweep.sweep(["resnet_tiny"], tmp_path / "unused.jsonl", executor=there)
 
 
 def test_kinds_are_named():
