@@ -61,6 +61,17 @@ class Needs:
         nbytes = None if entry is None else self.row.training_bytes(entry, self.optimizer)
         return None if nbytes is None else nbytes + SCALARS
 
+    @property
+    def least(self) -> int:
+        """The smallest batch that it can be given."""
+        return self.predictor.subject.fixed_batch or 1
+
+    @property
+    def least_training(self) -> int:
+        """The smallest batch that it can be trained on: a single sample may be too few (batch norm)."""
+        parts = self.predictor.conditions.accumulate
+        return self.predictor.subject.fixed_batch or parts * (1 if self.training(parts) is not None else 2)
+
     def largest(self, limit: int) -> LargestBatch:
         """The largest batches that fit into `limit` bytes, in inference and in training."""
         if only := self.predictor.subject.fixed_batch:
@@ -97,11 +108,9 @@ def explained(predictor: Predictor, row: ArchitectureResult, limit: int, tell: C
     """
     needs = Needs(predictor, row)
     found = needs.largest(limit)
-    limited = [_limiting(needs, "inference", found.inference or 1)]
+    limited = [_limiting(needs, "inference", found.inference or needs.least)]
     if found.training is not None:
-        limited.append(
-            _limiting(needs, "training", found.training or _least_part(needs) * predictor.conditions.accumulate)
-        )
+        limited.append(_limiting(needs, "training", found.training or needs.least_training))
     helps = []
     for change in _changes(needs):
         tell(f"whether {row.name} fits better with {change.said}")
@@ -133,10 +142,6 @@ def _longest(predictor: Predictor, row: ArchitectureResult, limit: int, decode: 
     if needs(1) > limit:
         return None
     return _largest_between(needs, limit, 1, FARTHEST_TOKENS + 1)
-
-
-def _least_part(needs: Needs) -> int:
-    return 1 if needs.training(needs.predictor.conditions.accumulate) is not None else 2
 
 
 def _limiting(needs: Needs, mode: str, batch_size: int) -> Limiting:
@@ -248,9 +253,9 @@ def _help(needs: Needs, found: LargestBatch, change: Change) -> Help | None:
         before = after = None
         if found.training is not None:
             parts = helped.predictor.conditions.accumulate
-            at = -(-(found.training or _least_part(needs)) // parts) * parts
+            at = -(-(found.training or needs.least_training) // parts) * parts
             before, after = needs.training(at), helped.training(at)
-        inference = found.inference or 1
+        inference = found.inference or needs.least
         saved = needs.inference(inference) - helped.inference(inference)
     except Exception:  # a network that cannot take the change
         return None

@@ -52,6 +52,8 @@ def _tried(row: RowInProgress, request: Request, limiting: Limiting, limit: int)
         return limiting._replace(why=described(error))
     if measured is None:
         return limiting._replace(why="this torch does not tell")
+    if row.found is not None and row.found.batch_size is not None and request.inputs is None:
+        return limiting._replace(measured_bytes=measured)  # exported for this batch alone
     try:
         step = conditions.accumulate if training else 1
         beyond = _peak_bytes(row, request, limiting.batch_size + step, training)
