@@ -210,12 +210,12 @@ def summary(rows: list[Row]) -> Iterator[str]:
         )
 
 
-def missed(rows: list[Row]) -> Iterator[str]:
-    """The bounds that do not hold."""
+def missed(rows: list[Row], few: bool) -> Iterator[str]:
+    """The bounds that do not hold; of a few rows no share is judged."""
     for row in rows:
         if row.known and abs(row.error) > FAR:
             yield f"{row.name}, batch {row.batch_size}, {row.mode}: {percent(row.error)}, said to be known"
-    for mode in ("eval", "train"):
+    for mode in () if few else ("eval", "train"):
         errors = [abs(row.error) for row in rows if row.mode == mode and row.known]
         if not errors:
             continue
@@ -280,7 +280,7 @@ def main() -> int:
             except archprof.ArchprofError as error:  # a library that is not installed
                 print(f"{name} is left out: {error}", file=sys.stderr)
     print("", *summary(rows), sep="\n")
-    complaints = [*missed(rows)]
+    complaints = [*missed(rows, args.smoke)]
     print(*complaints, sep="\n", file=sys.stderr)
     return 1 if complaints else 0
 
