@@ -114,19 +114,22 @@ def loss_of(output: object) -> torch.Tensor:
     Several outputs (auxiliary heads) are summed, and what is no tensor (a cache) is left out. Computed in float32, as
     mixed-precision training does.
     """
+    losses = _losses(output)
+    if not losses:
+        raise TypeError(f"no loss can be taken of an output of type {type(output).__name__}")
+    return losses[0] if isinstance(output, torch.Tensor) else torch.stack(losses).sum()
+
+
+def _losses(output: object) -> list[torch.Tensor]:
+    """The loss of each tensor in an output, however deep."""
     if isinstance(output, torch.Tensor):
         values = output.float()
         if values.dim() == 2:
             first = torch.zeros(len(values), dtype=torch.long, device=values.device)
-            return nn.functional.cross_entropy(values, first)
-        return values.square().mean()
-    if isinstance(output, dict):
-        output = tuple(output.values())
-    parts = output if isinstance(output, (list, tuple)) else ()
-    losses = [loss_of(part) for part in parts if isinstance(part, torch.Tensor | dict | list | tuple)]
-    if not losses:
-        raise TypeError(f"no loss can be taken of an output of type {type(output).__name__}")
-    return torch.stack(losses).sum()
+            return [nn.functional.cross_entropy(values, first)]
+        return [values.square().mean()]
+    parts = output.values() if isinstance(output, dict) else output if isinstance(output, list | tuple) else ()
+    return [loss for part in parts for loss in _losses(part)]
 
 
 def _captured(forward: Callable[[], object], device: torch.device) -> Callable[[], object]:

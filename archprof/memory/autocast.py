@@ -7,13 +7,16 @@ cast is read off torch; into what is its table (ATen's autocast_mode.h).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+
+#: What this package calls by itself where networks call `scaled_dot_product_attention`.
+_OUR_ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
 
 #: Operators that compute in the lower type.
 _LOWER = frozenset(
@@ -23,7 +26,7 @@ _LOWER = frozenset(
     "conv_transpose1d conv_transpose2d.input conv_transpose3d.input convolution cudnn_convolution "
     "cudnn_convolution_transpose einsum gru_cell linalg_multi_dot linalg_vecdot linear lstm_cell matmul "
     "mkldnn_rnn_layer mm mv prelu rnn_relu_cell rnn_tanh_cell scaled_dot_product_attention".split()
-)
+) | {_OUR_ATTENTION}
 #: Operators that compute in the widest type of their inputs.
 _WIDEST = frozenset(
     "addcdiv addcmul atan2 bilinear cat cross dot grid_sampler index_copy index_put scatter_add stack tensordot "
@@ -31,9 +34,6 @@ _WIDEST = frozenset(
 )
 #: On CUDA, operators that read any type and return float32.
 _INTO_FLOAT = frozenset("cumprod cumsum log_softmax.int prod prod.dim_int softmax.int sum sum.dim_IntList".split())
-
-#: What this package calls by itself where networks call `scaled_dot_product_attention`.
-_OUR_ATTENTION = "_scaled_dot_product_flash_attention_for_cpu"
 
 #: A key of the dispatcher that belongs to devices which are not here.
 _KEY = "AutocastHPU"
@@ -58,41 +58,26 @@ def autocast(dtype: torch.dtype, on_cuda: bool = False) -> Iterator[None]:
             return type(value)([cast(item, to) for item in value])
         return value
 
-    def kernel(op: Any, rule: Callable[..., torch.dtype | None], *args: Any, **kwargs: Any) -> Any:
-        with torch._C._ExcludeDispatchKeyGuard(keys), torch._C.DisableTorchFunction():
-            to = rule(args)
-            if to is None:
-                return op(*args, **{"dtype": torch.float32, **kwargs} if op in dtyped else kwargs)
-            given = [cast(value, to) for value in args]
-            return op(*given, **{name: cast(value, to) for name, value in kwargs.items()})
-
-    def lower(args: Any) -> torch.dtype:
-        return dtype
-
-    def full(args: Any) -> torch.dtype:
+    def target(name: str, args: Any) -> torch.dtype:
+        if name in _LOWER or (name in _WIDEST and torch.float32 not in _types(args)):
+            return dtype
         return torch.float32
 
-    def widest(args: Any) -> torch.dtype:
-        return torch.float32 if torch.float32 in _types(args) else dtype
-
-    def kept(args: Any) -> None:
-        return None
+    def kernel(name: str, op: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch._C._ExcludeDispatchKeyGuard(keys), torch._C.DisableTorchFunction():
+            if on_cuda and name in _INTO_FLOAT:
+                return op(*args, **{"dtype": torch.float32, **kwargs})
+            to = target(name, args)
+            given = [cast(value, to) for value in args]
+            return op(*given, **{key: cast(value, to) for key, value in kwargs.items()})
 
     keys = torch._C.DispatchKeySet(getattr(torch._C.DispatchKey, _KEY))
-    dtyped: set[Any] = set()
     with torch.library._scoped_library("_", "IMPL") as others, torch.library._scoped_library("aten", "IMPL") as library:
         others.fallback(torch.library.fallthrough_kernel, _KEY)
         for name in [*_cast("AutocastCUDA" if on_cuda else "AutocastCPU"), _OUR_ATTENTION]:
             packet, _, overload = name.partition(".")
             op = getattr(getattr(torch.ops.aten, packet), overload or "default")
-            into_float = on_cuda and name in _INTO_FLOAT
-            if into_float:
-                dtyped.add(op)
-            rule = (
-                lower if name in _LOWER or name == _OUR_ATTENTION else
-                widest if name in _WIDEST else kept if into_float else full
-            )  # fmt: skip
-            library.impl(name, partial(kernel, op, rule), _KEY, allow_override=True)
+            library.impl(name, partial(kernel, name, op), _KEY)
         torch._C._dispatch_tls_set_dispatch_key_excluded(_KEY, False)  # as are all of its kind unless one is asked for
         try:
             with torch._C._IncludeDispatchKeyGuard(getattr(torch._C.DispatchKey, _KEY)):

@@ -18,9 +18,6 @@ from ..results.optimizers import Chosen, chosen
 #: update does not depend on it.
 LEARNING_RATE = 1e-7
 
-#: Bytes of a step count, of which a fused optimizer has one for each parameter where the parameters are.
-_COUNT = 4
-
 
 def optimizer_of(parameters: Iterable[Tensor], optimizer: str | Chosen) -> torch.optim.Optimizer:
     """torch's optimizer of that name for these parameters, with torch's defaults but for what the table says."""
@@ -50,10 +47,10 @@ def update_memory(parameters: Sequence[Tensor], optimizer: str, on_cuda: bool = 
             weight.grad = torch.empty_like(weight)
         made.step()  # makes the state
         state = [value for each in made.state.values() for value in each.values() if isinstance(value, Tensor)]
-        kept = sum(value.nbytes for value in state if value.is_meta or not on_cuda)
+        # step counts stay on the host, but for those of a fused update
+        kept = sum(value.nbytes for value in state if value.is_meta or fused or not on_cuda)
         if fused:
-            counted = sum(value.nbytes for value in state if not value.is_meta)
-            return OptimizerMemory(optimizer, kept + (counted if on_cuda else 0), 0)
+            return OptimizerMemory(optimizer, kept, 0)
         recorder = Recorder(ShapeMemory(), Owned([]), follow_gradients=False)
         with recorder:
             made.step()

@@ -78,7 +78,7 @@ def usable(measured: Comparison, fitted: Fitted, networks: Networks, batch_size:
             "Measure again on a quieter machine ('archprof env' says what disturbs), or with a larger --time-budget.",
         )
     compiled, last = environment.get("compile") is not None, bool(environment.get("channels_last"))
-    dtype = str(environment.get("dtype") or "float32")
+    dtype = str(environment.get("autocast") or environment.get("dtype") or "float32")  # timm's amp is autocast
     target = Target(
         device=str(environment.get("device_name") or kind),
         precision=dtype,

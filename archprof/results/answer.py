@@ -136,7 +136,7 @@ def pass_bytes(comparison: Comparison, row: ArchitectureResult, batch_size: int 
     if entry is None:
         return None
     if comparison.environment.get("mode") == "train":
-        return row.training_bytes(entry, str(comparison.environment.get("optimizer") or "sgd"))
+        return row.training_bytes(entry, comparison.optimizer)
     return row.inference_bytes(entry)
 
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     import pandas
 
 
+#: The optimizer of a training step where none is named: with momentum.
+OPTIMIZER = "sgd"
+
+
 class Division(NamedTuple):
     """How the time of a pass was divided among the calls in StaticProfile.layers, whose `seconds` add up to `seconds`.
 
@@ -177,6 +181,11 @@ class Comparison:
         return ratios_to(self.reference, cells, widest) if self.reference in cells else ()
 
     @property
+    def optimizer(self) -> str:
+        """The optimizer of the training steps that were measured or predicted."""
+        return str(self.environment.get("optimizer") or OPTIMIZER)
+
+    @property
     def metered(self) -> bool:
         """Whether the energy of any measurement was counted."""
         return any(cell.metered for row in self.architectures for cell in row.latency)
@@ -186,14 +195,13 @@ class Comparison:
 
         Each layer, module and measurement is a line of its own, so that a changed one is a changed line.
         """
-        optimizer = str(self.environment.get("optimizer") or "sgd")
         return json_lines.dumps(
             {
                 "schema_version": SCHEMA_VERSION,
                 "archprof": self.archprof,
                 "environment": dict(self.environment),
                 "reference": self.reference,
-                "architectures": [row_json(row, optimizer=optimizer) for row in self.architectures],
+                "architectures": [row_json(row, optimizer=self.optimizer) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
                 "stopping": as_json(self.stopping) if self.stopping else None,
                 "warnings": list(self.warnings),
@@ -254,7 +262,7 @@ _NESTED = {"uncounted": Uncounted, "by_type": TypeCost, "layers": LayerCost, "mo
 BULKY = ("layers", "modules")
 
 
-def row_json(row: ArchitectureResult, leave_out: Iterable[str] = (), optimizer: str = "sgd") -> dict[str, Any]:
+def row_json(row: ArchitectureResult, leave_out: Iterable[str] = (), optimizer: str = OPTIMIZER) -> dict[str, Any]:
     """One entry of the documented JSON's "architectures", without the keys in `leave_out`.
 
     `optimizer` is that of the training steps whose whole memory it tells.

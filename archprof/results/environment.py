@@ -28,6 +28,12 @@ def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str
     )
 
 
+def type_words(environment: Mapping[str, Any]) -> str:
+    """The type of numbers that a run computed in: 'float32', 'float32, autocast to bfloat16'; '' where unknown."""
+    lower = f", autocast to {environment['autocast']}" if environment.get("autocast") else ""
+    return f"{environment.get('dtype') or ''}{lower}"
+
+
 def memory_words(environment: Mapping[str, Any]) -> str | None:
     """What became of memory that a pass freed: 'kept for the next', 'left to glibc 2.36'; None: unknown, or a GPU's."""
     if environment.get("keep_memory") is None:

@@ -80,11 +80,6 @@ class Chosen(NamedTuple):
         """Its row in the table."""
         return OPTIMIZERS[self.name]
 
-    @property
-    def usual(self) -> bool:
-        """Whether it is as the table has it, so that the table's rules hold."""
-        return self.arguments == self.known.arguments
-
 
 def chosen(text: str) -> Chosen:
     """The optimizer that `text` names. Raises BadOption for anything else, saying what there is."""

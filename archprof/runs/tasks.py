@@ -35,7 +35,7 @@ def measure_one(model: str, request: SweepRequest) -> dict[str, Any]:
             input_shape=request.input_shape,
             inputs=_inputs(request),
         )
-    return row_json(result.architectures[0], BULKY)
+    return row_json(result.architectures[0], BULKY, result.optimizer)
 
 
 def expand_one(patterns: Sequence[str]) -> list[str] | ArchprofError:

@@ -78,7 +78,8 @@ def test_a_loss_can_be_taken_of_whatever_networks_return():
     logits = torch.zeros(3, 5)
     assert float(loss_of(logits)) == pytest.approx(torch.log(torch.tensor(5.0)).item())
     assert float(loss_of((logits, logits))) == pytest.approx(2 * float(loss_of(logits)))
-    assert float(loss_of({"out": torch.full((1, 2, 2, 2), 3.0), "none": None, "cache": object()})) == 9.0
+    assert float(loss_of({"out": torch.full((1, 2, 2, 2), 3.0), "none": None, "cache": object(), "no": ()})) == 9.0
+    assert float(loss_of([(logits[:, None], ()), {"a": (torch.ones(1, 1, 1),)}])) == 1.0
     with pytest.raises(TypeError, match="no loss can be taken of an output of type str"):
         loss_of("text")
 

@@ -13,6 +13,8 @@ from archprof.base.errors import BadOption, UnknownModel
 from archprof.cli import main
 from archprof.counting import counts
 from archprof.results.comparison import Comparison
+from archprof.results.conditions import Conditions, Sampling
+from archprof.runs import asked, tasks
 from archprof.runs.fits import Needs
 from archprof.runs.prediction import Predictor
 
@@ -131,6 +133,26 @@ def test_on_the_command_line(capsys):
     shown = capsys.readouterr().out
     assert "Largest batch that fits into 38.1 MiB, predicted" in shown and "(convolution_backward), backward" in shown
     assert "--dtype bfloat16" in shown and "torch.utils.checkpoint" in shown
+
+
+def test_how_it_computes_is_told_beside_every_number(capsys):
+    words = ["compare", "resnet_tiny", "--batch-sizes", "8", "--no-latency", "--autocast"]
+    loop = ["--mode", "train", "--accumulate", "4", "--zero-grad", "zero", "--optimizer", "adamw(fused=true)"]
+    assert main([*words, *loop, "--details"]) == 0
+    shown = capsys.readouterr().out
+    assert "not known for float32, autocast to bfloat16 on cpu" in shown and "State (adamw(fused=true))" in shown
+    assert main([*words, *loop]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Training step (adamw(fused=true), in 4 parts, gradients set to zero)" in told
+    assert "counted, not measured, float32, autocast to bfloat16" in told
+
+
+def test_a_measured_entry_of_a_sweep_tells_the_memory_of_its_own_optimizer():
+    conditions = Conditions(mode="train", optimizer="adam")
+    measuring = asked.Measuring((2,), conditions, Sampling(time_budget=0.2))
+    entry = tasks.measure_one("resnet_tiny", asked.SweepRequest(measuring=measuring))
+    (row,) = archprof.compare(["resnet_tiny"], batch_sizes=[2], latency=False, conditions=conditions)
+    assert entry["memory"][0]["training_bytes"] == row.training_bytes(row.memory[0], "adam")
 
 
 @pytest.mark.parametrize(

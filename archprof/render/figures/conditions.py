@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...results.comparison import Accuracy, Comparison
-from ...results.environment import memory_words
+from ...results.environment import memory_words, type_words
 
 
 def conditions(comparison: Comparison, measured: bool) -> list[str]:
@@ -23,7 +23,7 @@ def environment_words(comparison: Comparison) -> list[str]:
     phrases = [
         known.get("device_name") or known.get("device"),
         f"{threads} thread{'s' if threads != 1 else ''}" if threads else None,
-        known.get("dtype"),
+        type_words(known),
         "channels last" if known.get("channels_last") else None,
         f"memory {memory_words(known)}" if known.get("keep_memory") is False else None,
         "compiled" if known.get("compile") else None,

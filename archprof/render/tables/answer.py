@@ -84,7 +84,7 @@ def _cells(comparison: Comparison, found: Answer, row: ArchitectureResult) -> di
     cells = {"name": Cell(row.name)}
     if row.profile is not None:
         used = pass_bytes(comparison, row, memory_batch_size(comparison))
-        optimizer = str(comparison.environment.get("optimizer") or "sgd")
+        optimizer = comparison.optimizer
         state = next((item.state_bytes for item in row.optimizers if item.optimizer == optimizer), None)
         cells |= {
             "parameters": _marked(Cell(row.profile.parameters), row.name in found.best_by("parameters").chosen),

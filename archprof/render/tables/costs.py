@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...base import units
 from ...results.comparison import ArchitectureResult, Comparison
+from ...results.environment import type_words
 from ...results.shares import KINDS, Shares
 from ...results.shares import shares as shares_of
 from .table import UNCOUNTED, Cell, Column, Table
@@ -60,9 +61,9 @@ def _inputs(comparison: Comparison) -> str:
 
 
 def other_dtype(comparison: Comparison) -> list[str]:
-    """The dtype where it is not float32."""
-    dtype = comparison.environment.get("dtype") or "float32"
-    return [] if dtype == "float32" else [dtype]
+    """The type of numbers where it is not float32 alone."""
+    told = type_words(comparison.environment)
+    return [] if told in ("", "float32") else [told]
 
 
 def inputs_of(comparison: Comparison) -> str:
@@ -170,7 +171,7 @@ def _capital(text: str) -> str:
 
 def memory(comparison: Comparison) -> Table:
     """Predicted memory at each batch size: inference and training, everything included."""
-    optimizer = str(comparison.environment.get("optimizer") or "sgd")
+    optimizer = comparison.optimizer
     columns = (
         Column("batch_size", "Batch", "number"),
         Column("name", "Architecture"),
@@ -235,4 +236,4 @@ def _conditions_of(comparison: Comparison) -> str:
     said = comparison.environment
     layout = ", channels last" if said.get("channels_last") else ""
     compiled = ", compiled" if said.get("compile") else ""
-    return f"{said.get('dtype') or 'float32'} on {said.get('device') or 'cpu'}{layout}{compiled}"
+    return f"{type_words(said) or 'float32'} on {said.get('device') or 'cpu'}{layout}{compiled}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...base import units
-from ...results.environment import memory_words
+from ...results.environment import memory_words, type_words
 from ...results.machines import Fleet, Machine
 from .table import UNRELIABLE, Cell, Column, Table
 
@@ -63,7 +63,7 @@ def told(machine: Machine) -> str:
         f"fingerprint {seen['fingerprint']}" if seen.get("fingerprint") else "no fingerprint",
         str(seen.get("device_name") or "unknown device"),
         f"{threads} thread{'s' * (threads != 1)}" if threads else "",
-        str(seen.get("dtype") or ""),
+        type_words(seen),
         f"torch {seen['torch']}" if seen.get("torch") else "",
         f"memory {memory}" if memory else "",
         f"measured {str(seen['date'])[:10]}" if seen.get("date") else "",

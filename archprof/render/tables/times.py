@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...base import units
 from ...results import regression
 from ...results.comparison import ArchitectureResult, Comparison
-from ...results.environment import memory_words
+from ...results.environment import memory_words, type_words
 from ...results.latency import FEWEST_BLOCKS, Latency
 from ...results.ratios import Ratio
 from .table import UNRELIABLE, Cell, Column, Table
@@ -161,7 +161,7 @@ def _peak_cells(comparison: Comparison, row: ArchitectureResult, cell: Latency) 
         return Cell(), Cell()
     if comparison.environment.get("mode") == "train":
         held += cell.optimizer_state_bytes or 0
-        whole = row.training_bytes(entry, str(comparison.environment.get("optimizer")))
+        whole = row.training_bytes(entry, comparison.optimizer)
     else:
         whole = row.inference_bytes(entry)
     predicted = None if whole is None else whole - held
@@ -223,11 +223,14 @@ def operations(comparison: Comparison) -> Table | None:
 
 
 def what_is_timed(comparison: Comparison) -> str:
-    """'forward pass', or 'training step (adam)'."""
+    """'forward pass', 'training step (adam)', or 'training step (sgd, in 4 parts, gradients set to zero)'."""
     env = comparison.environment
     if env.get("mode") != "train":
         return "forward pass"
-    return f"training step ({env['optimizer']})" if env.get("optimizer") else "training step"
+    parts = f"in {env['accumulate']} parts" if env.get("accumulate") else ""
+    zeroed = "gradients set to zero" if env.get("zero_grad") == "zero" else ""
+    told = ", ".join(filter(None, (env.get("optimizer"), parts, zeroed)))
+    return f"training step ({told})" if told else "training step"
 
 
 def conditions(comparison: Comparison) -> str:
@@ -237,7 +240,7 @@ def conditions(comparison: Comparison) -> str:
     name = f" ({env['device_name']})" if env.get("device_name") else ""
     plural = "" if env.get("threads") == 1 else "s"
     threads = [f"{env['threads']} thread{plural}"] if env.get("threads") and device == "cpu" else []
-    kept = [f"{device}{name}", *threads, str(env.get("dtype", "")), f"torch {env.get('torch', '?')}"]
+    kept = [f"{device}{name}", *threads, type_words(env), f"torch {env.get('torch', '?')}"]
     kept += [
         word for word, on in (("channels last", env.get("channels_last")), ("CUDA graph", env.get("cuda_graph"))) if on
     ]
