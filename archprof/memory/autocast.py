@@ -7,6 +7,7 @@ cast is read off torch; into what is its table (ATen's autocast_mode.h).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -87,8 +88,9 @@ def autocast(dtype: torch.dtype, on_cuda: bool = False) -> Iterator[None]:
             weights.clear()
 
 
+@functools.cache
 def _cast(key: str) -> list[str]:
-    """The operators that torch's autocast has kernels for, by their names in aten."""
+    """The operators that torch's autocast has kernels for, by their names in aten: 40 ms to ask for."""
     names = [name for name in torch._C._dispatch_get_all_op_names() if name.startswith("aten::")]
     cast = [name for name in names if torch._C._dispatch_has_kernel_for_dispatch_key(name, key)]
     return [name.removeprefix("aten::") for name in cast]

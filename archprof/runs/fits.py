@@ -268,40 +268,40 @@ def _help(needs: Needs, found: LargestBatch, change: Change) -> Help | None:
 def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:
     """The largest batch size from `least` on for which `needs(batch_size)` bytes are within `limit`; 0: none is.
 
+    Sizes beyond FARTHEST are not asked for.
+
     Needs grow between the sizes at which the device changes its kernels, and may fall there. So the last stretch in
     which a batch fits is looked for, and the place within it.
     Raises BadOption where they do not grow.
     """
     starts = sorted({least, *(size for size in CHANGES if size > least)})
-    for start, end in reversed([*zip(starts, [*starts[1:], None], strict=True)]):
+    for start, end in reversed([*zip(starts, [*starts[1:], FARTHEST + 1], strict=True)]):
         if needs(start) <= limit:
             return _largest_between(needs, limit, start, end)
     return 0
 
 
-def _largest_between(needs: Callable[[int], int], limit: int, fits: int, end: int | None) -> int:
-    """The largest batch size from `fits`, which does, to below `end` (None: no end).
+def _largest_between(needs: Callable[[int], int], limit: int, fits: int, end: int) -> int:
+    """The largest batch size from `fits`, which does, to below `end`.
 
     Needs grow along straight lines, so that few questions find the place where they cross the limit: the chord
     between a batch that fits and one that does not says where to ask next, in turn with the middle between them,
     because chords alone creep along where the lines meet at a sharp angle.
     """
     low, high = fits, fits + 1
-    while end is None or high < end:
+    while high < end:
         if needs(high) > limit:
             break
         growth = needs(high) - needs(low)
-        if growth > 0:
-            further = (limit - needs(high)) * (high - low) // growth
-        elif high < FARTHEST:  # what does not grow yet may be a constant that outweighs the rest
-            further = high
-        else:
-            raise BadOption("memory does not grow with the batch size,", "so no batch is the largest that fits.")
+        # what does not grow yet may be a constant that outweighs the rest
+        further = (limit - needs(high)) * (high - low) // growth if growth > 0 else high
         low, high = high, high + max(further, 1)
-        if (end is None or high < end) and needs(high) <= limit:  # on a straight line the next is the first too many
+        if high < end and needs(high) <= limit:  # on a straight line the next is the first too many
             low, high = high, high + 1
-    if end is not None and high >= end:
+    if high >= end:
         if needs(end - 1) <= limit:
+            if end > FARTHEST and needs(end - 1) == needs(fits):
+                raise BadOption("memory does not grow with the batch size,", "so no batch is the largest that fits.")
             return end - 1
         high = end - 1
     by_chord = False
