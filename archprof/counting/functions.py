@@ -109,7 +109,20 @@ def _to(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 
     if "device" in kwargs and same(kwargs["device"]):
         kwargs = {**kwargs, "device": _META}
-    return func(*[_META if same(arg) else arg for arg in args], **kwargs)
+    flags = [arg for arg in args if type(arg) is bool]  # non_blocking, copy
+    copied = kwargs.get("copy") or flags[1:] == [True]
+    return _at_home(mode, args[0], func(*[_META if same(arg) else arg for arg in args], **kwargs), copied)
+
+
+def _type_as(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return _at_home(mode, args[0], func(*args, **kwargs), False)
+
+
+def _at_home(mode: Functions, given: Tensor, found: Any, copied: Any) -> Any:
+    """What a real tensor becomes on the device: on the CPU it is there already, and stays the same memory."""
+    if mode.device.type == "cpu" and not copied and found.is_meta and not given.is_meta:
+        mode.values.share(found, given)
+    return found
 
 
 def _cpu(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,9 +141,15 @@ def _values(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str,
 
 def _made(mode: Functions, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`torch.tensor([3, 4], device=x.device)`: on meta torch would drop the numbers before anybody sees them."""
-    if kwargs.get("device") is not _META or isinstance(args[0] if args else None, Tensor):
+    if kwargs.get("device") is not _META:
         return func(*args, **kwargs)
-    return func(*args, **{**kwargs, "device": None}).to(_META)
+    given = args[0] if args else None
+    if isinstance(given, Tensor):
+        return _at_home(mode, given, func(*args, **kwargs), func is torch.tensor or kwargs.get("copy"))
+    needs = kwargs.get("requires_grad", False)
+    made = func(*args, **{name: value for name, value in kwargs.items() if name not in ("device", "requires_grad")})
+    found = _at_home(mode, made, made.to(_META), False)
+    return found.requires_grad_() if needs else found
 
 
 #: What gives a tensor's values, or the memory where they are.
@@ -203,8 +222,10 @@ _ANSWERS: dict[Any, _Answer] = {
     Tensor.get_device: _get_device,
     Tensor.type: _type,
     Tensor.to: _to,
+    Tensor.type_as: _type_as,
     Tensor.cpu: _cpu,
     **{getattr(Tensor, name): _values for name in _NAMES_OF_VALUES},
     torch.tensor: _made,
     torch.as_tensor: _made,
+    torch.asarray: _made,
 }

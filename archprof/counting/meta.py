@@ -7,6 +7,7 @@ that it may look at the outcome; where values and shapes meet, the values are dr
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -17,8 +18,8 @@ from torch.nn import Parameter
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from .shapes import Op, ShapeMemory, describe, fresh, key_of
-from .values import EMBEDDING, INDEX, OF_SHAPE_ALONE, OVERWRITING, Values
+from .shapes import Op, ShapeMemory, describe, fresh, key_of, op_name
+from .values import EMBEDDING, INDEX, OF_SHAPE_ALONE, OVERWRITING, Values, any_real, written
 
 #: Constants up to this many elements are computed for real beside the meta pass, so that a network may look at them
 #: (`torch.linspace(...).tolist()`, a window index); larger ones are shapes like everything else.
@@ -55,7 +56,7 @@ class WithoutValues(TorchDispatchMode):
     def __init__(self, memory: ShapeMemory | None) -> None:
         super().__init__()
         self.memory = memory
-        self.stand_ins: dict[int, tuple[Tensor, Tensor]] = {}
+        self.stand_ins: dict[int, tuple[weakref.ref[Tensor], Any, Tensor]] = {}
         self.values = Values()
         self.refused: Exception | None = None
         self.turns = threading.RLock()
@@ -115,6 +116,8 @@ class WithoutValues(TorchDispatchMode):
         elif func is _LIFT or self._may_be_real(func, tensors, args, kwargs):  # a constant, handed on as it is
             return self._really(func, tensors, args, kwargs)
         else:
+            if any_real(written(func, args, kwargs)):
+                raise NeedsValues(f"{op_name(func)} writes unknown values into a real tensor")
             blank, blank_kwargs = self._without_values(func, args, kwargs)
             key = key_of(func, blank, blank_kwargs, [])
             known = self.memory.known(key)
@@ -123,8 +126,6 @@ class WithoutValues(TorchDispatchMode):
                 if known is not None
                 else self.memory.answer(func, blank, blank_kwargs, key)
             )
-            if args and value is not None and value is blank[0] and value is not args[0]:
-                raise NeedsValues(f"{op.name} writes unknown values into a real tensor")
         return self.noted(tensors, value, op)
 
     def _from_values(self, func: Any, args: Any, kwargs: Any, tensors: list[Tensor]) -> Any:
@@ -135,8 +136,11 @@ class WithoutValues(TorchDispatchMode):
             return NotImplemented
         writing = self.values.writing(func, args, kwargs, tensors)
         if writing is not None:
-            self._really(func, tensors, *writing)
-            return args[0]
+            value = self._really(func, tensors, *writing)
+            if value is None or func._schema.returns[0].alias_info is None:
+                return pytree.tree_map_only(Tensor, self._on_meta, value)
+            targets = written(func, args, kwargs)
+            return targets[0] if isinstance(value, Tensor) else tuple(targets)
         seen = self.values.seen(func, args, kwargs, tensors)
         if seen is NotImplemented:
             places = self.values.places(args[1]) if func is INDEX else None
@@ -164,6 +168,11 @@ class WithoutValues(TorchDispatchMode):
         if any([tensor.is_meta for tensor in tensors]):
             return False
         if tensors:
+            # part of a large tensor, and large itself: nothing is computed, and what is written there must be seen
+            if getattr(func, "is_view", False):
+                return True
+            if any([_elements_behind(tensor) > SMALL for tensor in written(func, args, kwargs)]):
+                return False
             return bool(sum(tensor.numel() for tensor in tensors) <= SMALL)
         device = kwargs.get("device")
         if device is not None and torch.device(device).type == "meta":
@@ -189,13 +198,24 @@ class WithoutValues(TorchDispatchMode):
         if isinstance(value, Tensor):
             if value.is_meta:
                 return value
+            layout = (
+                (value.shape, value.stride(), value.dtype, value.requires_grad)
+                if value.layout is torch.strided and not value.is_nested
+                else None
+            )
             kept = self.stand_ins.get(id(value))
-            if kept is None:
-                kept = self.stand_ins[id(value)] = (value, stand_in(value))
-            return kept[1]
+            if kept is None or kept[0]() is not value or kept[1] != layout:
+                kept = self.stand_ins[id(value)] = weakref.ref(value), layout, stand_in(value)
+            return kept[2]
         if type(value) in (list, tuple):
             return type(value)([self._stand_in(item) for item in value])
         return value
+
+
+def _elements_behind(tensor: Tensor) -> int:
+    """Elements that there is room for in the storage of a tensor, of which it may show a part."""
+    strided = tensor.layout is torch.strided and not tensor.is_nested
+    return int(tensor.untyped_storage().nbytes() // tensor.itemsize if strided else tensor.numel())
 
 
 def _again(op: Op, args: Any, kwargs: Any) -> Any:

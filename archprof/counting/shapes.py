@@ -150,7 +150,8 @@ def _ask_torch(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
     elif type(value) is Tensor and args and type(args[0]) in (Tensor, Parameter) and _share(value, args[0]):
         op = describe(func, args, kwargs, value, "view")
         itself = value is args[0]  # squeeze_: the argument's own shape changes
-        if not itself and func not in _ABSOLUTE and value.dtype is args[0].dtype and not value.dtype.is_complex:
+        plain = not itself and func not in _ABSOLUTE and value.dtype is args[0].dtype
+        if plain and not value.dtype.is_complex and not value.is_neg():
             op.seen = tuple(value.shape), value.stride(), value.storage_offset() - args[0].storage_offset()
         return value, op
     return value, describe(func, args, kwargs, value, fate)

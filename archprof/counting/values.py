@@ -34,17 +34,6 @@ OF_SHAPE_ALONE = frozenset(
     }
 )
 
-#: What these make has whatever values the memory had.
-_UNFILLED = frozenset(
-    {
-        aten.empty.memory_format,
-        aten.empty_strided.default,
-        aten.empty_like.default,
-        aten.new_empty.default,
-        aten.new_empty_strided.default,
-    }
-)
-
 #: These replace every value of their first argument, whatever it was.
 OVERWRITING = frozenset({aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.default, aten.copy_.default})
 
@@ -52,13 +41,15 @@ OVERWRITING = frozenset({aten.fill_.Scalar, aten.fill_.Tensor, aten.zero_.defaul
 #: These exchange the memory of their first argument, or its size.
 _REPLACING = frozenset({aten.resize_.default, aten.resize_as_.default})
 
+_BATCH_NORM = aten.native_batch_norm.default
+
 
 class _Kind:
-    """What follows from an operator's schema: whether it computes the same from the same, and which arguments it
-    writes into; `looks` where its result, or the shape of it, depends on values, `moves` where it writes no values, but
-    another shape."""
+    """What follows from an operator's schema: whether it computes the same from the same, which memory that is left as
+    it was is not, and which arguments it writes into; `looks` where its result, or the shape of it, depends on values,
+    `moves` where it writes no values, but another shape."""
 
-    __slots__ = ("computes", "looks", "moves", "overwrites", "shape_alone", "writes")
+    __slots__ = ("computes", "in_training", "looks", "moves", "overwrites", "shape_alone", "writes")
 
     def __init__(self, func: Any) -> None:
         schema = func._schema if isinstance(func, torch._ops.OpOverload) else None
@@ -68,7 +59,7 @@ class _Kind:
             schema is not None
             and not self.moves
             and func.namespace in ("aten", "prims")
-            and func not in _UNFILLED
+            and "empty" not in schema.name
             and torch.Tag.nondeterministic_seeded not in tags
         )
         self.looks = torch.Tag.data_dependent_output in tags or torch.Tag.dynamic_output_shape in tags
@@ -77,6 +68,9 @@ class _Kind:
             for place, arg in enumerate(schema.arguments if schema is not None else ())
             if arg.alias_info is not None and arg.alias_info.is_write
         ]
+        self.in_training = func is _BATCH_NORM  # its schema does not say that it writes
+        if self.in_training:
+            self.writes = [(3, "running_mean"), (4, "running_var")]
         self.overwrites = func in OVERWRITING
         self.shape_alone = func in OF_SHAPE_ALONE
 
@@ -99,12 +93,17 @@ class _Unknown(Exception):
     """The values of a tensor are not known, or there are too many of them."""
 
 
-class _Twin(weakref.ref[Any]):
-    """The end of a storage on meta, and until then a storage of the same size with its values."""
+class WrittenElsewhere(RuntimeError):
+    """Unknown values are written into memory that something with values looks into too."""
 
-    __slots__ = ("identity", "storage")
+
+class _Twin(weakref.ref[Any]):
+    """The end of a storage on meta, and until then a storage with its values, from byte `offset` on."""
+
+    __slots__ = ("identity", "offset", "storage")
 
     identity: int
+    offset: int
     storage: Any
 
 
@@ -136,13 +135,7 @@ class Values:
 
     def writing(self, func: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
         """The arguments as real tensors, where a real one is written and the others are known; None elsewhere."""
-        first = args[0] if args else None
-        if (
-            not _kind_of(func).writes
-            or not isinstance(first, Tensor)
-            or first.is_meta
-            or not all([self._knows(tensor) for tensor in tensors])
-        ):
+        if not all([self._knows(tensor) for tensor in tensors]) or not any_real(written(func, args, kwargs)):
             return None
         try:
             return tuple([self._real(arg) for arg in args]), {name: self._real(arg) for name, arg in kwargs.items()}
@@ -201,8 +194,23 @@ class Values:
         """From now on a tensor on meta has those values."""
         nbytes = value.untyped_storage().nbytes()
         if nbytes <= 16 * MOST and self._identity(value) not in self._twins:
-            self._remember(value, nbytes)
-            self._real(value).copy_(real)
+            self._remember(value, torch.UntypedStorage(nbytes))
+            try:
+                self._real(value).copy_(real)
+            except BaseException:
+                self._twins.pop(self._identity(value), None)
+                raise
+
+    def share(self, value: Tensor, real: Tensor) -> None:
+        """From now on a tensor on meta has the memory of a real one: what is written into either is seen in both.
+
+        Nothing happens where the one is not the other in the same order, but a copy of it in another type.
+        """
+        if value.dtype is not real.dtype or value.layout is not torch.strided or real.layout is not torch.strided:
+            return
+        self._twins.pop(self._identity(value), None)
+        if value.stride() == real.stride() and _fills_its_storage(value) and not (real.is_conj() or real.is_neg()):
+            self._remember(value, real.untyped_storage(), real.storage_offset() * real.itemsize)
 
     def _learn(self, func: Any, kind: _Kind, args: Any, kwargs: Any, tensors: Sequence[Tensor], value: Any) -> None:
         outputs = value if isinstance(value, tuple | list) else [value]
@@ -218,27 +226,30 @@ class Values:
                     self.learn(one, twin)
 
     def _written(self, func: Any, kind: _Kind, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> None:
-        targets: list[Tensor] = []
-        for place, name in kind.writes:
-            target = args[place] if place < len(args) else kwargs.get(name)
-            targets += [
-                one for one in (target if isinstance(target, list | tuple) else [target]) if isinstance(one, Tensor)
-            ]
+        targets = written(func, args, kwargs)
+        if any_real(targets):  # it has been done
+            return
         read = tensors[1:] if kind.overwrites else tensors
         computed = False
         if kind.computes and all([self._knows(tensor) for tensor in read]):
             with suppress(Exception):
                 first = args[0]
                 if kind.overwrites and not self._knows(first):
-                    nbytes = first.untyped_storage().nbytes()
-                    if first.numel() * first.itemsize != nbytes or first.numel() > MOST:
+                    if first.numel() > MOST or not _fills_its_storage(first):
                         return
-                    self._remember(first, nbytes)
+                    self._remember(first, torch.UntypedStorage(first.untyped_storage().nbytes()))
                 self._called(func, args, kwargs, tensors)
                 computed = True
         if not computed:
             for target in targets:
-                self._twins.pop(self._identity(target), None)
+                self._forget(target)
+
+    def _forget(self, tensor: Tensor) -> None:
+        """Raise WrittenElsewhere where what is forgotten here is still looked at from elsewhere."""
+        twin = self._twins.pop(self._identity(tensor), None)
+        # numpy's arrays are not among those who use a storage, but they keep its size as it is
+        if twin is not None and (torch._C._storage_Use_Count(twin.storage._cdata) > 1 or not twin.storage.resizable()):
+            raise WrittenElsewhere("unknown values are written into memory that is looked at with values")
 
     def _called(self, func: Any, args: Any, kwargs: Any, tensors: Sequence[Tensor]) -> Any:
         """The operator on real tensors, on the CPU. Raises _Unknown."""
@@ -260,12 +271,13 @@ class Values:
             if twin is None or value.is_conj() or value.is_neg():
                 raise _Unknown
             view = torch.empty(0, dtype=value.dtype)
-            return view.set_(twin.storage, value.storage_offset(), value.shape, value.stride())
+            offset = twin.offset // value.itemsize + value.storage_offset()
+            return view.set_(twin.storage, offset, value.shape, value.stride())
         return type(value)([self._real(one) for one in value]) if type(value) in (list, tuple) else value
 
-    def _remember(self, tensor: Tensor, nbytes: int) -> None:
+    def _remember(self, tensor: Tensor, storage: Any, offset: int = 0) -> None:
         twin = _Twin(tensor.untyped_storage(), self._died)
-        twin.identity, twin.storage = self._identity(tensor), torch.UntypedStorage(nbytes)
+        twin.identity, twin.storage, twin.offset = self._identity(tensor), storage, offset
         self._twins[twin.identity] = twin
 
     def _died(self, twin: _Twin) -> None:
@@ -281,6 +293,28 @@ class Values:
             return int(tensor.untyped_storage()._cdata)
         except (NotImplementedError, RuntimeError):  # sparse tensors and some subclasses have none
             return 0
+
+
+def written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """The tensors that a call writes into."""
+    kind = _kind_of(func)
+    found: list[Tensor] = []
+    if kind.in_training and not args[5]:
+        return found
+    for place, name in kind.writes:
+        target = args[place] if place < len(args) else kwargs.get(name)
+        found += [one for one in (target if isinstance(target, list | tuple) else [target]) if isinstance(one, Tensor)]
+    return found
+
+
+def any_real(tensors: Sequence[Tensor]) -> bool:
+    return any([not tensor.is_meta for tensor in tensors])
+
+
+def _fills_its_storage(tensor: Tensor) -> bool:
+    """Whether each place of a tensor's storage is one of its elements."""
+    whole = tensor.numel() * tensor.itemsize == tensor.untyped_storage().nbytes()
+    return whole and bool(torch._debug_has_internal_overlap(tensor) == 0)
 
 
 def _may_hold(value: Any) -> bool:

@@ -96,6 +96,10 @@ UNKNOWN: dict[str, Callable[[Tensor], Any]] = {
     "the input beside positions": lambda x: (positions(x) + x[0, :6]).sum() > 0,
     "positions that the input was written into": lambda x: positions(x).float().add_(x[0, :6]).sum() > 0,
     "memory as it was": lambda x: torch.empty(4, device=x.device).sum() == 0 or True,
+    "memory as it was, in another order": lambda x: (
+        torch.empty_permuted((2, 3), (1, 0), device=x.device).sum() == 0 or True
+    ),
+    "memory of which a part is filled twice": lambda x: _filled_twice(x).sum() == 0 or True,
     "random numbers": lambda x: torch.rand(4, device=x.device).sum() >= 0,
     "random numbers in known memory": lambda x: torch.zeros(4, device=x.device).uniform_().sum() >= 0,
     "a view of what the input was written into": lambda x: _overwritten(x)[0] > 0,
@@ -107,6 +111,12 @@ def _overwritten(x: Tensor) -> Tensor:
     row = made[0]
     made.copy_(x)
     return row
+
+
+def _filled_twice(x: Tensor) -> Tensor:
+    made = torch.empty(4, device=x.device)
+    made.as_strided((2, 2), (1, 1)).fill_(1)
+    return made
 
 
 @pytest.mark.parametrize("name", UNKNOWN)

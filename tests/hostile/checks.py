@@ -9,6 +9,7 @@ import torch
 import torch._dynamo  # a dispatch mode imports it when it first runs, which fails for good deep inside of a network
 from hostile import (
     networks_alike,
+    networks_constants,
     networks_looking,
     networks_places,
     networks_running,
@@ -32,6 +33,7 @@ TABLES = (
     networks_running,
     networks_looking,
     networks_ways,
+    networks_constants,
     networks_views,
     networks_stubborn,
 )
