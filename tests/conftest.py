@@ -27,11 +27,11 @@ settings.load_profile(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tests neither read nor fill the cache of whoever runs them (but for the list of fonts, which takes seconds)."""
+    """Tests neither read nor fill what is kept for whoever runs them (but the list of fonts, which takes seconds)."""
     folder = tempfile.TemporaryDirectory(prefix="archprof-tests-")
     config.add_cleanup(folder.cleanup)
     os.environ.setdefault("MPLCONFIGDIR", matplotlib.get_cachedir())
-    os.environ["XDG_CACHE_HOME"] = folder.name
+    os.environ["XDG_CACHE_HOME"] = os.environ["XDG_STATE_HOME"] = folder.name
     signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts tests in the background may ignore it
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -1,0 +1,89 @@
+"""What was measured on this machine and takes long to measure again: JSON lines by key, a file a kind."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from . import cache, files
+from .errors import BadOutput
+
+#: Bytes of a file: a larger one is nobody's of ours, and is not read. Half as many lines stay when it grows beyond.
+LARGEST = 8 << 20
+
+
+def folder() -> Path:
+    """archprof/ in the user's state folder, as the platform has it."""
+    from platformdirs import user_state_path
+
+    return user_state_path("archprof", appauthor=False)
+
+
+class Kept:
+    """Values of one kind for one machine, by key; a later value of a key replaces an earlier one.
+
+    Written only by the command's own process (`cache.may_keep`): a caller's may have changed anything. Others have them
+    for as long as they live. A line that cannot be read is passed over; `unwritten` tells why a file could not be written.
+    """
+
+    def __init__(self, kind: str, machine: str) -> None:
+        """`kind` names the file ('ceilings'), `machine` (a fingerprint) its folder."""
+        self.path = folder() / machine / f"{kind}.jsonl"
+        self.unwritten: str | None = None
+        self._values = _read(self.path) if cache.may_keep else {}
+
+    def get(self, key: str) -> Any:
+        """The value of that key as JSON has it; None where there is none."""
+        return self._values.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a JSON value."""
+        self._values[key] = value
+        if not cache.may_keep or self.unwritten:
+            return
+        try:
+            _append(self.path, json.dumps({"key": key, "value": value}, allow_nan=False))
+        except (OSError, BadOutput) as reason:
+            self.unwritten = f"what was measured is not kept for another time: {reason}"
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return {}
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    found = {}
+    for line in text.split("\n"):
+        try:
+            entry = json.loads(line)
+            found[entry["key"]] = entry["value"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            continue
+    return found
+
+
+def _append(path: Path, line: str) -> None:
+    """One write at the end, which no other process divides; a last line that was cut off is ended first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > LARGEST - len(line) - 2:
+        _halve(path)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    with os.fdopen(descriptor, "rb+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - 1, 0))
+        start = "" if not size or file.read(1) == b"\n" else "\n"
+        file.write(f"{start}{line}\n".encode())
+
+
+def _halve(path: Path) -> None:
+    newest = list(_read(path).items())
+    kept = newest[len(newest) // 2 :]
+    lines = [json.dumps({"key": key, "value": value}) for key, value in kept]
+    files.write(str(path), "".join(f"{line}\n" for line in lines))
