@@ -24,8 +24,8 @@ def folder() -> Path:
 class Kept:
     """Values of one kind for one machine, by key; a later value of a key replaces an earlier one.
 
-    Written only by the command's own process (`cache.may_keep`): a caller's may have changed anything. Others have them
-    for as long as they live. A line that cannot be read is passed over; `unwritten` tells why a file could not be written.
+    Written only by the command's own process (`cache.may_keep`): a caller's may have changed anything. Others have
+    them for as long as they live. A line that cannot be read is passed over; `unwritten` tells why none is written.
     """
 
     def __init__(self, kind: str, machine: str) -> None:

@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 from ..base.errors import BadOption
 from ..base.options import recorded
 from ..results.conditions import Conditions
-from ..results.environment import fingerprint
+from ..results.environment import NOT_SHAPING, fingerprint
 from . import allocator, disturbance, gpu, power
 from .weights import fast_init, materialise, realistic
 
@@ -59,6 +59,10 @@ LIBRARY_VARIABLES = (
     "PYTORCH_CUDA_ALLOC_CONF",
     "PYTORCH_ALLOC_CONF",
 )
+
+
+#: Facts that say how networks are run, and not what the machine is.
+_OF_A_RUN = frozenset({field.name for field in fields(Conditions)} - {"device"} | {"python", "protocol"} | NOT_SHAPING)
 
 
 def check_available(conditions: Conditions) -> Conditions:
@@ -146,6 +150,15 @@ def nothing() -> None:
     """There is nothing to do on this device: the CPU has computed when a call returns."""
 
 
+def has_recurrent_layers(conditions: Conditions) -> bool:
+    """Whether oneDNN takes an LSTM's whole layer in that type (use_mkldnn in ATen's RNN.cpp); else torch goes step by
+    step."""
+    if conditions.dtype == "float32":
+        return True
+    name = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}[conditions.dtype]
+    return bool(getattr(torch.ops.mkldnn, name)())
+
+
 def sync_for(conditions: Conditions) -> Callable[[], None]:
     """A function that waits until the device has done everything asked of it."""
     if conditions.kind == "cuda":
@@ -202,6 +215,12 @@ def environment(conditions: Conditions) -> dict[str, Any]:
     found |= {"energy_meter": meter.name} if meter else {"energy_meter": None, "no_energy_meter": why}
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**found, "fingerprint": fingerprint(found)}
+
+
+def machine(conditions: Conditions) -> str:
+    """The fingerprint of what holds for this machine's operators, whatever they are part of: for `base.kept`."""
+    facts = environment(conditions)
+    return fingerprint({key: value for key, value in facts.items() if key not in _OF_A_RUN})
 
 
 def library_variables(variables: Mapping[str, str]) -> dict[str, str]:
@@ -296,10 +315,7 @@ def moved(values: Any, conditions: Conditions) -> Any:
     """The same nested inputs on the device, floating ones in the dtype, images channels-last if asked for."""
     if isinstance(values, torch.Tensor):
         dtype = torch_dtype(conditions) if values.is_floating_point() else values.dtype
-        out = values.to(conditions.device, dtype)
-        if conditions.channels_last and out.dim() == 4:
-            return out.contiguous(memory_format=torch.channels_last)
-        return out
+        return laid_out(values.to(conditions.device, dtype), conditions)
     if isinstance(values, dict):
         return {key: moved(value, conditions) for key, value in values.items()}
     if isinstance(values, tuple) and hasattr(values, "_fields"):
@@ -307,3 +323,10 @@ def moved(values: Any, conditions: Conditions) -> Any:
     if isinstance(values, (list, tuple)):
         return type(values)(moved(value, conditions) for value in values)
     return values
+
+
+def laid_out(tensor: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+    """The tensor, in channels-last layout where that is asked for and it has four dimensions."""
+    if conditions.channels_last and tensor.dim() == 4:
+        return tensor.contiguous(memory_format=torch.channels_last)
+    return tensor

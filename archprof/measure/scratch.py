@@ -1,18 +1,23 @@
 """Scratch space of an operator for which there is no rule: it is run by itself, once, and its allocations are read.
 
 What libraries take depends on their version, on the processor and on the number of threads, in steps that no formula
-follows. A call that is too long to be run at its batch size is run at two smaller ones, and lies on their line.
+follows. A call that is too long to be run at its batch size is run at two smaller ones, and lies on their line. What
+was read is kept for another time.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from .. import costs
+from ..base.kept import Kept
 from ..costs import Shape
 from ..counting.counts import without_collection
 from ..counting.shapes import Op, shapes_in
@@ -25,6 +30,10 @@ aten = torch.ops.aten
 #: Multiply-accumulates and bytes of a call that is run as it is (a tenth of a second), and of one that is run at all.
 SHORT, LONGEST = 10**9, 10**10
 LARGEST = 2**30
+
+#: Seconds that the calls of one network are run for. A processor without instructions for half floats takes seconds for
+#: one; what is not known after that is said, and may be the next time.
+PATIENCE_S = 4.0
 
 #: The smaller batch sizes at which a longer call is run.
 SMALLER = ((16, 32), (4, 8), (2, 4))
@@ -43,10 +52,19 @@ _CPU = torch.device("cpu")
 
 
 class MeasuredScratch:
-    """The scratch bytes of calls under these conditions; what was measured is kept."""
+    """The scratch bytes of calls under these conditions, as long as measuring takes no more than `patience_s`."""
 
-    def __init__(self, conditions: Conditions) -> None:
-        self.conditions = conditions
+    def __init__(
+        self,
+        conditions: Conditions,
+        patience_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.conditions, self.left_s, self.clock = conditions, patience_s, clock
+
+    @cached_property
+    def _of_this_machine(self) -> Kept:
+        return Kept("scratch", device.machine(self.conditions))
 
     def __call__(self, op: Op) -> int | None:
         """Bytes of scratch of a call; None where it cannot be run, or would take too long."""
@@ -73,15 +91,25 @@ class MeasuredScratch:
         return max(at_low + (at_high - at_low) * int(batch - low) // (high - low), 0)
 
     def _kept(self, op: Op, batch: int | None) -> int | None:
-        key = (
-            op.func, batch, repr((op.args, sorted(op.kwargs.items()))), tuple(s.dtype for s in shapes_in([op.args])),
-            self.conditions.threads or torch.get_num_threads(),
-        )  # fmt: skip
-        if key not in _KEPT:
-            with _ONE_AT_A_TIME, device.applied(self.conditions), without_collection():
-                _KEPT[key] = self._run(op, batch)
-        kept: int | None = _KEPT[key]
-        return kept
+        conditions = self.conditions
+        types = [str(shape.dtype) for shape in shapes_in([op.args])]
+        how = (conditions.channels_last, conditions.autocast, conditions.threads or torch.get_num_threads())
+        key = f"{op.func} {(batch, op.args, sorted(op.kwargs.items()), types)} {how}"
+        if key in _KEPT:
+            return _KEPT[key]
+        found = self._of_this_machine.get(key)
+        taken: int | None = found if isinstance(found, int) else None
+        if taken is None:
+            if self.left_s <= 0:
+                return None
+            start = self.clock()
+            with _ONE_AT_A_TIME, device.applied(conditions), without_collection():
+                taken = self._run(op, batch)
+            self.left_s -= self.clock() - start
+            if taken is not None:
+                self._of_this_machine.put(key, taken)
+        _KEPT[key] = taken
+        return taken
 
     def _run(self, op: Op, batch: int | None) -> int | None:
         args: Sequence[Any] = op.args
@@ -93,10 +121,15 @@ class MeasuredScratch:
             ]
         if op.func.namespace != "aten" or (op.func not in _LAYERS and "mkldnn" in op.name):
             return None  # what others wrote is not run without its network, nor what reads memory that it laid out
+        if self.conditions.channels_last and _kills(op):
+            return None
         try:
             # a recurrent layer keeps what its backward pass needs where gradients are on
-            with torch.set_grad_enabled(op.func is _LAYERS[0] and op.args[-1]):
-                given, named = [self._real(value) for value in args], {k: self._real(v) for k, v in op.kwargs.items()}
+            with torch.set_grad_enabled(op.func is _LAYERS[0] and op.args[-1]), self._casts(op):
+                given = [self._real(value) for value in _as_devices_take(op.func, args)]
+                if "attention_for_cpu" in op.name:  # (N, H, L, D), of which the heads are the fastest but one in memory
+                    given = [_heads_inside(value) for value in given]
+                named = {name: self._real(value) for name, value in op.kwargs.items()}
                 if op.func is _LAYERS[1]:  # it reads what the forward pass laid out
                     made = _layer(given)
                     given = [*given[:7], *made[:3], *given[10:-1], made[3]]
@@ -110,6 +143,14 @@ class MeasuredScratch:
                 raise
             return None
         return None if extra is None else max(extra - made, 0)
+
+    def _casts(self, op: Op) -> AbstractContextManager[Any]:
+        """An encoder's layer is cast in its middle, every other call before it."""
+        lower = self.conditions.autocast
+        if lower is None or op.func is not aten._transformer_encoder_layer_fwd.default:
+            return nullcontext()
+        casts: AbstractContextManager[Any] = torch.autocast("cpu", getattr(torch, lower))
+        return casts
 
     def workspace(self, x: torch.Tensor, *args: Any) -> int | None:
         """Bytes of what mkldnn_rnn_layer keeps for its backward pass; None where it is too long to be run."""
@@ -133,7 +174,7 @@ class MeasuredScratch:
             if value.dtype is None or value.nnz is not None or value.parts is not None:
                 raise TypeError("a tensor that is not strided")
             fill = 1 if value.dtype.is_floating_point else 0
-            return torch.full(tuple(value), fill, dtype=value.dtype)
+            return device.laid_out(torch.full(tuple(value), fill, dtype=value.dtype), self.conditions)
         if type(value) in (list, tuple):
             return type(value)([self._real(item) for item in value])
         if isinstance(value, torch.device):
@@ -142,8 +183,29 @@ class MeasuredScratch:
 
 
 _WORKSPACES: dict[Any, int] = {}
-_KEPT: dict[Any, int | None] = {}
+_KEPT: dict[str, int | None] = {}
 _ONE_AT_A_TIME = threading.Lock()
+
+
+def _heads_inside(value: Any) -> Any:
+    four = isinstance(value, torch.Tensor) and value.dim() == 4
+    return value.transpose(1, 2).contiguous().transpose(1, 2) if four else value
+
+
+def _as_devices_take(func: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """Arguments with a norm's mean and scale in the weight's type, as the CPU makes them; stand-ins have float32."""
+    if func is not aten.native_layer_norm_backward.default or args[5] is None or args[5].dtype != args[1].dtype:
+        return args
+    return [*args[:3], *(Shape(value, args[1].dtype) for value in args[3:5]), *args[5:]]
+
+
+def _kills(op: Op) -> bool:
+    """Whether torch (2.13) may write where nothing of its own is: the gradient of a strided 1x1 convolution over a few
+    channels in channels-last layout."""
+    if op.func is not aten.convolution_backward.default:
+        return False
+    weight, stride = op.args[2], op.args[4]
+    return all(side == 1 for side in weight[2:]) and any(step != 1 for step in stride)
 
 
 def _layer(given: Sequence[Any]) -> Any:

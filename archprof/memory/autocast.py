@@ -79,11 +79,14 @@ def autocast(dtype: torch.dtype, on_cuda: bool = False) -> Iterator[None]:
             packet, _, overload = name.partition(".")
             op = getattr(getattr(torch.ops.aten, packet), overload or "default")
             library.impl(name, partial(kernel, name, op), _KEY)
-        torch._C._dispatch_tls_set_dispatch_key_excluded(_KEY, False)  # as are all of its kind unless one is asked for
+        # keys of its kind are excluded unless one is asked for. Not by torch's guards: left while a dispatch mode is on
+        # that was entered later, they turn it off
+        torch._C._dispatch_tls_set_dispatch_key_excluded(_KEY, False)
+        torch._C._dispatch_tls_set_dispatch_key_included(_KEY, True)
         try:
-            with torch._C._IncludeDispatchKeyGuard(getattr(torch._C.DispatchKey, _KEY)):
-                yield
+            yield
         finally:
+            torch._C._dispatch_tls_set_dispatch_key_included(_KEY, False)
             torch._C._dispatch_tls_set_dispatch_key_excluded(_KEY, True)
             weights.clear()
 

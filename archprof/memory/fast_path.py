@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,17 +24,21 @@ LAYER = aten._transformer_encoder_layer_fwd.default
 
 
 @contextmanager
-def fast_path() -> Iterator[None]:
-    """Inside, modules that ask whether somebody overrides torch's functions are told that nobody does."""
+def fast_path(lower: torch.dtype | None = None) -> Iterator[None]:
+    """Inside, modules that ask whether somebody overrides torch's functions are told that nobody does.
+
+    Under an autocast to `lower` on the CPU, where they take the fast path, too, an encoder's layer returns that type.
+    """
     with ONE_AT_A_TIME:
         asked = torch.overrides.has_torch_function
         torch.overrides.has_torch_function = lambda tensors: False
-        CLOSED.update(_FORMS)
+        forms = {HEADS: _heads, LAYER: partial(_layer, lower)}
+        CLOSED.update(forms)
         try:
             yield
         finally:
             torch.overrides.has_torch_function = asked
-            for op in _FORMS:
+            for op in forms:
                 CLOSED.pop(op, None)
 
 
@@ -44,15 +49,12 @@ def _heads(query: Tensor, *args: Any, **kwargs: Any) -> list[Layout]:
     mean = kwargs.get("average_attn_weights", given.get(2, True))
     batch, length, _ = query.shape
     weights = (0,) if not need else (batch, length, length) if mean else (batch, heads, length, length)
-    return [_plain(tuple(query.shape), query), _plain(weights, query)]
+    return [_plain(tuple(query.shape), query.dtype), _plain(weights, query.dtype)]
 
 
-def _layer(source: Tensor, *_: Any, **__: Any) -> Layout:
-    return _plain(tuple(source.shape), source)
+def _layer(lower: torch.dtype | None, source: Tensor, *_: Any, **__: Any) -> Layout:
+    return _plain(tuple(source.shape), lower or source.dtype)
 
 
-def _plain(shape: tuple[int, ...], like: Tensor) -> Layout:
-    return shape, contiguous(shape), like.dtype
-
-
-_FORMS = {HEADS: _heads, LAYER: _layer}
+def _plain(shape: tuple[int, ...], dtype: torch.dtype) -> Layout:
+    return shape, contiguous(shape), dtype

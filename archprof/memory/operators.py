@@ -26,7 +26,7 @@ def own_operators(
     computed outside of it.
     """
     layers = nullcontext() if on_cuda else whole_layers(workspace)
-    short = nullcontext() if on_cuda or lower is not None else fast_path()
+    short = nullcontext() if on_cuda else fast_path(lower)
     with (
         ONE_AT_A_TIME,
         fused_attention(),

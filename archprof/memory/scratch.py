@@ -54,12 +54,13 @@ class Scratch:
     """What a call takes for itself: by rule, at most, or as `measure` finds out; in bytes, None where not known.
 
     `block` is the number of channels in a vector register, None where the CPU's libraries are not known. Rules hold
-    for float32 in torch's default layout: `plain`.
+    for `float32`; in `channels_last` layout, for operators on what is no image.
     """
 
     threads: int
     block: int | None
-    plain: bool = True
+    float32: bool = True
+    channels_last: bool = False
     measure: Callable[[Op], int | None] | None = None
 
     def __call__(self, op: Op) -> int | None:
@@ -71,7 +72,7 @@ class Scratch:
         """What a call takes as far as rules say."""
         if op.fate in ("view", "self"):
             return 0
-        if not self.plain:
+        if not self.float32 or (self.channels_last and _on_images(op)):
             return None
         rule = _RULES.get(op.func)
         if rule is None:
@@ -114,11 +115,16 @@ class Scratch:
         return lifetimes.peak_of(alive, known)
 
 
-def cpu_scratch(threads: int, plain: bool = True, measure: Callable[[Op], int | None] | None = None) -> Scratch:
+def cpu_scratch(
+    threads: int,
+    measure: Callable[[Op], int | None] | None = None,
+    float32: bool = True,
+    channels_last: bool = False,
+) -> Scratch:
     """The scratch bytes of calls on this CPU with so many threads."""
     known = torch.backends.mkldnn.is_available()
     block = BLOCK.get(torch.backends.cpu.get_cpu_capability()) if known else None
-    return Scratch(threads, block, plain, measure)
+    return Scratch(threads, block, float32, channels_last, measure)
 
 
 def _forward(op: Op, block: int, threads: int) -> int | None:
@@ -173,6 +179,11 @@ def _attention_backward(op: Op, block: int, threads: int) -> int:
 def _tile(query: tuple[int, ...], key: tuple[int, ...]) -> tuple[int, int]:
     """Queries and keys of a tile."""
     return min(256 if query[2] >= 768 else 64 if query[2] >= 192 else 32, query[2]), min(512, key[2])
+
+
+def _on_images(op: Op) -> bool:
+    """Whether the layout of images matters to a call; attention's four dimensions are others."""
+    return op.func not in _ATTENTION and any([len(shape) == 4 for shape in shapes_in([op.args, op.out])])
 
 
 def _unusual(op: Op) -> bool:
@@ -237,10 +248,13 @@ def _blocked(
     return copied, 4 * up(out[1]) * channels * kernel, blocked_out
 
 
-_RULES |= {
+_ATTENTION = {
+    aten._scaled_dot_product_flash_attention_for_cpu.default: _attention,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward.default: _attention_backward,
+}
+
+_RULES |= _ATTENTION | {
     aten.convolution.default: _forward,
     aten.convolution_backward.default: _backward,
     aten.native_batch_norm.default: _batch_norm,
-    aten._scaled_dot_product_flash_attention_for_cpu.default: _attention,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward.default: _attention_backward,
 }

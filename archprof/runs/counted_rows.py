@@ -88,14 +88,15 @@ def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> Non
 
 
 def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
-    """What predicts under these conditions: on the CPU, for plain eager float32, scratch space is known."""
-    plain = conditions.dtype == "float32" and conditions.autocast is None
-    plain = plain and not conditions.channels_last and conditions.compile is None
-    if conditions.kind != "cpu" or not plain:  # half floats are too slow on many CPUs to measure every operator
+    """What predicts under these conditions: on the CPU without a compiler, scratch space is known or measured."""
+    if conditions.kind != "cpu" or conditions.compile is not None:
         return Predictor(subject, conditions)
     threads = conditions.threads or torch.get_num_threads()
     measured = MeasuredScratch(conditions)
-    return Predictor(subject, conditions, cpu_scratch(threads, measure=measured), measured.workspace)
+    float32 = conditions.dtype == "float32" and conditions.autocast is None
+    scratch = cpu_scratch(threads, measured, float32, conditions.channels_last)
+    whole = device.has_recurrent_layers(conditions)
+    return Predictor(subject, conditions, scratch, measured.workspace if whole else None)
 
 
 def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:

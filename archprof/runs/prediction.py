@@ -9,6 +9,7 @@ import torch
 
 from ..counting import counts, lifetimes
 from ..counting.recording import Owned, walk
+from ..counting.shapes import ShapeMemory
 from ..counting.trace import Trace, trace
 from ..measure.steps import loss_of
 from ..memory.operators import own_operators
@@ -33,6 +34,11 @@ class Predictor:
     conditions: Conditions = Conditions()
     scratch: Scratch | None = None
     workspace: Workspace | None = None
+
+    def __post_init__(self) -> None:
+        """Under autocast some operators answer with another type: what others remember does not hold."""
+        if self.conditions.autocast and self.subject.shape_memory is counts.SHARED:
+            object.__setattr__(self, "subject", replace(self.subject, shape_memory=ShapeMemory()))
 
     @property
     def on_cuda(self) -> bool:

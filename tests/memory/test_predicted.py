@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from archprof.base.errors import BadOption
 from archprof.cli import main
 from archprof.counting import counts
 from archprof.counting.shapes import ShapeMemory
+from archprof.measure.scratch import MeasuredScratch
 from archprof.memory.scratch import cpu_scratch
 from archprof.models import zoo
 from archprof.render.tables import costs, times
@@ -298,13 +300,14 @@ def test_what_was_handed_over_keeps_its_own_type(handed_over):
     assert all(parameter.dtype == torch.float32 for parameter in handed_over.parameters())
 
 
-UNKNOWN = [{"dtype": "bfloat16"}, {"channels_last": True}]
+MEASURED = [{"dtype": "bfloat16"}, {"channels_last": True}, {"autocast": "bfloat16"}]
 
 
-@pytest.mark.parametrize("conditions", UNKNOWN)
-def test_scratch_that_is_not_known_is_said(conditions):
-    result = archprof.compare(["resnet_tiny"], batch_sizes=[2], latency=False, memory=2**30, **conditions)
-    entry = result.architectures[0].memory_at(2)
+@pytest.mark.parametrize("conditions", MEASURED, ids=str)
+def test_scratch_that_takes_too_long_to_measure_is_said(conditions, monkeypatch):
+    monkeypatch.setattr("archprof.runs.counted_rows.MeasuredScratch", partial(MeasuredScratch, patience_s=0))
+    result = archprof.compare(["resnet_tiny"], batch_sizes=[3], latency=False, memory=2**30, **conditions)
+    entry = result.architectures[0].memory_at(3)
     assert entry.scratch_bytes is None and entry.training_scratch_bytes is None
     assert json.loads(result.to_json())["architectures"][0]["memory"][0]["scratch_bytes"] is None
     shown = costs.memory(result)
