@@ -76,7 +76,8 @@ class LargestBatch(NamedTuple):
     `training` is with `optimizer`; None where training cannot be traced. `least_bytes` and `least_training_bytes` are
     what the smallest batch needs. `limited` says what limits each, `helps` what would help, where that was asked. Of a
     network of tokens whose source makes inputs of any length, `longest_prompt` is the longest that fits at batch 1, and
-    `longest_context` the most tokens after which one more can be decoded; FARTHEST_TOKENS: that many, or more.
+    `longest_context` the most tokens after which one more can be decoded; FARTHEST_TOKENS: that many, or more. What
+    operators take for themselves at these batch sizes is left out unless `scratch_known`.
     """
 
     limit_bytes: int
@@ -89,3 +90,4 @@ class LargestBatch(NamedTuple):
     helps: tuple[Help, ...] = ()
     longest_prompt: int | None = None
     longest_context: int | None = None
+    scratch_known: bool = True

@@ -12,7 +12,7 @@ from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
 from ..counting import counts
 from ..measure import device
-from ..measure.scratch import MeasuredScratch
+from ..measure.scratch import PATIENCE_S, MeasuredScratch
 from ..memory.scratch import cpu_scratch
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
@@ -23,6 +23,9 @@ from .fits import Needs, explained
 from .prediction import Predictor, with_training
 from .rows import Request, RowInProgress
 
+#: Seconds that operators are measured for where many batch sizes are asked about: those of one do not suffice.
+SEARCHING_S = 30.0
+
 
 def count(row: RowInProgress, request: Request) -> None:
     """Fill in the static profile and memory at each batch size, or the error."""
@@ -30,7 +33,7 @@ def count(row: RowInProgress, request: Request) -> None:
         subject = counts.subject_of(row.model, request.input_shape, request.inputs)
         if request.conditions.dtype != Conditions.dtype:
             subject = replace(subject, dtype=device.torch_dtype(request.conditions))
-        predictor = _predictor(subject, request.conditions)
+        predictor = _predictor(subject, request.conditions, SEARCHING_S if request.memory is not None else PATIENCE_S)
         profile = counts.profile_of(subject)
         sizes = (profile.batch_size,) if subject.fixed_batch and request.batch_sizes else request.batch_sizes
         memory = tuple(predictor.at(size) for size in sizes)
@@ -87,12 +90,12 @@ def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> Non
     )
 
 
-def _predictor(subject: counts.Subject, conditions: Conditions) -> Predictor:
+def _predictor(subject: counts.Subject, conditions: Conditions, patience_s: float = PATIENCE_S) -> Predictor:
     """What predicts under these conditions: on the CPU without a compiler, scratch space is known or measured."""
     if conditions.kind != "cpu" or conditions.compile is not None:
         return Predictor(subject, conditions)
     threads = conditions.threads or torch.get_num_threads()
-    measured = MeasuredScratch(conditions)
+    measured = MeasuredScratch(conditions, patience_s)
     float32 = conditions.dtype == "float32" and conditions.autocast is None
     scratch = cpu_scratch(threads, measured, float32, conditions.channels_last)
     whole = device.has_recurrent_layers(conditions)

@@ -76,7 +76,7 @@ class Needs:
         """The largest batches that fit into `limit` bytes, in inference and in training."""
         if only := self.predictor.subject.fixed_batch:
             trained = self.training(only)
-            return LargestBatch(
+            found = LargestBatch(
                 limit,
                 self.optimizer,
                 only * (self.inference(only) <= limit),
@@ -84,6 +84,7 @@ class Needs:
                 self.inference(only),
                 trained,
             )
+            return found._replace(scratch_known=self._known(only, only))
         parts = self.predictor.conditions.accumulate
 
         def training(part: int) -> int:
@@ -91,13 +92,23 @@ class Needs:
 
         # a single sample may be too few to train on (batch norm): then the count starts at two
         least = next((part for part in (1, 2) if self.training(part * parts) is not None), None)
-        return LargestBatch(
+        found = LargestBatch(
             limit,
             self.optimizer,
             largest_batch(self.inference, limit),
             None if least is None else parts * largest_batch(training, limit, least),
             min(self.inference(1), self.inference(2)),
             None if least is None else min(training(least), training(2)),
+        )
+        return found._replace(
+            scratch_known=self._known(found.inference or 1, found.training or parts * (least or 1)),
+        )
+
+    def _known(self, inference: int, training: int) -> bool:
+        """Whether what operators take for themselves is known at these batch sizes."""
+        forward, step = self._forward.get(inference), self._step.get(training)
+        return (forward is None or forward.scratch_bytes is not None) and (
+            step is None or step.training_peak_bytes is None or step.training_scratch_bytes is not None
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -18,7 +17,6 @@ from archprof.base.errors import BadOption
 from archprof.cli import main
 from archprof.counting import counts
 from archprof.counting.shapes import ShapeMemory
-from archprof.measure.scratch import MeasuredScratch
 from archprof.memory.scratch import cpu_scratch
 from archprof.models import zoo
 from archprof.render.tables import costs, times
@@ -287,7 +285,7 @@ def test_half_the_bytes_of_a_number_are_half_the_memory(name):
     assert 2 * entry.input_bytes == full.input_bytes
     assert entry.peak_activation_bytes == pytest.approx(full.peak_activation_bytes / 2, rel=0.02)
     assert half.training_bytes(entry, "sgd") < 0.6 * whole.training_bytes(full, "sgd")
-    assert half.largest_batch.inference > 1.8 * whole.largest_batch.inference
+    assert half.largest_batch.training > 1.5 * whole.largest_batch.training
 
 
 @pytest.mark.parametrize("handed_over", [nn.Linear(100, 10), nn.Sequential(nn.Linear(100, 10), Values())])
@@ -305,7 +303,7 @@ MEASURED = [{"dtype": "bfloat16"}, {"channels_last": True}, {"autocast": "bfloat
 
 @pytest.mark.parametrize("conditions", MEASURED, ids=str)
 def test_scratch_that_takes_too_long_to_measure_is_said(conditions, monkeypatch):
-    monkeypatch.setattr("archprof.runs.counted_rows.MeasuredScratch", partial(MeasuredScratch, patience_s=0))
+    monkeypatch.setattr("archprof.runs.counted_rows.SEARCHING_S", 0)
     result = archprof.compare(["resnet_tiny"], batch_sizes=[3], latency=False, memory=2**30, **conditions)
     entry = result.architectures[0].memory_at(3)
     assert entry.scratch_bytes is None and entry.training_scratch_bytes is None

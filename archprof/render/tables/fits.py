@@ -30,7 +30,7 @@ def _largest_batches(comparison: Comparison, found: list[tuple[str, LargestBatch
         *([Column("training_limit", "limited by", folds=True)] if explained else []),
     ]
     notes = []
-    if any(row.largest_batch and any(e.scratch_bytes is None for e in row.memory) for row in comparison.architectures):
+    if any(not fits.scratch_known for _, fits in found):
         notes.append("What operators take for themselves is not known and left out: fewer may fit.")
     for name, fits in found:
         if not fits.inference:
