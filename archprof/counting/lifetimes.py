@@ -6,6 +6,7 @@ and buffers are not activations. During a call its inputs and its outputs are al
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
     Recorded = Trace | Recorder
 
-_ACTIVATIONS = frozenset({"input", "activation"})
+#: Owners of storages that are neither weights nor constants.
+ACTIVATIONS = frozenset({"input", "activation"})
 
 
 def gradient_sizes(owned: Owned, dtype: torch.dtype | None = None) -> list[int]:
@@ -61,18 +63,24 @@ def alive(trace: Recorded) -> list[int]:
     end = len(trace.calls) + 1
     changes = [0] * (end + 1)
     for storage in trace.storages:
-        if storage.owner in _ACTIVATIONS and storage.nbytes:
+        if storage.owner in ACTIVATIONS and storage.nbytes:
             changes[storage.born] += storage.nbytes
             changes[storage.died if storage.died is not None else end] -= storage.nbytes
     found = list(accumulate(changes))[:end]
+    for made, _ in joined(trace):
+        found[trace.storages[made].born] -= trace.storages[made].nbytes
+    return found
+
+
+def joined(trace: Recorded) -> Iterator[tuple[int, int]]:
+    """Gradients that are joined in the place of another: the number of the storage made, and of that one."""
     for place, call in enumerate(trace.calls):
         if call.joins and call.outputs and call.inputs:
             first, made = call.inputs[0], call.outputs[0]
             if first is not None and made is not None and min(first, made) >= 0:
                 before, after = trace.storages[first], trace.storages[made]
                 if before.died == place + 1 and before.nbytes == after.nbytes:
-                    found[place] -= after.nbytes
-    return found
+                    yield made, first
 
 
 def saved_for_backward(trace: Trace) -> int:
@@ -80,7 +88,7 @@ def saved_for_backward(trace: Trace) -> int:
     return sum(
         storage.nbytes
         for storage in trace.storages
-        if storage.owner in _ACTIVATIONS
+        if storage.owner in ACTIVATIONS
         and storage.born < max(trace.forward_calls, 1)
         and (storage.died is None or storage.died > trace.forward_calls)
     )

@@ -20,8 +20,8 @@ _FUSED = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 
 
 @contextmanager
-def fused_attention() -> Iterator[None]:
-    """Inside, attention on meta tensors is one operator wherever the CPU has it as one.
+def fused_attention(on_cuda: bool = False) -> Iterator[None]:
+    """Inside, attention on meta tensors is one operator wherever the CPU has it as one, or CUDA, with dropout, too.
 
     The function is exchanged where networks look it up: a torch function mode is off inside multi-head attention.
     """
@@ -30,7 +30,7 @@ def fused_attention() -> Iterator[None]:
 
         def either(*args: Any, **kwargs: Any) -> Tensor:
             with torch._C.DisableTorchFunction():  # it is not the network that asks where its tensors are
-                out = _fused(*args, **kwargs)
+                out = _fused(on_cuda, *args, **kwargs)
             return attention(*args, **kwargs) if out is None else out
 
         functional.scaled_dot_product_attention = either
@@ -41,6 +41,7 @@ def fused_attention() -> Iterator[None]:
 
 
 def _fused(
+    on_cuda: bool,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -56,7 +57,7 @@ def _fused(
     )
     if (
         not plain
-        or dropout_p
+        or (dropout_p and not on_cuda)
         or not query.size(-1) == key.size(-1) == value.size(-1)
         or query.size(0) != key.size(0)
         or key.shape[:3] != value.shape[:3]
@@ -68,7 +69,7 @@ def _fused(
     if attn_mask is not None and attn_mask.dtype == torch.bool:  # 0 where it is true, minus infinity elsewhere
         attn_mask = torch.zeros_like(attn_mask, dtype=query.dtype, device="meta")
     out: Tensor = _FUSED(query, key, value, 0.0, is_causal, attn_mask=attn_mask, scale=scale)[0]
-    if out.grad_fn is not None:
+    if out.grad_fn is not None and not on_cuda:
         _copy_the_gradient(out.grad_fn)
     return out
 

@@ -29,7 +29,8 @@ def own_operators(
     short = nullcontext() if on_cuda else fast_path(lower)
     with (
         ONE_AT_A_TIME,
-        fused_attention(),
+        fused_attention(on_cuda),
+        _masks_of_bytes() if on_cuda else nullcontext(),
         _gradients_in_one(),
         _biases_in_place(),
         layers,
@@ -57,6 +58,26 @@ def _biases_in_place() -> Iterator[None]:
         yield
     finally:
         functional.linear = linear
+
+
+@contextmanager
+def _masks_of_bytes() -> Iterator[None]:
+    """CUDA's dropout is one operator that keeps a mask of a byte a number (is_fused_kernel_acceptable in ATen's
+    Dropout.cpp); elsewhere torch multiplies by numbers."""
+    dropout = functional.dropout
+
+    def fused(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        with torch._C.DisableTorchFunction():
+            if isinstance(x, Tensor) and x.is_meta and training and not inplace and 0 < p < 1 and x.numel():
+                out: Tensor = torch.native_dropout(x, p, True)[0]
+                return out
+        return dropout(x, p, training, inplace)
+
+    functional.dropout = fused  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        functional.dropout = dropout
 
 
 @contextmanager

@@ -98,8 +98,10 @@ class ArchitectureResult:
 
     def inference_bytes(self, entry: BatchMemory) -> int | None:
         """Everything that a forward pass is predicted to hold at its peak, without scratch that is not known."""
-        held = self.held_bytes
-        return None if held is None else held + entry.peak_activation_bytes + (entry.scratch_bytes or 0)
+        if self.held_bytes is None:
+            return None
+        own = (entry.scratch_bytes or 0) + entry.allocator_bytes
+        return self.held_bytes + entry.peak_activation_bytes + own
 
     def training_bytes(self, entry: BatchMemory, optimizer: str) -> int | None:
         """Everything that a training step is predicted to hold at its peak: in the backward pass or in the update.
@@ -111,7 +113,7 @@ class ArchitectureResult:
             return None
         backward = entry.training_peak_bytes + (entry.training_scratch_bytes or 0)
         update = entry.input_bytes + self.profile.gradient_bytes + state.update_bytes
-        return self.held_bytes + state.state_bytes + max(backward, update)
+        return self.held_bytes + state.state_bytes + max(backward, update) + entry.training_allocator_bytes
 
     def top(self, metric: str = "top1", dataset: str = "imagenet-1k") -> Accuracy | None:
         """The published claim to show for this metric: the first that is listed."""

@@ -14,6 +14,10 @@ class BatchMemory:
     forward and backward, `training_peak_bytes` (activations and gradients) the most that the two hold at once; both
     are None where training was not traced or cannot be (a batch norm over one value). The two `scratch_bytes` are by
     how much each peak is higher on the run's device with what operators take for themselves; None: not known.
+
+    On CUDA the two `allocator_bytes` are what the allocator holds at the peak beyond the bytes of tensors and weights:
+    what sizes are rounded up by, and cuBLAS's workspace. `reserved_bytes` and `training_reserved_bytes` (with the run's
+    optimizer) are what it has taken from the driver by then; None elsewhere.
     """
 
     batch_size: int
@@ -23,6 +27,10 @@ class BatchMemory:
     scratch_bytes: int | None = None
     training_scratch_bytes: int | None = None
     input_bytes: int = 0
+    allocator_bytes: int = 0
+    training_allocator_bytes: int = 0
+    reserved_bytes: int | None = None
+    training_reserved_bytes: int | None = None
 
 
 class OptimizerMemory(NamedTuple):

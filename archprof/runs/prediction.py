@@ -12,6 +12,7 @@ from ..counting.recording import Owned, walk
 from ..counting.shapes import ShapeMemory
 from ..counting.trace import Trace, trace
 from ..measure.steps import loss_of
+from ..memory import cuda
 from ..memory.operators import own_operators
 from ..memory.recurrent import Workspace
 from ..memory.scratch import Scratch
@@ -59,12 +60,17 @@ class Predictor:
         """Inference alone."""
         found = self.inference(batch_size)
         pure = lifetimes.peak(found).nbytes
-        return BatchMemory(
+        entry = BatchMemory(
             batch_size,
             pure,
             scratch_bytes=self._scratch_of(found, pure),
             input_bytes=lifetimes.input_bytes(found),
         )
+        if not self.on_cuda:
+            return entry
+        weights = self._weights()
+        held = cuda.replayed(found, weights, self._workspace())
+        return replace(entry, allocator_bytes=held.allocated - sum(weights) - pure, reserved_bytes=held.reserved)
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes, and the one that was asked for where it has options."""
@@ -77,6 +83,26 @@ class Predictor:
             *known,
             update_memory([self._cast(p) for p in owned.parameters if p.requires_grad], asked, self.on_cuda),
         )
+
+    def _weights(self) -> list[int]:
+        """Bytes of each parameter and buffer, in the type that they are run in."""
+        owned = Owned(walk(self.subject.module))
+        return [self._cast(tensor).nbytes for tensor in (*owned.parameters, *owned.buffers)]
+
+    def _workspace(self) -> int:
+        here = torch.cuda.get_device_capability(self.conditions.device) if torch.cuda.is_available() else (8, 0)
+        return cuda.blas_workspace(here)
+
+    def _update(self) -> cuda.Update:
+        """What the optimizer keeps and takes, in blocks of the parameters' sizes where these are whole copies."""
+        memory = next(each for each in self.optimizers() if each.optimizer == self.conditions.optimizer)
+        sizes = lifetimes.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype)
+
+        def blocks(nbytes: int) -> list[int]:
+            copies, rest = divmod(nbytes, sum(sizes) or 1)
+            return [*sizes * copies, *([rest] if rest else [])]
+
+        return cuda.Update(blocks(memory.state_bytes), blocks(memory.update_bytes))
 
     def _cast(self, parameter: torch.Tensor) -> torch.Tensor:
         """A stand-in of the type that it is run in."""
@@ -122,12 +148,20 @@ class Predictor:
 
     def _of_training(self, step: Trace) -> dict[str, Any]:
         pure = lifetimes.peak(step).nbytes
-        return {
+        found = {
             "input_bytes": lifetimes.input_bytes(step),
             "training_activation_bytes": lifetimes.saved_for_backward(step),
             "training_peak_bytes": pure,
             "training_scratch_bytes": self._scratch_of(step, pure),
         }
+        if self.on_cuda:
+            weights, update = self._weights(), self._update()
+            held = cuda.replayed(step, weights, self._workspace(), update)
+            gradients = sum(lifetimes.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype))
+            at_update = lifetimes.input_bytes(step) + gradients + sum(update.taken)
+            known = sum(weights) + sum(update.state) + max(pure, at_update)
+            found |= {"training_allocator_bytes": held.allocated - known, "training_reserved_bytes": held.reserved}
+        return found
 
     def _scratch_of(self, found: Trace, pure: int) -> int | None:
         """By how much scratch raises the peak; None where that is not known."""
@@ -149,4 +183,5 @@ def with_training(profile: StaticProfile, entry: BatchMemory, optimizers: tuple[
 
 
 def _of_inference(found: BatchMemory) -> dict[str, Any]:
-    return {"peak_activation_bytes": found.peak_activation_bytes, "scratch_bytes": found.scratch_bytes}
+    names = ("peak_activation_bytes", "scratch_bytes", "allocator_bytes", "reserved_bytes")
+    return {name: getattr(found, name) for name in names}

@@ -179,11 +179,14 @@ def memory(comparison: Comparison) -> Table:
         Column("peak_activation_bytes", "Peak activations", "bytes", "less"),
         Column("scratch_bytes", "+ scratch", "bytes", "less", detail=True),
         Column("inference_bytes", "Inference", "bytes", "less"),
+        Column("reserved_bytes", "Reserved", "bytes", "less"),
         Column("training_activation_bytes", "Saved for backward", "bytes", "less", detail=True),
         Column("gradient_bytes", "Gradients", "bytes", "less", detail=True),
         Column("optimizer_state_bytes", f"State ({optimizer})", "bytes", "less", detail=True),
         Column("training_bytes", "Training", "bytes", "less"),
+        Column("training_reserved_bytes", "Reserved", "bytes", "less"),
     )
+    reserved = any(entry.reserved_bytes is not None for row in comparison.architectures for entry in row.memory)
     rows = []
     for batch_size in sorted({entry.batch_size for row in comparison.architectures for entry in row.memory}):
         for row in comparison.architectures:
@@ -198,17 +201,25 @@ def memory(comparison: Comparison) -> Table:
                 entry.peak_activation_bytes,
                 entry.scratch_bytes,
                 row.inference_bytes(entry),
+                entry.reserved_bytes,
                 entry.training_activation_bytes,
                 row.profile.gradient_bytes,
                 state,
                 row.training_bytes(entry, optimizer),
+                entry.training_reserved_bytes,
             )
             scratch = columns.index(next(column for column in columns if column.key == "scratch_bytes"))
             cells = [Cell(value) for value in values]
             if entry.scratch_bytes is None:
                 cells[scratch] = Cell(text="not known")
             rows.append(tuple(cells))
-    return Table("Memory, predicted", columns, tuple(rows), tuple(_memory_notes(comparison)))
+    shown = [place for place, column in enumerate(columns) if reserved or "reserved" not in column.key]
+    return Table(
+        "Memory, predicted",
+        tuple(columns[place] for place in shown),
+        tuple(tuple(cells[place] for place in shown) for cells in rows),
+        tuple(_memory_notes(comparison)),
+    )
 
 
 def _memory_notes(comparison: Comparison) -> list[str]:
@@ -223,6 +234,11 @@ def _memory_notes(comparison: Comparison) -> list[str]:
             else []
         ),
     ]
+    if any(entry.reserved_bytes is not None for entry in entries):
+        notes.append(
+            "Reserved is what torch's allocator has taken of the driver by then; cuDNN's workspaces and the driver's "
+            "context (some hundred MiB) are not in it."
+        )
     if unknown:
         notes.append(
             f"What operators take for themselves is not known for {_conditions_of(comparison)} "
