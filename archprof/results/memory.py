@@ -63,7 +63,8 @@ class Limiting(NamedTuple):
 class Help(NamedTuple):
     """A change that needs less memory, the option that makes it ('': in the network's own code), and what would fit.
 
-    `saved_bytes` and `saved_training_bytes` are what it saves at the largest batches that fit without it.
+    `saved_bytes` and `saved_training_bytes` are what it saves at the largest batches that fit without it. What operators
+    take for themselves then is left out unless `scratch_known`.
     """
 
     change: str
@@ -72,6 +73,7 @@ class Help(NamedTuple):
     training: int | None
     saved_bytes: int
     saved_training_bytes: int | None = None
+    scratch_known: bool = True
 
 
 #: Tokens beyond which nobody asks whether they fit.

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from .. import models
 from ..base import units
 from ..base.errors import ArchprofError, BadOption, one_line
 from ..counting import counts
 from ..measure import device
-from ..measure.scratch import PATIENCE_S, MeasuredScratch
-from ..memory.scratch import cpu_scratch
+from ..measure.scratch import PATIENCE_S
 from ..models.published import own
 from ..results.comparison import Accuracy, ArchitectureResult
 from ..results.conditions import Conditions
@@ -21,10 +18,8 @@ from ..results.memory import BatchMemory
 from ..results.profile import StaticProfile
 from .fits import Needs, explained
 from .prediction import Predictor, with_training
+from .predictors import SEARCHING_S, predictor_of
 from .rows import Request, RowInProgress
-
-#: Seconds that operators are measured for where many batch sizes are asked about: those of one do not suffice.
-SEARCHING_S = 30.0
 
 
 def count(row: RowInProgress, request: Request) -> None:
@@ -33,7 +28,7 @@ def count(row: RowInProgress, request: Request) -> None:
         subject = counts.subject_of(row.model, request.input_shape, request.inputs)
         if request.conditions.dtype != Conditions.dtype:
             subject = replace(subject, dtype=device.torch_dtype(request.conditions))
-        predictor = _predictor(subject, request.conditions, SEARCHING_S if request.memory is not None else PATIENCE_S)
+        predictor = predictor_of(subject, request.conditions, SEARCHING_S if request.memory is not None else PATIENCE_S)
         profile = counts.profile_of(subject)
         sizes = (profile.batch_size,) if subject.fixed_batch and request.batch_sizes else request.batch_sizes
         memory = tuple(predictor.at(size) for size in sizes)
@@ -88,18 +83,6 @@ def refuse_what_holds_nothing(rows: Sequence[RowInProgress], memory: int) -> Non
         f"alone take {units.size(least.held_bytes)};",
         f"the least is {units.size(least.largest_batch.least_bytes)}, for inference.",
     )
-
-
-def _predictor(subject: counts.Subject, conditions: Conditions, patience_s: float = PATIENCE_S) -> Predictor:
-    """What predicts under these conditions: on the CPU without a compiler, scratch space is known or measured."""
-    if conditions.kind != "cpu" or conditions.compile is not None:
-        return Predictor(subject, conditions)
-    threads = conditions.threads or torch.get_num_threads()
-    measured = MeasuredScratch(conditions, patience_s)
-    float32 = conditions.dtype == "float32" and conditions.autocast is None
-    scratch = cpu_scratch(threads, measured, float32, conditions.channels_last)
-    whole = device.has_recurrent_layers(conditions)
-    return Predictor(subject, conditions, scratch, measured.workspace if whole else None)
 
 
 def _needed(result: ArchitectureResult, entry: BatchMemory, conditions: Conditions) -> int:

@@ -22,6 +22,7 @@ from ..results.comparison import ArchitectureResult
 from ..results.memory import FARTHEST_TOKENS, BatchMemory, Help, LargestBatch, Limiting
 from ..results.optimizers import chosen
 from .prediction import Predictor
+from .predictors import TRYING_S, predictor_of
 
 #: Bytes of a step that no prediction has: the loss, and factors of torch's own.
 SCALARS = 64
@@ -205,12 +206,16 @@ def _changes(needs: Needs) -> Iterator[Change]:
 
 
 def _under(needs: Needs, shared: tuple[str, ...], **changed: Any) -> Needs:
-    """The same network under other conditions; what operators take for themselves is known for float32 alone."""
+    """The same network under other conditions."""
     before, row = needs.predictor, needs.row
     conditions = replace(before.conditions, **changed)
-    known = conditions.dtype == "float32" and conditions.autocast is None
     subject = replace(before.subject, dtype=torch_dtype(conditions)) if "dtype" in changed else before.subject
-    made = Predictor(subject, conditions, before.scratch if known else None, before.workspace if known else None)
+    computes = ("dtype", "autocast")  # what changes neither takes the same operators
+    made = (
+        predictor_of(subject, conditions, TRYING_S)
+        if before.scratch is not None and any(name in changed for name in computes)
+        else replace(before, conditions=conditions)
+    )
     profile = counts.profile_of(subject) if "dtype" in changed else row.profile
     return Needs(made, replace(row, profile=profile, optimizers=made.optimizers(), memory=()), needs, shared)
 
@@ -273,7 +278,15 @@ def _help(needs: Needs, found: LargestBatch, change: Change) -> Help | None:
     trained = None if before is None or after is None else before - after
     if saved <= 0 and (trained or 0) <= 0:
         return None
-    return Help(change.said, change.option, fits.inference, fits.training, saved, trained)
+    return Help(
+        change.said,
+        change.option,
+        fits.inference,
+        fits.training,
+        saved,
+        trained,
+        fits.scratch_known or not found.scratch_known,
+    )
 
 
 def largest_batch(needs: Callable[[int], int], limit: int, least: int = 1) -> int:

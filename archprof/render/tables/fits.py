@@ -111,7 +111,12 @@ def _helps(found: list[tuple[str, LargestBatch]]) -> Table:
                 )
             )
     notes = (
-        "Savings at the batches above, predicted; in bfloat16 without what operators take for themselves.",
+        "Savings at the batches above, predicted.",
+        *(
+            ["Where operators' own memory is not known for a change, it is left out: it may save less."]
+            if any(not each.scratch_known for _, fits in found for each in fits.helps)
+            else []
+        ),
         "Speed and accuracy may change with each of these: measure them.",
     )
     return Table("What would help", columns, tuple(rows), notes)
