@@ -189,11 +189,12 @@ def _calls(conditions: Conditions) -> list[Prepared]:
     where = conditions.device
     one, row, square = (torch.ones(shape, device=where) for shape in ((1,), (1, 8), (8, 8)))
     image, filters = torch.ones(1, 8, 1, 1, device=where), torch.ones(8, 8, 1, 1, device=where)
-    return [
-        Prepared(Probe(ELEMENTWISE, "relu_ of 1 number", "float32"), lambda: torch.relu_(one)),
-        Prepared(Probe(PRODUCT, "linear, 8 to 8", "float32"), lambda: functional.linear(row, square)),
-        Prepared(Probe(CONVOLUTION, "1x1 of 1 position, 8 to 8", "float32"), lambda: functional.conv2d(image, filters)),
+    known: list[tuple[str, str, Callable[[], object]]] = [
+        (ELEMENTWISE, "relu_ of 1 number", lambda: torch.relu_(one)),
+        (PRODUCT, "linear, 8 to 8", lambda: functional.linear(row, square)),
+        (CONVOLUTION, "1x1 of 1 position, 8 to 8", lambda: functional.conv2d(image, filters)),
     ]
+    return [Prepared(Probe(kind, what, "float32", 0, 0, 0), run) for kind, what, run in known]
 
 
 def _streams(conditions: Conditions) -> list[Prepared]:
@@ -229,7 +230,7 @@ def _in_place(room: torch.Tensor, size: int) -> Prepared:
 
 
 def _stream(work: str, size: int, moved: int) -> Probe:
-    return Probe(work, units.size(size), "float32", moved_bytes=moved, working_set_bytes=size)
+    return Probe(work, units.size(size), "float32", 0, moved, size)
 
 
 def _products(conditions: Conditions, dtype: str) -> Iterator[Callable[[], Prepared]]:
@@ -237,9 +238,7 @@ def _products(conditions: Conditions, dtype: str) -> Iterator[Callable[[], Prepa
 
     def make(side: int) -> Prepared:
         one, other, out = (_random((side, side), conditions, dtype) for _ in range(3))
-        probe = Probe(
-            "product", f"{side}x{side}x{side}", dtype, 2 * side**3, 3 * _bytes(out), working_set_bytes=3 * _bytes(out)
-        )
+        probe = Probe("product", f"{side}x{side}x{side}", dtype, 2 * side**3, 3 * _bytes(out), 3 * _bytes(out))
         return Prepared(probe, lambda: torch.mm(one, other, out=out))
 
     return (functools.partial(make, side) for side in SIDES[conditions.kind])
@@ -255,7 +254,7 @@ def _convolutions(conditions: Conditions, dtype: str, channels_last: bool) -> It
         said = f"{kernel}x{kernel}, {channels} channels, {batch}x{side}x{side}{', channels last' * channels_last}"
         moved = 2 * _bytes(images) + _bytes(filters)
         flops = 2 * batch * (channels * kernel * side) ** 2
-        probe = Probe("convolution", said, dtype, flops, moved, working_set_bytes=moved)
+        probe = Probe("convolution", said, dtype, flops, moved, moved)
         return Prepared(probe, lambda: functional.conv2d(images, filters, padding=kernel // 2))
 
     batches = BATCHES[conditions.kind]
@@ -263,7 +262,8 @@ def _convolutions(conditions: Conditions, dtype: str, channels_last: bool) -> It
 
 
 def _random(shape: tuple[int, ...], conditions: Conditions, dtype: str) -> torch.Tensor:
-    return torch.randn(shape).to(conditions.device, getattr(torch, dtype))
+    own = torch.Generator().manual_seed(0)  # the numbers of whoever asked stay theirs
+    return torch.randn(shape, generator=own).to(conditions.device, getattr(torch, dtype))
 
 
 def _bytes(tensor: torch.Tensor) -> int:

@@ -64,9 +64,9 @@ class Probe:
     work: str
     what: str
     dtype: str
-    flops: int = 0
-    moved_bytes: int = 0
-    working_set_bytes: int = 0
+    flops: int
+    moved_bytes: int
+    working_set_bytes: int
     seconds: tuple[float, ...] = ()
     disturbed_seconds: tuple[float, ...] = ()
     cause: str | None = None
@@ -87,7 +87,7 @@ class Probe:
         if len(self.seconds) < FEWEST:
             every = len(self.seconds) + len(self.disturbed_seconds)
             if not self.disturbed_seconds:
-                return f"there was time for {every} blocks, {FEWEST} are needed"
+                return f"there was time for {every} block{'s' if every > 1 else ''}, {FEWEST} are needed"
             return f"{len(self.disturbed_seconds)} of {every} blocks were disturbed ({self.cause})"
         best, second = sorted(self.seconds)[:2]
         if second > best * (1 + CONFIRMED):
@@ -176,11 +176,11 @@ class Ceilings:
     @property
     def dtypes(self) -> tuple[str, ...]:
         """The types whose arithmetic was measured, in the order of the probes."""
-        return tuple(dict.fromkeys(probe.dtype for probe in self._of(ARITHMETIC)))
+        return tuple(dict.fromkeys(probe.dtype for probe in self._of(ARITHMETIC) if probe.flops))
 
     def compute(self, dtype: str, works: Sequence[str] = ARITHMETIC) -> Figure | None:
         """FLOP/s: the highest rate of any product or convolution in that type; None: there is none."""
-        return _highest(Figure(p.flops / p.best_s, p) for p in self._of(works) if p.dtype == dtype)
+        return _highest(Figure(p.flops / p.best_s, p) for p in self._of(works) if p.dtype == dtype and p.flops)
 
     def call(self, kind: str) -> Figure | None:
         """Seconds of the fastest call of that kind, one of CALLS; None: not measured."""
@@ -203,7 +203,7 @@ class Ceilings:
         """
         by_size: dict[int, list[Figure]] = {}
         for probe in self._of(STREAMS):
-            if (rate := self.stream(probe)) is not None:
+            if probe.working_set_bytes and (rate := self.stream(probe)):
                 by_size.setdefault(probe.working_set_bytes, []).append(Figure(rate, probe))
         found: list[Bandwidth] = []
         best: Figure | None = None
@@ -219,10 +219,10 @@ class Ceilings:
         if not known:
             return None
         for (low, faster), (high, slower) in pairwise(known):
-            if low < working_set_bytes <= high:
+            if low < working_set_bytes < high:
                 part = math.log(working_set_bytes / low) / math.log(high / low)
                 return math.exp((1 - part) * math.log(faster) + part * math.log(slower))
-        return known[0][1] if working_set_bytes <= known[0][0] else known[-1][1]
+        return next((rate for size, rate in known if working_set_bytes <= size), known[-1][1])
 
     def level(self, working_set_bytes: float) -> str:
         """The nearest cache that holds so many bytes: 'L2', 'L3'; 'memory' where none does."""

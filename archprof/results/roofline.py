@@ -123,7 +123,7 @@ class Roofline:
         assert whole.best_s is not None
         said = (
             f"at the ceilings of this machine{measured} the network would take {units.milliseconds(whole.best_s)} ms; "
-            f"it takes {units.milliseconds(whole.whole_s)} ({_percent(whole.best_s, whole.whole_s)})"
+            f"it takes {units.milliseconds(whole.whole_s - whole.unbound_s)} ms ({units.percent(whole.share, 0)})"
         )
         parts = [
             f"{_percent(whole.seconds[by], whole.whole_s)} of the time is in layers bound by {by}, "
@@ -140,7 +140,7 @@ class Roofline:
         if self.whole.unbound:
             calls = "call" if self.whole.unbound == 1 else "calls"
             said.append(
-                f"both times leave out {self.whole.unbound} {calls} whose mult-adds are not counted "
+                f"both times leave out {self.whole.unbound} {calls} whose mult-adds or ceilings are not known "
                 f"({units.milliseconds(self.whole.unbound_s)} ms)"
             )
         if doubts := self.ceilings.doubts:

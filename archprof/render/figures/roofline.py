@@ -58,7 +58,7 @@ class Spot:
     @property
     def label(self) -> str:
         """Its name, and how many there are."""
-        return f"{self.name} ×{self.calls}" if self.calls > 1 else self.name
+        return f"{self.name} x{self.calls}" if self.calls > 1 else self.name
 
 
 @dataclass(frozen=True)
@@ -336,13 +336,16 @@ def _along(page: Page, plot: Axes, start: tuple[float, float], end: tuple[float,
 
 
 def _small_print(page: Page, ceilings: Ceilings, rows: Sequence[Row]) -> None:
-    page.note("Area of a disc: share of the network's time, at batch size 1; ×4: four layers of equal shapes.")
-    lacking = [(row.label, _without_operations(row.result.profile)) for row in rows if row.result.profile]
-    page.note(f"Time without operations has no disc: {', '.join(f'{label} {part}' for label, part in lacking)}.")
-    if ceilings.date:
-        page.note(f"Ceilings measured {ceilings.date}.")
+    page.note("Area of a disc: share of the network's time, at batch size 1; x4: four layers of equal shapes.")
+    speeds = [f"{level} {units.significant(one.value * 1e-9, 2)} GB/s" for level, one in slopes(ceilings).items()]
+    when = f", measured {ceilings.date}" if ceilings.date else ""
+    page.note(f"Slopes: {', '.join(speeds)}{when}.")
+    lacking = [f"{row.label} {_without_operations(row.result.profile)}" for row in rows if row.result.profile]
+    page.note(f"Time without operations, which has no disc: {', '.join(lacking)}.")
     if doubts := ceilings.doubts:
-        page.note(f"Not reliable are {len(doubts)} ceilings, such as {doubts[0]}.")
+        one = len(doubts) == 1
+        told = "One ceiling is not reliable: " if one else f"{len(doubts)} ceilings are not reliable, such as "
+        page.note(f"{told}{doubts[0]}.")
     doubted = [(row.label, row.result.division.why) for row in rows if row.result.division]
     page.left_out([(label, why) for label, why in doubted if why], "Times not reliable")
     page.left_out(
