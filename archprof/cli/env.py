@@ -100,6 +100,11 @@ def kept_or_measured(facts: Mapping[str, Any], conditions: Conditions, args: arg
 
     with progress() as tell:
         found = measuring.ceilings(conditions, options.sampling(args), progress=tell)
+    if not found.complete:
+        raise BadOption(
+            f"in {options.sampling(args).time_budget:g} s no ceiling of float32, or none of memory, could be measured.",
+            f"Leave out '--time-budget' ({CEILINGS_S:g} s), or give it more.",
+        )
     if before is not None and found.doubts and not before.doubts:
         print(
             f"archprof: {len(found.doubts)} of the new ceilings are not reliable, such as {found.doubts[0]}; "

@@ -132,7 +132,7 @@ def tried(
                 one.run()
                 sync()
                 took.append(clock() - start)
-        except (RuntimeError, NotImplementedError) as reason:
+        except (RuntimeError, NotImplementedError, TypeError) as reason:
             return found, first_line(reason)
         if min(took) > TOO_LONG_S:
             return found, f"one {one.probe.work} ({one.probe.what}) takes {min(took):.1f} s"

@@ -171,6 +171,11 @@ class Ceilings:
         """Whether calls are made while the device still computes."""
         return not str(self.environment.get("device", "cpu")).startswith("cpu")
 
+    @property
+    def complete(self) -> bool:
+        """Whether there is anything that a layer can be set against: arithmetic in float32, and memory."""
+        return self.compute("float32") is not None and bool(self.memory)
+
     # -- the ceilings ----------------------------------------------------------------------------
 
     @property
@@ -321,9 +326,10 @@ def known(environment: Mapping[str, Any]) -> Ceilings | None:
     """The ceilings that are kept of the machine with that environment, or None."""
     saved = Kept(KIND, machine(environment)).get(KEY)
     try:
-        return None if saved is None else read(saved)
+        found = None if saved is None else read(saved)
     except BadFile:  # written by another version, or by nobody of ours
         return None
+    return found if found and found.complete else None
 
 
 def keep(found: Ceilings) -> str | None:

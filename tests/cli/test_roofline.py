@@ -94,6 +94,15 @@ def test_disturbed_ceilings_are_better_than_none_and_marked(measured, capsys):
     assert "(steal, 9 % of the CPUs)" in seen.out and "archprof env --roofline --again" in seen.out
 
 
+def test_too_little_time_keeps_nothing(measured, capsys, folder):
+    measured += [here(without="product", probes=())]
+    seen = run(capsys, "env", "--roofline", "--time-budget", "0.01", *HERE, code=2)
+    assert (
+        "in 0.01 s no ceiling of float32, or none of memory, could be measured. Leave out '--time-budget'" in seen.err
+    )
+    assert not [*folder.rglob("ceilings.jsonl")] and seen.out == ""
+
+
 def test_a_type_that_is_not_to_be_had_is_named(measured, capsys):
     measured += [here()]
     assert "float16 is not to be had: no kernel for 'Half'." in run(capsys, "env", "--roofline", *HERE).out

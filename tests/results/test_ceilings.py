@@ -198,7 +198,18 @@ def test_ceilings_are_kept_for_the_machine_whatever_a_pass_computes(folder):
         assert keeping.known(ENVIRONMENT | other) is None, other
 
 
-@pytest.mark.parametrize("value", [None, 3, [], {}, {"environment": {}, "probes": [1]}, {"probes": []}])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        3,
+        [],
+        {},
+        {"environment": {}, "probes": [1]},
+        {"environment": {}, "probes": []},
+        ceilings(without="x").to_json() | {"probes": []},
+    ],
+)
 def test_what_became_of_the_file_hurts_nobody(folder, value):
     Kept(keeping.KIND, keeping.machine(ENVIRONMENT)).put(keeping.KEY, value)
     assert keeping.known(ENVIRONMENT) is None

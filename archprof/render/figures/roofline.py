@@ -122,7 +122,7 @@ def _ceilings(page: Page) -> Ceilings:
         )
     if why := standings.unlike(page.comparison.environment):
         raise BadOption(why, "Measure the layers in float32.")
-    if found.compute("float32") is None or not found.memory:
+    if not found.complete:
         raise BadOption("the ceilings lack float32, or memory;", "archprof env --roofline --again measures them.")
     return found
 
