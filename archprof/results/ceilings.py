@@ -25,6 +25,7 @@ from .saved import as_json
 #: What probes do: arithmetic, moving data, being called with next to nothing to do.
 ARITHMETIC = ("product", "convolution")
 STREAMS = ("copy", "read", "in place")
+APART = STREAMS[:2]  # from one place to another, or to the processor
 CALLS = ("call of an elementwise operator", "call of a product", "call of a convolution")
 ELEMENTWISE, PRODUCT, CONVOLUTION = CALLS
 
@@ -202,12 +203,20 @@ class Ceilings:
 
     @cached_property
     def memory(self) -> tuple[Bandwidth, ...]:
-        """Bytes/s of each working set, ascending: the highest rate of a copy, of reading or of changing in place.
+        """Bytes/s of each working set, ascending: the highest rate of a copy or of reading.
 
         What was measured of a larger working set holds for a smaller one too: that has a nearer place.
         """
+        return self._curve(APART)
+
+    @cached_property
+    def in_place(self) -> tuple[Bandwidth, ...]:
+        """The same for operators that change their input: hardware need not make room for what is written."""
+        return self._curve(STREAMS)
+
+    def _curve(self, works: Sequence[str]) -> tuple[Bandwidth, ...]:
         by_size: dict[int, list[Figure]] = {}
-        for probe in self._of(STREAMS):
+        for probe in self._of(works):
             if probe.working_set_bytes and (rate := self.stream(probe)):
                 by_size.setdefault(probe.working_set_bytes, []).append(Figure(rate, probe))
         found: list[Bandwidth] = []
@@ -218,9 +227,9 @@ class Ceilings:
             found.append(Bandwidth(size, best))
         return tuple(reversed(found))
 
-    def bytes_per_s(self, working_set_bytes: float) -> float | None:
+    def bytes_per_s(self, working_set_bytes: float, in_place: bool = False) -> float | None:
         """Bytes/s of a working set, between two that were measured along the line in logarithms; None: none was."""
-        known = [(one.working_set_bytes, one.figure.value) for one in self.memory]
+        known = [(one.working_set_bytes, one.figure.value) for one in (self.in_place if in_place else self.memory)]
         if not known:
             return None
         for (low, faster), (high, slower) in pairwise(known):
@@ -260,22 +269,24 @@ class Ceilings:
         call: str = ELEMENTWISE,
         weight_bytes: float = 0.0,
         held_bytes: float = 0.0,
+        in_place: bool = False,
     ) -> Bound | None:
         """The best possible time of one call: flops over FLOP/s, bytes over bytes/s, and the call itself.
 
         Of the `moved_bytes`, `weight_bytes` were last read a pass ago and come from the level that holds the
-        `held_bytes` of a whole pass; the others from the one that holds them alone. None where the machine has no
-        ceiling for it: arithmetic in that type, or memory, was not measured.
+        `held_bytes` of a whole pass; the others from the one that holds them alone, where operators `in_place` change
+        them. None where the machine has no ceiling for it: arithmetic in that type, or memory, was not measured.
         """
         arithmetic = self.compute(dtype) if flops else None
         if flops and arithmetic is None:
             return None
         weights = min(weight_bytes, moved_bytes)
         others = moved_bytes - weights
+        touched = others / 2 if in_place else others  # what is read and written back moves twice
         parts = []
-        for nbytes, working_set in ((weights, max(held_bytes, weights)), (others, others)):
+        for nbytes, working_set, changed in ((weights, max(held_bytes, weights), False), (others, touched, in_place)):
             if nbytes > 0:
-                rate = self.bytes_per_s(working_set)
+                rate = self.bytes_per_s(working_set, changed)
                 if rate is None:
                     return None
                 parts.append((nbytes / rate, self.level(working_set)))
@@ -295,6 +306,8 @@ class Ceilings:
         """A phrase for each ceiling that cannot be relied on: 'float32: 4 of 6 blocks were disturbed (...)'."""
         named = [(dtype, self.compute(dtype)) for dtype in self.dtypes]
         named += [(f"memory, {units.size(one.working_set_bytes)}", one.figure) for one in self.memory]
+        in_place = [one for one in self.in_place if one.figure.probe.work not in APART]
+        named += [(f"in place, {units.size(one.working_set_bytes)}", one.figure) for one in in_place]
         named += [(kind, self.call(kind)) for kind in CALLS]
         return tuple(f"{name}: {figure.probe.why}" for name, figure in named if figure and not figure.reliable)
 

@@ -88,6 +88,7 @@ class Roofline:
             call=_call_of(layer),
             weight_bytes=FLOAT32 * layer.parameters,
             held_bytes=self.held_bytes,
+            in_place=layer.op.endswith("_"),
         )
 
     def standing(self, layers: Iterable[LayerCost]) -> Standing:

@@ -41,7 +41,7 @@ NAMED, NAMED_EACH = 6, 3
 _AREA, _LEAST = 2400.0, 12.0
 
 #: The slope of a cache is drawn where its bandwidth is so many times that of the level behind it.
-_APART = 1.15
+_APART = 1.5
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...base import units
-from ...results.ceilings import ARITHMETIC, CALLS, MEMORY, STREAMS, Ceilings, Figure
+from ...results.ceilings import APART, ARITHMETIC, CALLS, MEMORY, Ceilings, Figure
 from ...results.roofline import doubtful
 from .table import UNRELIABLE, Cell, Column, Table
 
@@ -34,24 +34,25 @@ def compute(ceilings: Ceilings, measured: str = "") -> Table:
 
 
 def memory(ceilings: Ceilings) -> Table:
-    """The highest bandwidth of each working set, and that of each way of moving data."""
+    """The bandwidth of each working set, that of changing it in place, and what copies and reads reached themselves."""
     columns = (
         Column("working_set_bytes", "Working set", "bytes"),
         Column("level", "Held by"),
         Column("gb_per_s", "GB/s", "rate", "more"),
-        *(Column(work, work.capitalize(), "rate", "more") for work in STREAMS),
+        Column("in_place", "In place", "rate", "more"),
+        *(Column(work, work.capitalize(), "rate", "more", detail=True) for work in APART),
     )
     own = {
-        (probe.working_set_bytes, probe.work): (rate, probe)
+        (probe.working_set_bytes, probe.work): Figure(rate, probe)
         for probe in ceilings.probes
-        if probe.work in STREAMS and probe.measured and (rate := ceilings.stream(probe)) is not None
+        if probe.work in APART and probe.measured and (rate := ceilings.stream(probe)) is not None
     }
+    apart, in_place = dict(ceilings.memory), dict(ceilings.in_place)
     rows = []
-    for size, figure in ceilings.memory:
-        each = [own.get((size, work)) for work in STREAMS]
-        cells = [_cell(Figure(*one) if one else None, 1e-9) for one in each]
+    for size in sorted({*apart, *in_place}):
+        figures = (apart.get(size), in_place.get(size), *(own.get((size, work)) for work in APART))
         level = ceilings.level(size) if ceilings.caches else None
-        rows.append((Cell(size), Cell(level), _cell(figure, 1e-9), *cells))
+        rows.append((Cell(size), Cell(level), *(_cell(figure, 1e-9) for figure in figures)))
     held = ", ".join(f"{level} {units.size(size)}" for level, size in ceilings.caches)
     notes = (f"Caches of the threads together: {held}." if held else "The sizes of the caches are not known.",)
     return Table("Ceilings of memory, read and written bytes, by working set", columns, tuple(rows), notes)
