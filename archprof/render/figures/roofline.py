@@ -285,7 +285,7 @@ def _name_roofs(
     """Write along each line what it is; returns places that are taken by it, and the lines, for other labels."""
     peak = _peak(ceilings)
     taken: Points = []
-    lines: list[tuple[list[float], list[float]]] = [([box.left, box.right], [peak, peak])]
+    lines: list[tuple[list[float], list[float]]] = []
     for level, figure in slopes(ceilings).items():
         start, end = _slope(figure.value * 1e-9, peak, box)
         lines.append(([start[0], end[0]], [start[1], end[1]]))
@@ -293,6 +293,7 @@ def _name_roofs(
         taken += _along(page, plot, start, end, text)
     flat = [("float32", peak), *(_other_types(ceilings, box) if others else ())]
     for dtype, rate in flat:
+        lines.append(([box.left, box.right], [rate, rate]))
         text = f"{dtype}, {units.significant(rate, 3)} GFLOP/s"
         taken += _along(page, plot, (box.right, rate), (box.left, rate), text)
     return taken, lines
