@@ -130,7 +130,7 @@ class Roofline:
             f"{_percent(whole.seconds[by], whole.whole_s)} of the time is in layers bound by {by}, "
             f"which reach {_percent(whole.best[by], whole.seconds[by])} of their ceiling"
             for by in BY
-            if whole.seconds.get(by, 0.0) > _SMALL * whole.whole_s
+            if by in whole.seconds and whole.seconds[by] > _SMALL * whole.whole_s
         ]
         if whole.between_s > _SMALL * whole.whole_s:
             parts.append(f"{_percent(whole.between_s, whole.whole_s)} is between the calls")

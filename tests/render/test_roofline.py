@@ -7,7 +7,7 @@ from itertools import combinations
 
 import matplotlib
 import pytest
-from helpers.ceilings import ENVIRONMENT, MIB, PROBES, ceilings, stream
+from helpers.ceilings import ENVIRONMENT, MIB, PROBES, arithmetic, ceilings, stream
 from helpers.figure_data import by_gid, small_print, words
 
 from archprof.base.errors import BadOption
@@ -184,6 +184,17 @@ def test_levels_that_are_hardly_apart_are_one_line():
     alike = ceilings(stream("copy", 8 * MIB, 20e9), probes=(*PROBES, stream("copy", 256 * MIB, 19e9)))
     assert list(slopes(alike)) == ["L2", "memory"]
     assert list(slopes(ceilings(caches=()))) == ["memory"]
+
+
+@pytest.mark.parametrize("flops_per_s", [1e6, 1e9, 1e15])
+@pytest.mark.parametrize("count", [1, 2])
+def test_machines_of_any_balance_have_their_corners_in_the_figure(flops_per_s, count):
+    probes = tuple(p if not p.flops else arithmetic(p.work, p.dtype, flops_per_s) for p in PROBES)
+    figure = figures.draw("roofline", study(*(network(f"n{i}") for i in range(count)), known=ceilings(probes=probes)))
+    for line in by_gid(figure, "slope"):
+        (x0, y0), (x1, y1) = line.get_xydata()
+        (left, right), (low, high) = line.axes.get_xlim(), line.axes.get_ylim()
+        assert left <= x0 < x1 < right and low <= y0 * 1.0001 and y0 < y1 < high
 
 
 def test_the_heading_and_the_small_print_say_what_it_shows():

@@ -172,12 +172,15 @@ def _head(page: Page, rows: Sequence[Row], spots: Sequence[Sequence[Spot]], at_b
 
 
 def _box(ceilings: Ceilings, spots: Iterable[Spot]) -> Box:
-    """Room for every disc and for the corner of the slowest memory."""
+    """Room for every disc, and for the corner of every slope."""
     known = list(spots)
     peak = _peak(ceilings)
-    ridge = peak / min(figure.value * 1e-9 for figure in slopes(ceilings).values())
+    ridges = [peak / (figure.value * 1e-9) for figure in slopes(ceilings).values()]
     xs, ys = [spot.intensity for spot in known], [spot.gflops for spot in known]
-    return Box(min([*xs, 1.0]) / 2, max(*xs, 4 * ridge) * 2, min(ys) / 2.5, max([*ys, peak]) * 2)
+    return Box(
+        min([*xs, *ridges, 1.0]) / 2, max([*xs, *(4 * ridge for ridge in ridges)]) * 2, min([*ys, peak]) / 2.5,
+        max([*ys, peak]) * 2,
+    )  # fmt: skip
 
 
 def _peak(ceilings: Ceilings) -> float:
