@@ -88,7 +88,7 @@ def refuse_what_holds_for_all(args: argparse.Namespace) -> None:
 def kept_or_measured(facts: Mapping[str, Any], conditions: Conditions, args: argparse.Namespace) -> Ceilings:
     """The ceilings that are kept of this machine; measured where there are none, or --again asks for others.
 
-    Disturbed ones do not take the place of others that were not.
+    Those that cannot be relied on do not replace others that can, and join others that cannot.
     """
     from ..results import ceilings
 
@@ -105,13 +105,13 @@ def kept_or_measured(facts: Mapping[str, Any], conditions: Conditions, args: arg
             f"in {options.sampling(args).time_budget:g} s no ceiling of float32, or none of memory, could be measured.",
             f"Leave out '--time-budget' ({CEILINGS_S:g} s), or give it more.",
         )
-    if before is not None and found.doubts and not before.doubts:
-        print(
-            f"archprof: {len(found.doubts)} of the new ceilings are not reliable, such as {found.doubts[0]}; "
-            f"those of {before.date} stay",
-            file=sys.stderr,
-        )
-        return before
+    if before is not None and found.doubts:
+        said = f"{len(found.doubts)} of the new ceilings are not reliable, such as {found.doubts[0]}"
+        if not before.doubts:
+            print(f"archprof: {said}; those of {before.date} stay", file=sys.stderr)
+            return before
+        print(f"archprof: {said}; the blocks of {before.date} are joined to theirs", file=sys.stderr)
+        found = found.with_earlier(before)
     if unwritten := ceilings.keep(found):
         print(f"archprof: {unwritten}", file=sys.stderr)
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -71,6 +71,11 @@ class Probe:
     seconds: tuple[float, ...] = ()
     disturbed_seconds: tuple[float, ...] = ()
     cause: str | None = None
+
+    @property
+    def identity(self) -> tuple[str, str, str, int, int]:
+        """What is the same in two measurements of one calculation."""
+        return self.work, self.what, self.dtype, self.flops, self.working_set_bytes
 
     @property
     def best_s(self) -> float:
@@ -310,6 +315,26 @@ class Ceilings:
         named += [(f"in place, {units.size(one.working_set_bytes)}", one.figure) for one in in_place]
         named += [(kind, self.call(kind)) for kind in CALLS]
         return tuple(f"{name}: {figure.probe.why}" for name, figure in named if figure and not figure.reliable)
+
+    def with_earlier(self, earlier: Ceilings) -> Ceilings:
+        """The same with the blocks of an earlier measurement of this machine, probe by probe.
+
+        What disturbs makes a block slower, never faster, so that two measurements know more than either.
+        """
+        before = {probe.identity: probe for probe in earlier.probes}
+        joined = tuple(
+            replace(
+                probe,
+                seconds=(*then.seconds, *probe.seconds),
+                disturbed_seconds=(*then.disturbed_seconds, *probe.disturbed_seconds),
+                cause=probe.cause or then.cause,
+            )
+            if (then := before.pop(probe.identity, None))
+            else probe
+            for probe in self.probes
+        )
+        found = replace(self, probes=(*joined, *before.values()))
+        return replace(found, lacking=tuple(one for one in self.lacking if one.dtype not in found.dtypes))
 
     def to_json(self) -> dict[str, Any]:
         """The probes as they were observed; `reading.checked(Ceilings, ...)` is the way back."""

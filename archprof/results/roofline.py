@@ -144,18 +144,30 @@ class Roofline:
                 f"both times leave out {self.whole.unbound} {calls} whose mult-adds or ceilings are not known "
                 f"({units.milliseconds(self.whole.unbound_s)} ms)"
             )
-        if doubts := self.ceilings.doubts:
-            said.append(doubtful(doubts))
+        if doubt := doubtful(self.ceilings):
+            said.append(doubt)
         return said
 
 
-def doubtful(doubts: tuple[str, ...]) -> str:
-    """That ceilings cannot be relied on, with the first reason and the next step."""
+def doubtful(ceilings: Ceilings) -> str | None:
+    """That some cannot be relied on, with the first reason and the next step; None: all can."""
+    doubts = ceilings.doubts
+    if not doubts:
+        return None
     one = len(doubts) == 1
     return (
         f"{len(doubts)} of the ceilings {'is' if one else 'are'} not reliable, {'' if one else 'such as '}{doubts[0]}; "
-        "'archprof env --roofline --again' measures them anew, on a quieter machine"
+        f"'{_again(ceilings)}' measures again, best on a quieter machine"
     )
+
+
+def _again(ceilings: Ceilings) -> str:
+    known = ceilings.environment
+    device, threads = known.get("device", "cpu"), known.get("threads")
+    options = [f"--device {device}"] * (device != "cpu") + [f"--threads {threads}"] * (
+        device == "cpu" and bool(threads)
+    )
+    return " ".join(["archprof env --roofline --again", *options])
 
 
 def how_to_get(command: str) -> str:

@@ -84,6 +84,16 @@ def test_disturbed_ceilings_do_not_replace_others(measured, capsys):
     assert "float64" not in seen.out
 
 
+def test_disturbed_ceilings_join_others_that_were_disturbed(measured, capsys):
+    once = arithmetic("product", "float64", 9e9)
+    measured += [here(probes=(*ceilings().probes, replace(once, seconds=once.seconds[:count]))) for count in (1, 2)]
+    assert "float64" in run(capsys, "env", "--roofline", *HERE).out
+    seen = run(capsys, "env", "--roofline", "--again", *HERE)
+    assert "such as float64: there was time for 2 blocks, 3 are needed; the blocks of 20" in seen.err
+    assert "8.99 product" in " ".join(seen.out.split()) or "9.00 product" in " ".join(seen.out.split())
+    assert "not reliable" not in seen.out  # three blocks together
+
+
 def test_disturbed_ceilings_are_better_than_none_and_marked(measured, capsys):
     disturbed = tuple(
         replace(p, seconds=(), disturbed_seconds=p.seconds, cause="steal, 9 % of the CPUs") for p in here().probes

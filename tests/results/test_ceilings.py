@@ -13,7 +13,7 @@ from archprof.base import cache
 from archprof.base.errors import BadFile
 from archprof.base.kept import Kept
 from archprof.results import ceilings as keeping
-from archprof.results.ceilings import CONVOLUTION, MEMORY, Bound, Ceilings, Probe
+from archprof.results.ceilings import CONVOLUTION, MEMORY, Bound, Ceilings, Lacking, Probe
 
 KNOWN = ceilings()
 
@@ -160,6 +160,21 @@ def test_what_was_disturbed_throughout_is_told_and_used():
     assert "memory, 8.00 MiB" not in " ".join(known.doubts)  # a larger one that was undisturbed vouches for it
     known = replace(known, probes=tuple(p for p in known.probes if p.working_set_bytes != 64 * MIB))
     assert known.doubts == ("memory, 8.00 MiB: 2 of 2 blocks were disturbed (steal, 9 % of the CPUs)",)
+
+
+def test_two_measurements_know_more_than_either():
+    probe = stream("copy", MIB, 10e9)
+    slow = replace(probe, seconds=(3e-4,), disturbed_seconds=(5e-4, 6e-4), cause="steal")
+    fast = replace(probe, seconds=(1e-4, 1.01e-4), disturbed_seconds=(), cause=None)
+    alone = stream("read", MIB, 5e9)
+    newer = Ceilings(
+        {"date": "2026-02-01T10:00:00"}, (slow,), (), (Lacking("float64", "slow"), Lacking("float16", "no"))
+    )
+    earlier = Ceilings({"date": "2026-01-01T10:00:00"}, (fast, alone, arithmetic("product", "float64", 1e9)))
+    both = newer.with_earlier(earlier)
+    assert both.probes[0].seconds == (1e-4, 1.01e-4, 3e-4) and both.probes[0].disturbed_seconds == (5e-4, 6e-4)
+    assert (both.probes[0].cause, both.probes[0].why, both.probes[1]) == ("steal", None, alone)
+    assert both.date == "2026-02-01 10:00 UTC" and [one.dtype for one in both.lacking] == ["float16"]
 
 
 # -- kept for another time -------------------------------------------------------------------------------------------

@@ -80,8 +80,19 @@ def test_doubts_are_told_with_the_way_out():
     said = Roofline(PROFILE, ceilings(replace(once, seconds=once.seconds[:1]))).sentences
     assert said[-1] == (
         "1 of the ceilings is not reliable, memory, 512 MiB: there was time for 1 block, 3 are needed; "
-        "'archprof env --roofline --again' measures them anew, on a quieter machine"
+        "'archprof env --roofline --again --threads 2' measures again, best on a quieter machine"
     )
+
+
+def test_the_next_step_names_the_machine():
+    once = replace(stream("copy", 512 * MIB, 12e9), seconds=(1.0,))
+    for environment, flags in (
+        ({"device": "cuda:1", "threads": 2}, " --device cuda:1"),
+        ({"threads": 1}, " --threads 1"),
+    ):
+        said = roofline.doubtful(ceilings(once, environment=environment))
+        assert f"'archprof env --roofline --again{flags}' measures again" in said
+    assert roofline.doubtful(ceilings()) is None
 
 
 def test_a_machine_without_that_ceiling_says_so():

@@ -77,8 +77,8 @@ def calls(ceilings: Ceilings) -> Table:
             "In float32, moving the data takes longer than the arithmetic below so many FLOP per byte: "
             f"{', '.join(ridges)}."
         )
-    if doubts := ceilings.doubts:
-        notes.append(f"{UNRELIABLE} {doubtful(doubts)}.")
+    if doubt := doubtful(ceilings):
+        notes.append(f"{UNRELIABLE} {doubt}.")
     return Table("", columns, tuple(rows), tuple(notes))
 
 
