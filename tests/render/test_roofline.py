@@ -18,6 +18,7 @@ from archprof.render.markdown import markdown
 from archprof.render.plotting import plot
 from archprof.render.tables import ceilings as tables
 from archprof.render.tables.layers import layer_table
+from archprof.render.terminal import fitting
 from archprof.results.ceilings import CALLS, Ceilings
 from archprof.results.comparison import ArchitectureResult, Comparison, Division
 from archprof.results.per_layer import BETWEEN
@@ -132,6 +133,13 @@ def test_a_row_of_the_table():
     assert shown["fully connected"] == ["memory", "0.0240", "2 %"]
     assert shown[BETWEEN] == ["—", "—", "—"]
     assert "| compute | 4.02 | 40 % |" in markdown([table])
+
+
+def test_where_there_is_little_room_what_binds_stays():
+    table = fitting(layer_table(network("net").profile, "type", ceilings=ceilings()), 80)
+    kept = [column.key for column in table.columns]
+    assert kept == ["type", "calls", "macs", "seconds", "time_share", "bound_by", "ceiling_share"]
+    assert table.notes[-1].startswith("No room here for Params, % mult-adds, Moved, FLOP/B, GFLOP/s, Best ms:")
 
 
 def test_without_ceilings_or_times_no_column_is_added():

@@ -58,8 +58,15 @@ _AGAINST = {
 
 _ALL = _COLUMNS | _MEASURED | _AGAINST
 
-#: What goes first where there is no room for all columns.
-_DETAIL = {"best_seconds": 3, "mac_share": 2, "arithmetic_intensity": 1}
+#: What goes first where a measured network has no room for all columns.
+_DETAIL = {
+    "best_seconds": 6,
+    "mac_share": 5,
+    "arithmetic_intensity": 4,
+    "bytes_moved": 3,
+    "gflops": 2,
+    "parameters": 1,
+}
 
 _COSTS = ("parameters", "macs", "mac_share", *_MEASURED)
 
@@ -154,7 +161,7 @@ def layer_table(
     shape = "x".join(map(str, (profile.batch_size, *profile.input_shape)))
     return Table(
         f"{profile.name} by {by}, input {shape}",
-        tuple(replace(_ALL[key], detail=_DETAIL.get(key, 0) if roofline else 0) for key in keys),
+        tuple(replace(_ALL[key], detail=_DETAIL.get(key, 0) if measured else 0) for key in keys),
         tuple(drawn),
         tuple(notes),
     )
