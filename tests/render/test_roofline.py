@@ -183,9 +183,14 @@ def test_roofs_are_bandwidths_and_the_highest_rate():
     assert peak.get_ydata().tolist() == pytest.approx([100, 100]) and peak.get_xdata()[0] == pytest.approx(2)
     assert [line.get_ydata()[0] for line in by_gid(figure, "type")] == pytest.approx([25])
     told = words(figure)
-    assert {"L2, 50 GB/s", "L3, 20 GB/s", "memory, 10 GB/s", "float32, 100 GFLOP/s", "bfloat16, 25.0 GFLOP/s"} <= {
-        *told
-    }
+    assert {"L2 50 GB/s", "L3 20 GB/s", "memory 10 GB/s", "float32 100 GFLOP/s", "bfloat16 25.0 GFLOP/s"} <= {*told}
+
+
+def test_types_of_almost_one_rate_are_named_together():
+    known = ceilings(arithmetic("product", "float16", 24e9), arithmetic("product", "float64", 80e9))
+    figure = figures.draw("roofline", study(network("net"), known=known))
+    assert {"float32 100, float64 80.0 GFLOP/s", "bfloat16 25.0, float16 24.0 GFLOP/s"} <= {*words(figure)}
+    assert len(by_gid(figure, "type")) == 3
 
 
 def test_levels_that_are_hardly_apart_are_one_line():

@@ -40,7 +40,8 @@ NAMED, NAMED_EACH = 6, 3
 #: Square points (1/72 inch) of the disc of a layer that takes all of the time, and of the smallest.
 _AREA, _LEAST = 2400.0, 12.0
 
-#: The slope of a cache is drawn where its bandwidth is so many times that of the level behind it.
+#: The slope of a cache is drawn where its bandwidth is so many times that of the level behind it, and a type has a name
+#: of its own where its rate is so much lower than the one before.
 _APART = 1.5
 
 
@@ -292,29 +293,44 @@ def _name_roofs(
     for level, figure in slopes(ceilings).items():
         start, end = _slope(figure.value * 1e-9, peak, box)
         lines.append(([start[0], end[0]], [start[1], end[1]]))
-        text = f"{'memory' if level == MEMORY else level}, {units.significant(figure.value * 1e-9, 2)} GB/s"
+        text = f"{level} {units.significant(figure.value * 1e-9, 2)} GB/s"
         taken += _along(page, plot, start, end, text)
     flat = [("float32", peak), *(_other_types(ceilings, box) if others else ())]
-    for dtype, rate in flat:
-        lines.append(([box.left, box.right], [rate, rate]))
-        text = f"{dtype}, {units.significant(rate, 3)} GFLOP/s"
-        taken += _along(page, plot, (box.right, rate), (box.left, rate), text)
+    lines += [([box.left, box.right], [rate, rate]) for _, rate in flat]
+    for group in _near(flat):
+        text = ", ".join(f"{dtype} {units.significant(rate, 3)}" for dtype, rate in group)
+        highest = group[0][1]
+        taken += _along(page, plot, (box.right, highest), (box.left, highest), f"{text} GFLOP/s")
     return taken, lines
 
 
+def _near(rates: Sequence[tuple[str, float]]) -> list[list[tuple[str, float]]]:
+    """Types whose lines are too near for a name each are named together, the fastest first."""
+    groups: list[list[tuple[str, float]]] = []
+    for dtype, rate in sorted(rates, key=lambda one: -one[1]):
+        if groups and groups[-1][0][1] < _APART * rate:
+            groups[-1].append((dtype, rate))
+        else:
+            groups.append([(dtype, rate)])
+    return groups
+
+
 def _along(page: Page, plot: Axes, start: tuple[float, float], end: tuple[float, float], text: str) -> Points:
-    """Write `text` above a line from `start` on, in its direction; returns points along the text."""
+    """Write `text` above a line, at the upper end of a slope or at the right one of a level line.
+
+    Returns points along the text, none where the line is too short for it.
+    """
     scale = 72 / page.figure.dpi
     (x0, y0), (x1, y1) = plot.transData.transform([start, end]) * scale
     long = math.hypot(x1 - x0, y1 - y0)
     towards = ((x1 - x0) / long, (y1 - y0) / long)
     size = page.tiny if page.narrow or len(page.rows) > 1 else page.small
     wide = page.text_width(text, size) * 72
-    inset = 1.6 * size if towards[0] > 0 else 0.3 * size
-    if wide + inset > long:
+    inset = 1.2 * size if towards[0] > 0 else 0.3 * size
+    if wide + 2 * inset > long:
         return []
     normal = (-abs(towards[1]), abs(towards[0]))
-    middle = inset + wide / 2
+    middle = long - inset - wide / 2 if towards[0] > 0 else inset + wide / 2  # low on a slope are the layers of weights
     x = x0 + middle * towards[0] + 0.75 * size * normal[0]
     y = y0 + middle * towards[1] + 0.75 * size * normal[1]
     angle = math.degrees(math.atan2(towards[1], towards[0])) if towards[0] > 0 else 0.0
