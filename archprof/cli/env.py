@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
-    ceilings = kept_or_measured(facts, conditions, args) if args.roofline else None
+    ceilings = kept_or_measured(facts, conditions, args, cause) if args.roofline else None
     if args.json != files.STDOUT:
         from ..render import terminal
         from ..render.tables import ceilings as ceiling_tables
@@ -85,9 +85,12 @@ def refuse_what_holds_for_all(args: argparse.Namespace) -> None:
             )
 
 
-def kept_or_measured(facts: Mapping[str, Any], conditions: Conditions, args: argparse.Namespace) -> Ceilings:
+def kept_or_measured(
+    facts: Mapping[str, Any], conditions: Conditions, args: argparse.Namespace, cause: str | None
+) -> Ceilings:
     """The ceilings that are kept of this machine; measured where there are none, or --again asks for others.
 
+    `cause` is what disturbs it now, which is told before a minute is spent.
     Those that cannot be relied on do not replace others that can, and join others that cannot.
     """
     from ..results import ceilings
@@ -97,6 +100,9 @@ def kept_or_measured(facts: Mapping[str, Any], conditions: Conditions, args: arg
         return before
     from ..measure import ceilings as measuring
     from .progress import progress
+
+    if cause:
+        print(f"archprof: {cause}: ceilings measured now may be too low, and are marked then", file=sys.stderr)
 
     with progress() as tell:
         found = measuring.ceilings(conditions, options.sampling(args), progress=tell)

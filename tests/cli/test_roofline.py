@@ -113,6 +113,16 @@ def test_too_little_time_keeps_nothing(measured, capsys, folder):
     assert not [*folder.rglob("ceilings.jsonl")] and seen.out == ""
 
 
+def test_a_busy_machine_is_told_before_it_is_measured(measured, capsys, monkeypatch):
+    monkeypatch.setattr(
+        disturbance, "watch", lambda witness, seconds: ("other work (60 % of the CPUs)", {"others": 0.6})
+    )
+    measured += [here()]
+    said = "archprof: other work (60 % of the CPUs): ceilings measured now may be too low, and are marked then"
+    assert said in run(capsys, "env", "--roofline", *HERE).err
+    assert said not in run(capsys, "env", "--roofline", *HERE).err  # kept: nothing is measured
+
+
 def test_a_type_that_is_not_to_be_had_is_named(measured, capsys):
     measured += [here()]
     assert "float16 is not to be had: no kernel for 'Half'." in run(capsys, "env", "--roofline", *HERE).out
