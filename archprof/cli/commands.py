@@ -16,7 +16,7 @@ COMMANDS = {
     "check": "Judge the budgets of archprof.toml (or pyproject.toml).",
     "fit": "Members of a family that fit a budget, best first.",
     "diff": "What grew or shrank, and what became slower or faster, between two saved comparisons.",
-    "env": "What is measured on, and what disturbs it.",
+    "env": "What is measured on, what disturbs it, and what it can do at best.",
     "completion": "Tab in bash, zsh or fish: the lines that complete commands, options and networks.",
     "schema": "The JSON Schema of what the other commands write.",
 }

@@ -1,17 +1,24 @@
-"""`archprof env`: what is measured on, and what disturbs it."""
+"""`archprof env`: what is measured on, what disturbs it, and what it can do at best."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..base import files, units
-from ..base.options import positive
+from ..base.errors import BadOption
+from ..base.options import options_of, positive
+from ..results.conditions import Conditions, Sampling
 from . import options
 
 if TYPE_CHECKING:
     from ..render.tables.table import Table
+    from ..results.ceilings import Ceilings
+
+#: Seconds for the ceilings where none are asked for: some eight blocks of each probe on two quiet CPUs.
+CEILINGS_S = 45.0
 
 
 def add(commands: Any) -> None:
@@ -29,13 +36,24 @@ def add(commands: Any) -> None:
         metavar="SECONDS",
         help="how long to watch (default: 1)",
     )
+    parser.add_argument(
+        "--roofline",
+        action="store_true",
+        help="show what the machine can do at best: arithmetic, memory, calls; measured once, and kept",
+    )
+    parser.add_argument("--again", action="store_true", help="for --roofline: measure anew")
     options.add_json(parser)
     options.add_conditions(parser)
+    options.add_sampling(parser, Sampling(time_budget=CEILINGS_S))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Facts, disturbance, evidence."""
+    """Facts, disturbance, evidence; the ceilings where they are asked for."""
     conditions = options.conditions(args)
+    if args.roofline:
+        refuse_what_holds_for_all(args)
+    else:
+        options.refuse_without_effect(args, "without --roofline", Sampling, also=("again",))
 
     files.check([args.json])
 
@@ -44,22 +62,80 @@ def run(args: argparse.Namespace) -> int:
     facts = device.environment(device.check_available(conditions))
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
+    ceilings = kept_or_measured(facts, conditions, args, cause) if args.roofline else None
     if args.json != files.STDOUT:
         from ..render import terminal
+        from ..render.tables import ceilings as ceiling_tables
 
-        terminal.show([table(facts, free)])
+        first = ceiling_tables.tables(ceilings) if ceilings else ()
+        terminal.show([*first, table(facts, free)], export="--json")
         print(observed(cause, evidence))
     if args.json:
-        files.write(args.json, as_json(facts, free, cause, evidence))
+        files.write(args.json, as_json(facts, free, cause, evidence, ceilings))
     return 0
 
 
-def as_json(facts: Mapping[str, Any], free: int | None, cause: str | None, evidence: Mapping[str, float]) -> str:
-    """The environment with what was seen while watching."""
+def refuse_what_holds_for_all(args: argparse.Namespace) -> None:
+    """Raise BadOption for conditions of a pass: ceilings are measured in every type, and hold for every mode."""
+    for named in options_of(Conditions):
+        if named.name not in ("device", "threads") and hasattr(args, named.name):
+            raise BadOption(
+                f"{named.flag} has no effect with --roofline, which measures every type and holds for every pass.",
+                "Leave it out; --device and --threads make a difference.",
+            )
+
+
+def kept_or_measured(
+    facts: Mapping[str, Any], conditions: Conditions, args: argparse.Namespace, cause: str | None
+) -> Ceilings:
+    """The ceilings that are kept of this machine; measured where there are none, or --again asks for others.
+
+    `cause` is what disturbs it now, which is told before a minute is spent.
+    Those that cannot be relied on do not replace others that can, and join others that cannot.
+    """
+    from ..results import ceilings
+
+    before = ceilings.known(facts)
+    if before is not None and not args.again:
+        return before
+    from ..measure import ceilings as measuring
+    from .progress import progress
+
+    if cause:
+        print(f"archprof: {cause}: ceilings measured now may be too low, and are marked then", file=sys.stderr)
+
+    with progress() as tell:
+        found = measuring.ceilings(conditions, options.sampling(args), progress=tell)
+    if not found.complete:
+        raise BadOption(
+            f"in {options.sampling(args).time_budget:g} s no ceiling of float32, or none of memory, could be measured.",
+            f"Leave out '--time-budget' ({CEILINGS_S:g} s), or give it more.",
+        )
+    if before is not None and found.doubts:
+        said = f"{len(found.doubts)} of the new ceilings are not reliable, such as {found.doubts[0]}"
+        if not before.doubts:
+            print(f"archprof: {said}; those of {before.date} stay", file=sys.stderr)
+            return before
+        print(f"archprof: {said}; the blocks of {before.date} are joined to theirs", file=sys.stderr)
+        found = found.with_earlier(before)
+    if unwritten := ceilings.keep(found):
+        print(f"archprof: {unwritten}", file=sys.stderr)
+    return found
+
+
+def as_json(
+    facts: Mapping[str, Any],
+    free: int | None,
+    cause: str | None,
+    evidence: Mapping[str, float],
+    ceilings: Ceilings | None = None,
+) -> str:
+    """The environment with what was seen while watching, and the ceilings where they were asked for."""
     import json
 
     watched = {"quiet": cause is None, "cause": cause, "evidence": dict(evidence)}
-    return json.dumps({**facts, "free_memory_bytes": free, "watched": watched}, indent=2)
+    more = {"ceilings": ceilings.to_json()} if ceilings else {}
+    return json.dumps({**facts, "free_memory_bytes": free, "watched": watched, **more}, indent=2)
 
 
 def table(facts: Mapping[str, Any], free: int | None) -> Table:

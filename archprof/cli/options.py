@@ -218,6 +218,12 @@ def conditions(args: Any) -> asked.Conditions:
     return found
 
 
+def ceilings_command(args: Any) -> str:
+    """The command that measures the ceilings of the device and the threads that `add_conditions` reads."""
+    mine = [f"--{name} {getattr(args, name)}" for name in ("device", "threads") if hasattr(args, name)]
+    return " ".join(["archprof env --roofline", *mine])
+
+
 def sampling(args: Any) -> asked.Sampling:
     """What `add_sampling` reads."""
     usual: asked.Sampling = args.usual_sampling

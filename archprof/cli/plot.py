@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import BadOption, printable
-from ..base.options import positive, whole
+from ..base.options import positive, recorded, whole
 from ..results.conditions import Sampling
 from . import options, saved
 
@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
     from ..base import files
     from ..render import figures, page
     from ..render.figures import history, trials
+    from ..results import ceilings
     from . import record_plot
 
     if args.kind in trials.KINDS or args.kind in history.KINDS:
@@ -118,10 +119,15 @@ def run(args: argparse.Namespace) -> int:
     how = _figure_options(args)
     start = page.start_of(args.kind, how) if as_page else None
     timed = args.kind == "pareto" and bool({args.x, args.y} & set(figures.TIMED))
-    measure = args.measure or ((figures.KINDS[args.kind].measured or timed) and not args.no_latency)
+    by_layer = args.measure or (kind.of_layers and not args.saved)
+    if kind.of_layers and not args.saved:
+        _refuse_without_ceilings(args)
+    measure = by_layer or ((figures.KINDS[args.kind].measured or timed) and not args.no_latency)
     if not measure and not args.saved:
         options.refuse_without_effect(args, f"on '{args.kind}', which shows counts", Sampling)
-    comparison, code = saved.comparison(args, measure, divide=args.measure)
+    comparison, code = saved.comparison(args, measure, divide=by_layer)
+    if kind.of_layers and comparison.ceilings is None:
+        comparison = replace(comparison, ceilings=ceilings.known(comparison.environment))
     if args.json:
         files.write(args.json, comparison.to_json())
     if code == saved.INTERRUPTED:
@@ -167,20 +173,41 @@ def _figure_options(args: argparse.Namespace) -> FigureOptions:
 
 
 def _check_measure(args: argparse.Namespace) -> None:
-    """Raise BadOption where --measure has nothing to do; it is for one image, as counting is."""
-    if not args.measure:
+    """Raise BadOption where the time of layers cannot be measured; it is for one image, as counting is."""
+    timed = args.kind == "roofline"
+    if args.measure and timed:
+        raise BadOption("--measure has no effect on 'roofline', which times layers in any case.", "Leave it out.")
+    if not args.measure and not (timed and not args.saved):
         return
-    if args.kind != "breakdown":
+    if args.measure and args.kind != "breakdown":
         raise BadOption(f"--measure times layers, which '{args.kind}' does not show;", "leave it out.")
     given = [flag for flag, value in (("--from", args.saved), ("--no-latency", args.no_latency)) if value]
     if hasattr(args, "batch_sizes"):
         given.append("--batch-sizes")
     if given:
+        who = "'roofline'" if timed else "--measure"
         raise BadOption(
-            f"--measure times the layers of each MODEL for one image; {given[0]} is given too.",
-            f"Leave out --measure or {given[0]}.",
+            f"{who} times the layers of each MODEL for one image; {given[0]} is given too.",
+            f"Leave out {given[0]}." if timed else f"Leave out --measure or {given[0]}.",
         )
     args.batch_sizes = (1,)
+
+
+def _refuse_without_ceilings(args: argparse.Namespace) -> None:
+    """Raise BadOption, before anything is measured, where layers could not be set against ceilings."""
+    from ..results import ceilings, roofline
+
+    conditions = options.conditions(args)
+    if why := roofline.unlike(recorded(conditions)):
+        raise BadOption(why, "Leave out '--dtype' and '--autocast'.")
+    from ..measure import device, operator_times
+
+    operator_times.check_divisible(device.check_available(conditions))
+    if ceilings.known(device.environment(conditions)) is None:
+        raise BadOption(
+            "no ceilings of this machine are kept, which 'roofline' sets layers against;",
+            f"measure them once: {options.ceilings_command(args)}",
+        )
 
 
 def _tell_what_is_kept(comparison: Comparison, measure: bool, args: argparse.Namespace) -> None:

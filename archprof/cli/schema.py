@@ -93,6 +93,7 @@ def _latency() -> Any:
 
 def _saved() -> dict[str, Any]:
     """What comparisons and sweeps write."""
+    from ..results.ceilings import Ceilings
     from ..results.comparison import BULKY, Accuracy, ArchitectureResult
     from ..results.memory import BatchMemory
     from ..results.profile import StaticProfile
@@ -142,6 +143,7 @@ def _saved() -> dict[str, Any]:
             architectures=list[row],  # type: ignore[valid-type]
             ratios=list[ratio],  # type: ignore[valid-type]
             stopping=stopping | None,
+            ceilings=written("Ceilings", Ceilings) | None,
             warnings=list[str],
         ),
         "sweep": written("SweepHeader", **_HEAD, sweep=conditions, environment=dict[str, Any]),
@@ -173,12 +175,13 @@ def _networks() -> dict[str, Any]:
     from ..audit.conventions import MemoryEstimate
     from ..audit.opinions import Opinion
     from ..render.tables import layers
+    from ..results.ceilings import Ceilings
     from ..results.profile import StaticProfile, Uncounted
     from ..results.reading import maybe, written
     from ..separable.formula import Convolution, Cost
     from ..separable.records import SIDE, LeftAlone
 
-    latency = _latency()
+    latency, ceilings = _latency(), written("Ceilings", Ceilings)
     shape, share = maybe(list[int] | None), maybe(float | None)
     row = written(
         "LayerRow",
@@ -186,7 +189,8 @@ def _networks() -> dict[str, Any]:
         **dict.fromkeys(("input_shape", "output_shape", "kernel", "stride", "receptive_field"), shape),
         **dict.fromkeys(("calls", "parameters", "weights", "macs", "activations", "bytes_moved"), maybe(int | None)),
         **dict.fromkeys(("parameter_share", "weight_share", "mac_share", "time_share", "seconds", "gflops"), share),
-        arithmetic_intensity=share,
+        **dict.fromkeys(("arithmetic_intensity", "best_seconds", "ceiling_share"), share),
+        bound_by=maybe(str | None),
     )
     time = written(
         "TimeOfLayers",
@@ -249,6 +253,7 @@ def _networks() -> dict[str, Any]:
             total=row,
             uncounted=list[uncounted],  # type: ignore[valid-type]
             time=maybe(time),
+            ceilings=maybe(ceilings),
         ),
         "separable": network,
         "separable-layer": layer,
@@ -260,7 +265,14 @@ def _networks() -> dict[str, Any]:
             opinions=list[opinion],  # type: ignore[valid-type]
             memory=list[estimate],  # type: ignore[valid-type]
         ),
-        "env": written("Machine", free_memory_bytes=int | None, watched=watched, fingerprint=str, date=str),
+        "env": written(
+            "Machine",
+            free_memory_bytes=int | None,
+            watched=watched,
+            fingerprint=str,
+            date=str,
+            ceilings=maybe(ceilings),
+        ),
     }
 
 

@@ -84,6 +84,11 @@ def plot(kind: str, subject: Any, output: str | Path | None = None, **options: A
 def _compared(kind: str, models: Any, how: figures.FigureOptions, options: dict[str, Any]) -> Comparison:
     from ..runs.compare import compare
 
+    if figures.KINDS[kind].of_layers:
+        raise BadOption(
+            f"'{kind}' needs ceilings, which the command line measures and keeps;",
+            f"hand over a Comparison that 'archprof plot {kind} MODEL -o FILE --json SAVED' wrote.",
+        )
     timed = kind == "pareto" and bool({how.x, how.y} & set(figures.TIMED))
     given: dict[str, Any] = {"latency": figures.KINDS[kind].measured or timed, "dataset": how.dataset} | options
     found = compare(models, **given)

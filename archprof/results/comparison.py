@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..base import json_lines
 from ..base.errors import BadFile, did_you_mean
 from . import presentation
+from .ceilings import Ceilings
+from .ceilings import read as read_ceilings
 from .latency import WIDEST, Latency
 from .memory import BatchMemory, LargestBatch, OptimizerMemory
 from .profile import LayerCost, ModuleCost, StaticProfile, TypeCost, Uncounted
@@ -131,7 +133,8 @@ class Comparison:
     `comparison[0]`.
     `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
     about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
-    nothing was measured, or it was interrupted.
+    nothing was measured, or it was interrupted. `ceilings` are what the machine can do at best; None where no layers
+    were timed, or none are kept.
     """
 
     environment: Mapping[str, Any]
@@ -140,6 +143,7 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     archprof: str = field(default="")
     stopping: Stopping | None = None
+    ceilings: Ceilings | None = None
 
     def __len__(self) -> int:
         return len(self.architectures)
@@ -206,6 +210,7 @@ class Comparison:
                 "architectures": [row_json(row, optimizer=self.optimizer) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
                 "stopping": as_json(self.stopping) if self.stopping else None,
+                "ceilings": self.ceilings.to_json() if self.ceilings else None,
                 "warnings": list(self.warnings),
             },
             levels=4,
@@ -229,7 +234,7 @@ class Comparison:
         for key in ("environment", "architectures"):
             if key not in saved:
                 raise BadFile(f"the file has no key '{key}'.")
-        stopping = saved.get("stopping")
+        stopping, ceilings = saved.get("stopping"), saved.get("ceilings")
         return cls(
             environment=reading.environment(saved["environment"]),
             architectures=_rows_from(saved["architectures"]),
@@ -237,6 +242,7 @@ class Comparison:
             warnings=reading.checked(tuple[str, ...], saved.get("warnings", ()), "warnings"),
             archprof=reading.checked(str, saved.get("archprof", ""), "archprof"),
             stopping=None if stopping is None else reading.checked(Stopping, stopping, "stopping"),
+            ceilings=None if ceilings is None else read_ceilings(ceilings),
         )
 
     def to_frame(self) -> pandas.DataFrame:

@@ -28,6 +28,8 @@ _BOUNDS = {
     "batch_size": msgspec.Meta(ge=1, le=2**40),
     "passes": msgspec.Meta(ge=1, le=2**40),
     "Block.seconds": msgspec.Meta(ge=1e-12, le=1e12),
+    "Probe.seconds": msgspec.Meta(ge=1e-12, le=1e12),
+    "Probe.disturbed_seconds": msgspec.Meta(ge=1e-12, le=1e12),
     "joules": msgspec.Meta(ge=0, le=1e18),
     "percent": msgspec.Meta(ge=0, le=100),
     "precision": msgspec.Meta(gt=0, le=1e6),

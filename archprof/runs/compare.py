@@ -18,6 +18,7 @@ from ..measure import device, operator_times
 from ..models import given
 from ..models.published import own
 from ..models.spec import ModelSpec
+from ..results import ceilings
 from ..results import conditions as asked
 from ..results.comparison import Accuracy, ArchitectureResult, Comparison
 from ..results.conditions import BATCH_SIZES, Conditions, Sampling
@@ -275,11 +276,14 @@ def _comparison(
     stopping: Stopping | None,
     *warnings: str,
 ) -> Comparison:
+    environment = device.environment(request.conditions)
+    timed = any(row.result.division and row.result.division.seconds for row in rows)
     return Comparison(
-        environment=device.environment(request.conditions),
+        environment=environment,
         architectures=tuple(row.result for row in rows),
         reference=reference,
         warnings=warnings,
         archprof=__version__,
         stopping=stopping,
+        ceilings=ceilings.known(environment) if timed else None,
     )

@@ -44,6 +44,7 @@ NAVIGATION: dict[str, dict[str, str | None]] = {
         "docs/counting": "Counting",
         "docs/memory": "Memory",
         "docs/latency": "Latency",
+        "docs/roofline": "Roofline",
         "docs/differences": "Other tools",
         "gallery": None,
         "reports/README": None,

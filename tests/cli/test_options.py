@@ -33,7 +33,7 @@ COMMANDS = {
     "choose": ((), (Conditions, Sampling)),
     "show": (("resnet_tiny",), (Conditions, Sampling)),
     "separable": (("resnet_tiny",), (Conditions, Sampling)),
-    "env": ((), (Conditions,)),
+    "env": ((), (Conditions, Sampling)),
 }
 
 

@@ -6,7 +6,18 @@ import dataclasses
 import re
 from pathlib import Path
 
-from archprof.results import comparison, latency, machines, memory, predictions, profile, ratios, recipe, trials
+from archprof.results import (
+    ceilings,
+    comparison,
+    latency,
+    machines,
+    memory,
+    predictions,
+    profile,
+    ratios,
+    recipe,
+    trials,
+)
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
 
@@ -15,6 +26,7 @@ RECORDS = (
     profile.StaticProfile, profile.LayerCost, profile.TypeCost, profile.Uncounted, profile.ModuleCost,
     comparison.Division, comparison.Accuracy, memory.BatchMemory, memory.OptimizerMemory, memory.LargestBatch,
     memory.Limiting, memory.Help,
+    ceilings.Ceilings, ceilings.Probe, ceilings.Cache, ceilings.Lacking,
     latency.Block, ratios.Ratio, ratios.Stopping,
     predictions.Prediction, predictions.Target, predictions.Anchor, predictions.Predicted,
     trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,

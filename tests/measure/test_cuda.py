@@ -8,8 +8,9 @@ from torch import nn
 
 from archprof.base.errors import BadOption
 from archprof.cli import main
-from archprof.measure import device, gpu, power, sampling
+from archprof.measure import ceilings, device, gpu, power, sampling
 from archprof.measure.steps import forward_step
+from archprof.results.ceilings import CALLS
 from archprof.results.comparison import Comparison
 from archprof.results.conditions import Conditions, Sampling
 
@@ -163,3 +164,14 @@ def test_the_command_line_measures_on_the_gpu(options, tmp_path, capsys):
     seen = Comparison.from_json(file.read_text())
     assert all(found.measured for row in seen.architectures for found in row.latency)
     assert seen.environment["device_name"] in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_ceilings_of_the_gpu(monkeypatch):
+    monkeypatch.setattr(ceilings, "SIDES", {"cuda": (512, 1024)})
+    monkeypatch.setattr(ceilings, "BATCHES", {"cuda": 4})
+    monkeypatch.setattr(ceilings, "LARGEST", {"cuda": 2**26})
+    found = ceilings.ceilings(Conditions(device="cuda"), Sampling(4.0))
+    assert found.overlapping and found.complete and found.lacking == ()
+    assert found.compute("float16").value > found.compute("float64").value > 0
+    assert found.bytes_per_s(2**20) >= found.bytes_per_s(2**26) > 1e9
+    assert all(0 < found.call(kind).value < 1e-3 for kind in CALLS)

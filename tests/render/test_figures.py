@@ -28,7 +28,7 @@ from archprof.results.families import KNOWN
 from archprof.results.profile import LayerCost
 from archprof.results.regression import line
 
-SIGNPOSTS = ("power", "power-ops")  # they say where to turn
+SIGNPOSTS = ("power", "power-ops", "roofline")  # they say where to turn
 DRAWABLE = [name for name in figures.KINDS if name not in SIGNPOSTS]
 MEASURED = ("latency", "memory", "memory-params", "ops-latency", "throughput", "relative")  # of WHOLE
 WHOLE = comparison()

@@ -33,7 +33,12 @@ class FigureKind:
     @property
     def highlights(self) -> bool:
         """Whether single networks can be told from the others in it."""
-        return self.name not in ("breakdown", "layers", "separable", "relative")
+        return self.name not in ("breakdown", "layers", "separable", "relative", "roofline")
+
+    @property
+    def of_layers(self) -> bool:
+        """Whether it shows the time of each layer, which is measured for it."""
+        return self.name == "roofline"
 
     @property
     def has_operations(self) -> bool:
@@ -79,6 +84,12 @@ KINDS = {
         ("density", "bars", "accuracy for each million parameters, sorted"),
         ("breakdown", "breakdown", "shares of parameters, mult-adds and, where measured, time by layer type"),
         ("layers", "layers", "one network's mult-adds and activations along its depth"),
+        (
+            "roofline",
+            "roofline",
+            "each layer's rate against what the machine can do at best (archprof env --roofline)",
+            True,
+        ),
         ("pareto", "discs", "the front over any two measures (--x, --y)"),
         ("separable", "savings", "what depthwise separable convolutions would leave of each network"),
         ("power", "power", "mean power against batch size, where the device has an energy meter", True),

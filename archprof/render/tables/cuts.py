@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...costs.kinds import UNUSED
 from ...results import per_layer
-from ...results.profile import LayerCost, Shape, StaticProfile
+from ...results.profile import LayerCost, Shape, StaticProfile, TypeCost
 
 #: More rows than this are folded into their parents when no depth is asked for.
 READABLE = 40
@@ -35,6 +35,7 @@ class LayerRow:
     bytes_moved: int = 0
     seconds: float = 0.0
     types: set[str] = field(default_factory=set)
+    members: list[LayerCost] = field(default_factory=list)
 
     def add(self, layer: LayerCost, parameters: int = 0) -> None:
         """Count an operator call in; its input stays that of the first, its output that of the last."""
@@ -51,24 +52,14 @@ class LayerRow:
         self.output_shape = layer.output_shape
         self.receptive_field = layer.receptive_field
         self.types.add(layer.type)
+        self.members.append(layer)
 
 
 def cut(profile: StaticProfile, by: str, depth: int | None) -> tuple[list[LayerRow], list[str]]:
     """The rows of a network cut by 'layer', 'type', 'op' or 'module', and a note of what was folded."""
     if by == "type":
         return [
-            LayerRow(
-                "",
-                type=row.type,
-                parameters=row.parameters,
-                weights=row.weights,
-                macs=row.macs,
-                activations=row.activations,
-                calls=row.calls,
-                bytes_moved=sum(layer.bytes_moved for layer in profile.layers if layer.type == row.type),
-                seconds=sum(layer.seconds or 0.0 for layer in profile.layers if layer.type == row.type),
-            )
-            for row in profile.by_type
+            _type(row, [layer for layer in profile.layers if layer.type == row.type]) for row in profile.by_type
         ], []
     if by == "op":
         return _operators(profile.layers), []
@@ -85,6 +76,21 @@ def cut(profile: StaticProfile, by: str, depth: int | None) -> tuple[list[LayerR
     return rows, [
         f"{len(everything)} rows folded into {len(rows)} at depth {chosen}; --depth {chosen + 1} shows one level more."
     ]
+
+
+def _type(row: TypeCost, layers: list[LayerCost]) -> LayerRow:
+    return LayerRow(
+        "",
+        type=row.type,
+        parameters=row.parameters,
+        weights=row.weights,
+        macs=row.macs,
+        activations=row.activations,
+        calls=row.calls,
+        bytes_moved=sum(layer.bytes_moved for layer in layers),
+        seconds=sum(layer.seconds or 0.0 for layer in layers),
+        members=layers,
+    )
 
 
 def _operators(layers: Iterable[LayerCost]) -> list[LayerRow]:
@@ -206,6 +212,7 @@ def total(profile: StaticProfile, rows: Sequence[LayerRow], by: str) -> LayerRow
         calls=counted,
         bytes_moved=sum(layer.bytes_moved for layer in profile.layers),
         seconds=total_s(profile),
+        members=list(profile.layers),
     )
     whole.uncounted = bool(profile.uncounted)
     return whole
