@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..base.errors import BadOption, did_you_mean, printable
+from ..base.errors import BadOption, BadSpec, did_you_mean, printable
 from ..models import spec
 from ..models.spec import SHOWN
 from ..separable.styles import STYLES
@@ -157,8 +157,8 @@ def _of_arguments(text: str) -> ArgumentEdit:
     whole = f"x{text}" if text.startswith("@") else f"x({text})"
     try:
         found = spec.parse(whole)
-    except BadOption:
-        raise
-    except Exception:
-        raise BadOption(f"malformed edit '{printable(text, SHOWN)}';", _EXPECTED) from None
+    except BadSpec as error:  # its own words are about a name
+        reason = error.message.partition("': ")[2].rstrip(";")
+        said = f"malformed edit '{printable(text, SHOWN)}'"
+        raise BadOption(f"{said}: {reason};" if reason else f"{said};", _EXPECTED) from None
     return ArgumentEdit(text, found.options, found.resolution)

@@ -94,11 +94,11 @@ def whatif(
     size = _counted(model, rows, batch_size, input_shape, conditions, tell)
     base = rows[0]
     base.name = base.subject.name
-    _refuse_what_cannot_fit(base, size, conditions)
     for row in rows:
         if row.error is None:
             tell(f"running {row.name}")
             _run(row, size, conditions, base is row)
+    _refuse_failures(rows)
     times = OperatorTimes(conditions, operators.opened(conditions), tell=tell)
     alive = [row for row in rows if row.error is None]
     times.measure(call for row in alive for call in row.calls)
@@ -163,10 +163,15 @@ def _counted(
             if not row.edits:
                 raise ForwardFailed(f"{_shown(model)}: {one_line(error)}") from error
             row.error = _after(row, one_line(error))
-    if all(row.error for row in rows[1:]):
-        raise ForwardFailed(next(row.error for row in rows[1:] if row.error))
+    _refuse_failures(rows)
     assert size is not None
     return size
+
+
+def _refuse_failures(rows: Sequence[_Row]) -> None:
+    """Raise ForwardFailed where no variant is left."""
+    if all(row.error for row in rows[1:]):
+        raise ForwardFailed(next(row.error for row in rows[1:] if row.error))
 
 
 def _after(row: _Row, said: str) -> str:
@@ -180,15 +185,13 @@ def _shown(model: Any) -> str:
     return type(model).__name__ if isinstance(model, nn.Module) else str(getattr(model, "__name__", "a network"))
 
 
-def _refuse_what_cannot_fit(base: _Row, size: int, conditions: Conditions) -> None:
-    have, profile = device.available_bytes(conditions), base.profile
-    assert profile is not None
+def _lacks_memory(profile: StaticProfile, conditions: Conditions) -> str | None:
+    """Why a pass is not run; None: there is memory for it."""
+    have = device.available_bytes(conditions)
     needed = profile.parameter_bytes + profile.buffer_bytes + profile.peak_activation_bytes
-    if have is not None and needed > have:
-        raise BadOption(
-            f"batch size {size}: {base.name} needs {units.size(needed)}, and {units.size(have)} are available.",
-            "Use a smaller --batch-size.",
-        )
+    if have is None or needed <= have:
+        return None
+    return f"batch size {profile.batch_size} needs {units.size(needed)}, and {units.size(have)} are available"
 
 
 def _given(row: _Row, size: int, conditions: Conditions) -> Any:
@@ -198,8 +201,10 @@ def _given(row: _Row, size: int, conditions: Conditions) -> Any:
 
 def _run(row: _Row, size: int, conditions: Conditions, is_base: bool) -> None:
     """One real pass, whose operator calls are written down."""
-    assert row.variant is not None
+    assert row.variant is not None and row.profile is not None
     try:
+        if lacks := _lacks_memory(row.profile, conditions):
+            raise ForwardFailed(lacks)
         module = row.variant.materialised(conditions)
         args, kwargs = _given(row, size, conditions)
         with device.applied(conditions):

@@ -8,6 +8,7 @@ several times as large as the last cache, at a new place each time.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,18 +19,23 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ..base import cache
 from ..base.kept import Kept
 from ..costs.kinds import is_layer
 from ..counting.shapes import Op, describe
 from ..results import statistics
 from ..results.conditions import Conditions
 from . import device
+from .scratch import runs_alone
 
 #: Times that each call is timed, the fewer the longer it takes: as many as fit into so many seconds, within bounds.
 EACH_S, FEWEST, MOST = 0.3, 5, 15
 
 #: Of a call's times this quantile counts: what disturbs makes a call longer, never shorter.
 QUANTILE = 0.25
+
+#: Characters of a call's key before its hash.
+LONGEST_KEY = 300
 
 #: A call takes at least so long, whatever a coarse clock says.
 LEAST_S = 1e-7
@@ -90,8 +96,7 @@ class _Recorder(TorchDispatchMode):
         out = func(*args, **kwargs)
         op = describe(func, tuple(args), kwargs, out)
         if is_layer(op):
-            key = f"{func} {laid!r} {sorted(named.items())!r}"
-            self.calls.append(Call(key, op, laid, named))
+            self.calls.append(Call(_key(f"{func} {laid!r} {sorted(named.items())!r}"), op, laid, named))
         return out
 
     def _laid(self, values: Any) -> Any:
@@ -105,6 +110,13 @@ class _Recorder(TorchDispatchMode):
             values = tensor.detach().clone()
         weight = tensor.untyped_storage()._cdata in self.weights
         return Laid(tuple(tensor.shape), tensor.stride(), tensor.dtype, weight, values)
+
+
+def _key(text: str) -> str:
+    """The text, of which a hash stands for the rest where it is long: a concatenation may have hundreds of inputs."""
+    if len(text) <= LONGEST_KEY:
+        return text
+    return f"{text[:LONGEST_KEY]}... {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def calls_of(module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Call]:
@@ -162,6 +174,9 @@ class OperatorTimes:
         left: dict[str, int] = {}
         for place, call in enumerate(calls, 1):
             self.tell(f"measuring operators, {place} of {len(calls)}")
+            if not runs_alone(call.op):
+                self.failed[call.key] = call.op.name
+                continue
             try:
                 self._once(call, pool)  # libraries choose and prepare at the first call
                 times[call.key] = [self._once(call, pool)]
@@ -257,8 +272,11 @@ def cache_bytes(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> in
 
 
 def opened(conditions: Conditions) -> Kept:
-    """What is kept of this machine under these conditions."""
-    return Kept("operators", device.environment(conditions)["fingerprint"])
+    """What is kept of this machine under these conditions; a caller's process has it for as long as it lives."""
+    fingerprint = device.environment(conditions)["fingerprint"]
+    if cache.may_keep:
+        return Kept("operators", fingerprint)
+    return _OPENED.setdefault(fingerprint, Kept("operators", fingerprint))
 
 
-__all__ = ["Call", "OperatorTimes", "cache_bytes", "calls_of", "opened"]
+_OPENED: dict[str, Kept] = {}

@@ -91,8 +91,8 @@ class MeasuredScratch:
                 Shape((batch, *value[1:]), value.dtype) if place in places else value
                 for place, value in enumerate(op.args)
             ]
-        if op.func.namespace != "aten" or (op.func not in _LAYERS and "mkldnn" in op.name):
-            return None  # what others wrote is not run without its network, nor what reads memory that it laid out
+        if not runs_alone(op):
+            return None
         try:
             # a recurrent layer keeps what its backward pass needs where gradients are on
             with torch.set_grad_enabled(op.func is _LAYERS[0] and op.args[-1]):
@@ -139,6 +139,12 @@ class MeasuredScratch:
         if isinstance(value, torch.device):
             return _CPU
         return value
+
+
+def runs_alone(op: Op) -> bool:
+    """Whether the operator may be called outside of its network: not what others wrote, nor what reads memory that it
+    laid out itself."""
+    return getattr(op.func, "namespace", "") == "aten" and (op.func in _LAYERS or "mkldnn" not in op.name)
 
 
 _WORKSPACES: dict[Any, int] = {}
