@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import NormalDist
 
 from ..counting.aggregate import facts_of
 from ..measure.operators import Call
+from ..results.latency import Latency
 from ..results.whatif import KindTime
 
 #: The share of variants whose true time lies within their interval.
 LEVEL = 0.9
+
+#: An interval of 90 % over one of 95 %, of a normal distribution.
+NARROWER = NormalDist().inv_cdf(0.95) / NormalDist().inv_cdf(0.975)
 
 #: An interval's width, as the logarithm of a factor: FLOOR and SLOPE times the share of the time that changed.
 #: From benchmarks/whatif.py, see docs/whatif.md.
@@ -46,9 +51,11 @@ def _without(calls: Sequence[Call], others: Sequence[Call]) -> list[Call]:
     return found
 
 
-def interval(predicted: float, changed: float) -> tuple[float, float]:
-    """Seconds, from and to."""
-    width = math.exp(FLOOR + SLOPE * changed)
+def interval(predicted: float, changed: float, base: Latency) -> tuple[float, float]:
+    """Seconds, from and to: what predictions miss, and what is not known of the base's own time."""
+    low, high = base.ci95_s
+    own = NARROWER * math.log(high / low) / 2
+    width = math.exp(math.hypot(FLOOR + SLOPE * changed, own))
     return predicted / width, predicted * width
 
 

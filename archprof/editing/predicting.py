@@ -266,7 +266,7 @@ def _record(row: _Row, base: _Row, earlier: _Row, seconds: Mapping[str, float | 
     if row is not base and before > 0:
         predicted = scale * estimating.total(row.calls, seconds)
         changed = estimating.changed_share(base.calls, row.calls, seconds)
-        interval = estimating.interval(predicted, changed)
+        interval = estimating.interval(predicted, changed, base.latency)
     gone, come = estimating.differing(base.calls, row.calls)
     last = row.variant.last if row.variant else None
     profile = row.profile

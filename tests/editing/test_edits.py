@@ -9,7 +9,7 @@ from archprof.editing.edits import LONGEST, MOST, ArgumentEdit, LayerEdit, parse
 
 MEANT = [
     ("width=0.75", ArgumentEdit("width=0.75", (("width", 0.75),))),
-    ("width = 0.75, num_classes=10", ArgumentEdit("width = 0.75, num_classes=10", (("width", 0.75), ("num_classes", 10)))),
+    ("width = 0.75, classes=9", ArgumentEdit("width = 0.75, classes=9", (("width", 0.75), ("classes", 9)))),
     ("@160", ArgumentEdit("@160", (), 160)),
     ("layer3.*: separable", LayerEdit("layer3.*: separable", "layer3.*", "separable", "mobilenet")),
     ("*:separable=plain", LayerEdit("*:separable=plain", "*", "separable", "plain")),

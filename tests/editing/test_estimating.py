@@ -10,6 +10,7 @@ from torch import nn
 
 from archprof.editing import estimating
 from archprof.measure.operators import calls_of
+from archprof.results.latency import Block, Latency
 
 IMAGE = (torch.ones(1, 8, 4, 4),)
 
@@ -48,9 +49,19 @@ def test_the_share_that_changed():
 
 
 def test_an_interval_widens_with_what_changed():
-    low, high = estimating.interval(0.01, 0.0)
+    known = Latency(1, (Block(0.02, 1, 1, 1),))  # to the digit
+    low, high = estimating.interval(0.01, 0.0, known)
     assert high / 0.01 == pytest.approx(0.01 / low) == pytest.approx(math.exp(estimating.FLOOR))
-    assert estimating.interval(0.01, 1.0)[1] == pytest.approx(0.01 * math.exp(estimating.FLOOR + estimating.SLOPE))
+    widest = math.exp(estimating.FLOOR + estimating.SLOPE)
+    assert estimating.interval(0.01, 1.0, known)[1] == pytest.approx(0.01 * widest)
+
+
+def test_an_interval_holds_what_is_not_known_of_the_base():
+    vague = Latency(1, tuple(Block(seconds, 1, n, n) for n, seconds in enumerate((0.01, 0.02, 0.04))))
+    low, high = vague.ci95_s
+    width = math.log(estimating.interval(0.01, 0.5, vague)[1] / 0.01)
+    own = 1.645 / 1.960 * math.log(high / low) / 2
+    assert width == pytest.approx(math.hypot(estimating.FLOOR + 0.5 * estimating.SLOPE, own), rel=1e-3)
 
 
 def test_kinds_have_calls_mult_adds_and_scaled_times():

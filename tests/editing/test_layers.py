@@ -86,9 +86,7 @@ def test_a_name_means_the_layers_below_it_too():
 def test_what_cannot_be_edited_is_left_alone_with_the_reason():
     found = edited("*: kernel=3")
     assert found.layers == ("stem", "body.0", "body.3", "open")
-    assert found.left_alone == (
-        ("even", "its output would change its size: from 2 to 3 there is no even padding"),
-    )
+    assert found.left_alone == (("even", "its output would change its size: from 2 to 3 there is no even padding"),)
     assert dict(edited("*: separable").left_alone) == {"body.3": "nothing to separate"}
 
 
@@ -97,7 +95,9 @@ def test_outermost_layers_become_the_identity():
 
 
 def test_settings_of_the_layer_stay():
-    module = nn.Sequential(nn.Conv2d(8, 8, 3, 2, 2, 2, bias=False, padding_mode="reflect").double().requires_grad_(False))
+    module = nn.Sequential(
+        nn.Conv2d(8, 8, 3, 2, 2, 2, bias=False, padding_mode="reflect").double().requires_grad_(False)
+    )
     (new,) = edited("0: kernel=5", module.eval()).module
     assert (new.stride, new.padding, new.dilation, new.padding_mode) == ((2, 2), (4, 4), (2, 2), "reflect")
     assert new.bias is None and new.weight.dtype == torch.float64 and not new.weight.requires_grad and not new.training
@@ -141,7 +141,7 @@ REFUSED = [
     (parametrised, "*: kernel=1", "its weight is parametrised"),
     (lambda: nn.Sequential(Own(8, 8, 3)), "*: kernel=1", "Own is a subclass, which may compute something else"),
     (lambda: nn.Sequential(nn.ConvTranspose2d(8, 8, 3)), "0: kernel=1", "transposed convolution"),
-    (lambda: nn.Sequential(nn.Conv2d(8, 8, 3, padding="same")), "0: stride=2", "padding is 'same', which takes no stride"),
+    (lambda: nn.Sequential(nn.Conv2d(8, 8, 3, padding="same")), "0: stride=2", "is 'same', which takes no stride"),
     (lambda: torch.jit.script(nn.Sequential(nn.ReLU())), "*: identity", "is compiled by TorchScript"),
     (nn.ReLU, "*: identity", "no layer of net is called '*'"),
 ]  # fmt: skip
@@ -193,7 +193,10 @@ def test_classes_take_arguments():
             super().__init__()
             self.head = nn.Linear(8, width)
 
-    assert counted(Wide, "width=16", "stem: stride=2", input_shape=(3, 16, 16)).parameters > counted(Wide, "@16").parameters
+    assert (
+        counted(Wide, "width=16", "stem: stride=2", input_shape=(3, 16, 16)).parameters
+        > counted(Wide, "@16").parameters
+    )
 
 
 def test_a_failing_forward_is_that_of_the_edited_network():
