@@ -24,7 +24,7 @@ from ..results import whatif as records
 from ..results.conditions import Conditions, Sampling
 from ..results.latency import Latency
 from ..results.profile import Shape, StaticProfile
-from ..results.whatif import LeftAlone, WhatIf
+from ..results.whatif import NotEdited, WhatIf
 from . import estimating
 from .edits import Edit, parsed
 from .variants import Variant, variant_of
@@ -260,11 +260,11 @@ def _record(row: _Row, base: _Row, earlier: _Row, seconds: Mapping[str, float | 
     edits = tuple(edit.text for edit in row.edits)
     if row.error is not None or row.profile is None or base.latency is None:
         return records.Variant(row.name, edits, error=row.error)
-    before = estimating.total(base.calls, seconds)
+    before, after = (estimating.total(one.calls, seconds) for one in (base, row))
     scale = base.latency.p50_s / before if before > 0 else 0.0
     predicted = interval = None
-    if row is not base and before > 0:
-        predicted = scale * estimating.total(row.calls, seconds)
+    if row is not base and before > 0 and after > 0:  # without operators a pass takes what nothing here tells
+        predicted = scale * after
         changed = estimating.changed_share(base.calls, row.calls, seconds)
         interval = estimating.interval(predicted, changed, base.latency)
     gone, come = estimating.differing(base.calls, row.calls)
@@ -274,7 +274,7 @@ def _record(row: _Row, base: _Row, earlier: _Row, seconds: Mapping[str, float | 
         row.name,
         edits,
         layers=last.layers if last else (),
-        left_alone=tuple(LeftAlone(*one) for one in last.left_alone) if last else (),
+        left_alone=tuple(NotEdited(*one) for one in last.left_alone) if last else (),
         same=row is not base and _same(row, earlier),
         input_shape=profile.input_shape,
         parameters=profile.parameters,

@@ -37,7 +37,7 @@ class KindTime(NamedTuple):
         return 2 * self.macs / self.predicted_seconds if self.macs and self.predicted_seconds > 0 else None
 
 
-class LeftAlone(NamedTuple):
+class NotEdited(NamedTuple):
     """A layer that an edit matched and left as it is, and why."""
 
     module: str
@@ -58,7 +58,7 @@ class Variant:
     name: str
     edits: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
-    left_alone: tuple[LeftAlone, ...] = ()
+    left_alone: tuple[NotEdited, ...] = ()
     same: bool = False
     input_shape: Shape = ()
     parameters: int = 0

@@ -6,7 +6,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from archprof.results import comparison, latency, machines, memory, predictions, profile, ratios, recipe, trials
+from archprof.results import comparison, latency, machines, memory, predictions, profile, ratios, recipe, trials, whatif
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
 
@@ -18,7 +18,7 @@ RECORDS = (
     latency.Block, ratios.Ratio, ratios.Stopping,
     predictions.Prediction, predictions.Target, predictions.Anchor, predictions.Predicted,
     trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
-    recipe.Recipe,
+    recipe.Recipe, whatif.WhatIf, whatif.Variant, whatif.KindTime, whatif.NotEdited,
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ def written() -> set[str]:
     keys |= {field.name for field in dataclasses.fields(machines.RankCorrelation)} | {"rank_correlation"}
     keys |= set(comparison.row_json(row)) | set(Latency(1, (Block(0.1, 1, 1, 1),)).to_json())
     keys |= {"predicted_seconds", "inference_bytes"}
+    keys |= {"flops_per_s", "memory_bytes", "measured_seconds", "prediction_error"}
     return keys | set(re.findall(r'^ "(\w+)":', whole.to_json(), re.MULTILINE))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 import torch
@@ -156,6 +157,13 @@ def test_indices_keep_their_values():
     assert call.args[1].values.tolist() == [[9, 3]]
     found.measure([call])
     assert found.seconds(call) == pytest.approx(0.001)
+
+
+def test_one_thread_is_timed_by_its_own_clock():
+    assert operators.clock_for(2) is time.perf_counter
+    start = operators.clock_for(1)()
+    time.sleep(0.05)
+    assert operators.clock_for(1)() - start < 0.04
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

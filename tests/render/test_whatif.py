@@ -11,7 +11,7 @@ from archprof.render.markdown import markdown
 from archprof.render.records import render
 from archprof.render.tables.whatif import sentence, table
 from archprof.results.latency import Block, Latency
-from archprof.results.whatif import KindTime, LeftAlone, Variant, WhatIf
+from archprof.results.whatif import KindTime, NotEdited, Variant, WhatIf
 
 
 def latency(seconds: float, **more) -> Latency:
@@ -26,7 +26,7 @@ BASE = Variant(
 )  # fmt: skip
 SEPARABLE = replace(
     BASE, name="*: separable", edits=("*: separable",), layers=("a", "b"),
-    left_alone=(LeftAlone("c", "nothing to separate"),), macs=160_000_000, predicted_seconds=0.069,
+    left_alone=(NotEdited("c", "nothing to separate"),), macs=160_000_000, predicted_seconds=0.069,
     predicted_interval=(0.0635, 0.075), gone=(DENSE,), come=(DEPTHWISE,), latency=None,
 )  # fmt: skip
 FAILED = Variant("a: stride=2", ("*: separable", "a: stride=2"), error="edit 'a: stride=2': net cannot")
