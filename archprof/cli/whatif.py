@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
         'archprof whatif resnet50 --edit "layer3.*: separable" --edit "@160" --verify',
     )
     options.add_one_model(parser)
+    options.add_input(parser)
     parser.add_argument(
         "--edit",
         action="append",
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)
     spec.parse(args.model)
+    inputs = options.inputs(args)
     edits.parsed(args.edit)
     if args.alone and len(args.edit) == 1:
         raise BadOption("--alone has no effect on a single edit.", "Leave it out.")
@@ -58,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
             args.edit,
             batch_size=args.batch_size,
             input_shape=args.input_shape,
+            inputs=inputs,
             alone=args.alone,
             verify=args.verify,
             conditions=options.conditions(args),

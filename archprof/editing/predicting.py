@@ -27,7 +27,7 @@ from ..results.profile import Shape, StaticProfile
 from ..results.whatif import NotEdited, WhatIf
 from . import estimating
 from .edits import Edit, parsed
-from .variants import Variant, variant_of
+from .variants import Inputs, Variant, variant_of
 
 #: Called with what is being done and the seconds that are left at most (0: unknown).
 Tell = Callable[..., None]
@@ -61,6 +61,7 @@ def whatif(
     *,
     batch_size: int | None = None,
     input_shape: Shape | None = None,
+    inputs: Inputs | None = None,
     alone: bool = False,
     verify: bool = False,
     conditions: Conditions | None = None,
@@ -74,7 +75,9 @@ def whatif(
     'layer3.*: separable', 'layer4.1.conv2: kernel=1', 'width=0.75' or '@160'. Each variant is built and counted. Its
     time is that of the network as it is, which is measured, multiplied by how many times as long its operators take
     together: each distinct call is measured by itself, once on this machine. With `verify` the variants are
-    measured too. Eager forward passes on the CPU only. Fields of Conditions and Sampling can be given as keywords.
+    measured too. Networks are given one tensor of `input_shape` (their own by default), or what `inputs` makes for a
+    batch size, as in `compare`. Eager forward passes on the CPU only. Fields of Conditions and Sampling can be given as
+    keywords.
 
     A variant that cannot be built or run keeps its place, with the reason. Raises BadOption for an edit that is none,
     that no layer matches, or that no layer which matches can take, and ForwardFailed where the network as it is fails.
@@ -86,12 +89,15 @@ def whatif(
         sampling=sampling or asked.Sampling,
     )
     check(conditions)
+    if inputs is not None and input_shape is not None:
+        raise BadOption("both 'inputs' and 'input_shape' are given;", "give one of them.")
     wanted = parsed(edits)
     if alone and len(wanted) == 1:
         raise BadOption("'alone' has no effect on a single edit:", "leave it out.")
     tell = progress or _silent
     rows = [_Row("", ()), *(_Row(edit.text, (edit,) if alone else wanted[: n + 1]) for n, edit in enumerate(wanted))]
-    size = _counted(model, rows, batch_size, input_shape, conditions, tell)
+    fed = functools.partial(variant_of, input_shape=input_shape, conditions=conditions, inputs=inputs)
+    size = _counted(model, rows, batch_size, fed, tell)
     base = rows[0]
     base.name = base.subject.name
     for row in rows:
@@ -139,8 +145,7 @@ def _counted(
     model: Any,
     rows: Sequence[_Row],
     batch_size: int | None,
-    input_shape: Shape | None,
-    conditions: Conditions,
+    variant: Callable[..., Variant],
     tell: Tell,
 ) -> int:
     """Build and count each row; the batch size. Edits that mean nothing are errors before anything else is done."""
@@ -150,7 +155,7 @@ def _counted(
     for row in rows:
         tell(f"counting {row.name or _shown(model)}")
         try:
-            row.variant = variant_of(model, row.edits, input_shape, conditions)
+            row.variant = variant(model, row.edits)
             size = size or row.subject.fixed_batch or 1
             row.profile = counts.profile_of(row.subject, size)
         except (BuildFailed, ForwardFailed) as error:

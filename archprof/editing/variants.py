@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..counting import counts
 from ..counting.counts import Subject
 from ..measure import real
 from ..measure.device import torch_dtype
-from ..models import Found, given
+from ..models import Arguments, Found, given
 from ..models.code import found_as
 from ..models.spec import SHOWN, ModelSpec, parse
 from ..results.conditions import Conditions
@@ -24,6 +24,9 @@ from ..results.profile import Shape
 from ..separable.rewriting import duplicate
 from .edits import ArgumentEdit, Edit, LayerEdit
 from .layers import Applied, applied
+
+#: Makes forward's arguments and keyword arguments for a batch size.
+Inputs = Callable[[int], Arguments]
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,13 @@ class Variant:
         return real.module(self.subject.module, self.subject.found, conditions)
 
 
-def variant_of(model: Any, edits: Sequence[Edit], input_shape: Shape | None, conditions: Conditions) -> Variant:
+def variant_of(
+    model: Any,
+    edits: Sequence[Edit],
+    input_shape: Shape | None,
+    conditions: Conditions,
+    inputs: Inputs | None = None,
+) -> Variant:
     """The variant, built without weights and ready to be counted; `model` itself is never touched.
 
     Raises BadOption for edits that mean nothing here, and whatever building it raises.
@@ -50,6 +59,8 @@ def variant_of(model: Any, edits: Sequence[Edit], input_shape: Shape | None, con
         if isinstance(edit, ArgumentEdit):
             options |= dict(edit.options)
             resolution = edit.resolution or resolution
+    if resolution is not None and inputs is not None:
+        raise BadOption(f"'@{resolution}' has no effect where inputs are given;", "leave one of them out.")
     if resolution is not None and input_shape is not None:
         if len(input_shape) < 2:
             raise BadOption(f"'@{resolution}' is the size of images, and the input is {input_shape}.", "Leave it out.")
@@ -66,14 +77,14 @@ def variant_of(model: Any, edits: Sequence[Edit], input_shape: Shape | None, con
 
     layered = any(isinstance(edit, LayerEdit) for edit in edits)
     if isinstance(model, nn.Module):
-        subject = _of_module(model, options, resolution, input_shape)
+        subject = _of_module(model, options, resolution, input_shape, inputs)
         if layered:
             subject = replace(subject, module=edited(duplicate(subject.module), subject.name))
     else:
         found = _found(model, options, resolution)
         if layered:
             found = _with_layers(found, edited)
-        subject = counts.subject_from(found, input_shape)
+        subject = counts.subject_from(found, input_shape, inputs)
     dtype = None if conditions.dtype == "float32" else torch_dtype(conditions)
     last = done[-1] if done and isinstance(edits[-1], LayerEdit) else None
     return Variant(replace(subject, dtype=dtype), tuple(edits), last)
@@ -91,14 +102,20 @@ def _with_layers(found: Found, edited: Any) -> Found:
     return replace(found, make=lambda: edited(found.make(), found.name))
 
 
-def _of_module(model: nn.Module, options: dict[str, Any], resolution: int | None, input_shape: Shape | None) -> Subject:
+def _of_module(
+    model: nn.Module,
+    options: dict[str, Any],
+    resolution: int | None,
+    input_shape: Shape | None,
+    inputs: Inputs | None,
+) -> Subject:
     if options:
         raise BadOption(
             f"a network that is built already takes no arguments such as '{next(iter(options))}';",
             "give its name, its class, or a function that builds it.",
         )
     shape = tuple(input_shape or (3, 224, 224))
-    return counts.subject_of(model, (*shape[:-2], resolution, resolution) if resolution else shape)
+    return counts.subject_of(model, (*shape[:-2], resolution, resolution) if resolution else shape, inputs)
 
 
 def _found(model: Any, options: dict[str, Any], resolution: int | None) -> Found:

@@ -1,8 +1,8 @@
 """How long each operator call of a pass takes by itself, measured once on this machine and kept by its arguments.
 
 In a network a call finds its inputs where the call before has just written them, and its weights where nothing has
-touched them for a whole pass; a loop over one call would keep all of them in the nearest caches, and take as little as
-two thirds of the time. So calls take turns: inputs are copied just before, weights are cut from a pool of memory
+touched them for a whole pass; a loop over one call would keep all of them in the nearest caches, and take less time.
+So calls take turns: inputs are copied just before, weights are cut from a pool of memory
 several times as large as the last cache, at a new place each time.
 """
 

@@ -156,12 +156,15 @@ def replace(root: nn.Module, new: dict[int, nn.Module]) -> nn.Module:
 def duplicate(module: nn.Module) -> nn.Module:
     """A deep copy; raises BadOption where the module cannot be copied."""
     try:
-        return copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     except Exception as reason:
         raise BadOption(
             f"{type(module).__name__} cannot be copied: {reason}.",
             "Rewrite it before a forward pass leaves results in its attributes.",
         ) from reason
+    if {id(part) for part in copied.modules()} & {id(part) for part in module.modules()}:
+        raise BadOption(f"{type(module).__name__} cannot be copied: a part of it returns itself for a copy.")
+    return copied
 
 
 def is_depthwise(module: nn.Module) -> bool:
