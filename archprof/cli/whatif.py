@@ -36,6 +36,7 @@ def add(commands: Any) -> None:
     options.add_conditions(parser)
     options.add_sampling(parser)
     options.add_exports(parser)
+    parser.add_argument("--plot", metavar="FILE", help="draw mult-adds and times of the edits, as PNG, SVG or PDF")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +46,11 @@ def run(args: argparse.Namespace) -> int:
     from ..models import spec
 
     exports = (args.json, args.csv, args.markdown)
-    files.check(exports)
+    files.check([*exports, args.plot])
+    if args.plot:
+        from ..render.figures.save import check_format
+
+        check_format(args.plot)
     spec.parse(args.model)
     inputs = options.inputs(args)
     edits.parsed(args.edit)
@@ -94,3 +99,7 @@ def export(found: WhatIf, args: argparse.Namespace) -> None:
         from ..render.tables import whatif as tables
 
         files.write(args.markdown, markdown([tables.table(found)]))
+    if args.plot:
+        from ..render.figures.edits import draw, save
+
+        save(draw(found), args.plot)

@@ -64,6 +64,7 @@ def test_each_edit_after_the_one_before(run, tmp_path):
 
 def test_each_edit_by_itself_and_measured(run, tmp_path):
     argv = ("--edit", "*: kernel=1", "--edit", "@48", "--alone", "--verify", "--csv", "w.csv", "--markdown", "w.md")
+    argv += ("--plot", "w.svg")
     code, out, _ = run("resnet10_cifar", *argv)
     assert code == 0 and "Error" in out and "+ @48" not in out
     rows = list(csv.DictReader((tmp_path / "w.csv").open()))
@@ -72,6 +73,7 @@ def test_each_edit_by_itself_and_measured(run, tmp_path):
     expected = float(rows[1]["predicted_seconds"]) / float(rows[1]["measured_seconds"]) - 1
     assert float(rows[1]["prediction_error"]) == pytest.approx(expected)
     assert "| \\*: kernel=1 |" in (tmp_path / "w.md").read_text()
+    assert (tmp_path / "w.svg").read_text().startswith("<?xml")
 
 
 def test_operators_are_measured_once_on_this_machine(run, tmp_path):
@@ -133,6 +135,9 @@ BAD = [
     (("resnet_tiny", "--edit", "@64", "--batch-size", "999999999"), "are available"),
     (("resnet_tiny", "--edit", "@64", "--json", "/no/such/x.json"), "does not exist"),
     (("resnet_tiny", "--edit", "*: kernel=9999"), "are available"),
+    (("resnet_tiny", "--edit", "@64", "--plot", "x.gif"), "'.gif' is not a figure format"),
+    (("resnet_tiny", "--edit", "@64", "--input", "float32[3,64,64]"), "'@64' has no effect where inputs are given"),
+    (("resnet_tiny", "--edit", "@64", "--input", "float32[3]", "--input-shape", "3,64,64"), "give one of them"),
     (("squeezenet1_1@64", "--edit", "*: norm=none"), "'norm' is for norm layers"),
     (("alexnet@7", "--edit", "*: activation=silu"), "alexnet@7"),
 ]
