@@ -23,6 +23,9 @@ from ..separable.rewriting import (
 from ..separable.styles import style_of
 from .edits import WORDS, LayerEdit
 
+#: Layers that an error names.
+NAMED = 12
+
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -77,7 +80,7 @@ def applied(root: nn.Module, edit: LayerEdit, name: str) -> Applied:
         raise BadOption(
             f"edit '{printable(edit.text, SHOWN)}': no layer of {name} is called '{printable(edit.pattern, SHOWN)}'."
             f"{did_you_mean(sought, paths)}",
-            f"'archprof show {name} --by module' shows their names.",
+            _parts(root),
         )
     if edit.word == "identity":
         chosen = [path for path in matched if not any(path.startswith(f"{other}.") for other in matched)]
@@ -98,6 +101,13 @@ def applied(root: nn.Module, edit: LayerEdit, name: str) -> Applied:
     if not layers:
         raise _none(edit, paths, matched, left)
     return Applied(replace(root, new), tuple(layers), tuple(left))
+
+
+def _parts(root: nn.Module) -> str:
+    """The network's outermost layers."""
+    names = [name for name, _ in root.named_children()]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"Outermost layers: {', '.join(names[:NAMED])}{more}." if names else "It has no layers within."
 
 
 def _none(edit: LayerEdit, paths: dict[str, nn.Module], matched: list[str], left: list[tuple[str, str]]) -> BadOption:

@@ -128,6 +128,7 @@ class Own(nn.Conv2d):
 REFUSED = [
     (Net, "nose: kernel=1", "no layer of net is called 'nose'"),
     (Net, "bodi.*: kernel=1", "Did you mean 'body'"),
+    (Net, "nose: kernel=1", "Outermost layers: stem, body, open, even, act, head."),
     (Net, "head: kernel=1", "head is of type Linear, and 'kernel' is for convolutions"),
     (Net, "stem: activation=relu", "'activation' is for activation layers, which are no layers where"),
     (Net, "head: norm=none", "head is of type Linear, and 'norm' is for norm layers"),
