@@ -7,6 +7,7 @@
     archprof.plot("ball", comparison, "ball.svg")    -> matplotlib's Figure
     archprof.choose(where=["macs < 600 M"])          -> DataFrame, most accurate first
     archprof.predict("resnet50", device="rtx4090")   -> Prediction: images a second, with an interval
+    archprof.whatif("resnet50", ["@160"])            -> WhatIf: what an edit would cost
     archprof.trial(["resnet_tiny", Net], "digits")   -> Trial: accuracy, measured
 
 Nothing here imports torch; the functions do, when they are first used.
@@ -29,6 +30,7 @@ _PUBLIC = {
     "plot": "render.plotting",
     "choose": "runs.choose",
     "predict": "prediction.predicting",
+    "whatif": "editing.predicting",
     "trial": "trials.trial",
     "evaluate": "trials.trial",
     "check": "budgets.judging",
@@ -45,6 +47,7 @@ _PUBLIC = {
     "Recipe": "results.recipe",
     "Trial": "results.trials",
     "Prediction": "results.predictions",
+    "WhatIf": "results.whatif",
     "ArchprofError": "base.errors",
 }
 
@@ -63,6 +66,7 @@ __all__ = [
     "Sampling",
     "StaticProfile",
     "Trial",
+    "WhatIf",
     "__version__",
     "check",
     "choose",
@@ -76,6 +80,7 @@ __all__ = [
     "profile",
     "separable",
     "trial",
+    "whatif",
 ]
 
 if TYPE_CHECKING:
@@ -84,6 +89,7 @@ if TYPE_CHECKING:
     from .budgets.budget import Budget
     from .budgets.judging import check
     from .counting.counts import profile
+    from .editing.predicting import whatif
     from .models import load
     from .prediction.predicting import predict
     from .render.plotting import plot
@@ -95,6 +101,7 @@ if TYPE_CHECKING:
     from .results.ratios import Ratio
     from .results.recipe import Recipe
     from .results.trials import Trial
+    from .results.whatif import WhatIf
     from .runs.choose import choose
     from .runs.compare import compare, fits
     from .trials.trial import evaluate, trial

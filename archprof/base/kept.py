@@ -21,7 +21,7 @@ def folder() -> Path:
     return user_state_path("archprof", appauthor=False)
 
 
-class Kept:
+class Store:
     """Values of one kind for one machine, by key; a later value of a key replaces an earlier one.
 
     Written only by the command's own process (`cache.may_keep`): a caller's may have changed anything. Others have

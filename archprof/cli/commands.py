@@ -6,6 +6,7 @@ COMMANDS = {
     "show": "The layer table of one network: where its cost lies.",
     "compare": "Parameters, mult-adds, memory and latency of several models.",
     "separable": "Standard against depthwise separable convolution, of a layer or a network.",
+    "whatif": "What edits of a network would cost: counts, and its time predicted from its operators'.",
     "audit": "Our counts beside torchinfo's, fvcore's and FlopCounterMode's, every difference explained.",
     "plot": "Draw a figure: PNG, SVG, PDF, or a page to look around in (HTML).",
     "report": "Write a folder with a readable report, its figures, a page to look around in, and its data.",

@@ -20,6 +20,7 @@ OUTPUTS = {
     "sweep": "SweepHeader",
     "sweep-entry": "SweepEntry",
     "predict": "Prediction",
+    "whatif": "WhatIf",
     "trial": "Trial",
     "list": "Catalogue",
     "show": "Layers",
@@ -158,7 +159,29 @@ def _predicted() -> dict[str, Any]:
     from ..results.reading import written
 
     row = written("Predicted", Predicted, predicted_seconds=float | None)
-    return {"predict": written("Prediction", Prediction, schema_version=Literal[1], networks=list[row])}  # type: ignore[valid-type]
+    return {
+        "predict": written("Prediction", Prediction, schema_version=Literal[1], networks=list[row]),  # type: ignore[valid-type]
+        "whatif": _whatif(),
+    }
+
+
+def _whatif() -> Any:
+    """What edits of a network would cost."""
+    from ..results.reading import written
+    from ..results.whatif import KindTime, Variant, WhatIf
+
+    kinds: Any = list[written("KindTime", KindTime, flops_per_s=float | None)]  # type: ignore[misc]
+    derived = dict.fromkeys(("measured_seconds", "prediction_error"), float | None)
+    variant: Any = written(
+        "Variant",
+        Variant,
+        **dict.fromkeys(("kinds", "gone", "come"), kinds),
+        **derived,
+        memory_bytes=int,
+        latency=_latency() | None,
+    )
+    keys = {"schema_version": Literal[1], "variants": list[variant], "environment": dict[str, Any]}
+    return written("WhatIf", WhatIf, **keys)
 
 
 def _trials() -> dict[str, Any]:

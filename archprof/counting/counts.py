@@ -261,7 +261,16 @@ def subject_of(
         unwrapped = _uncompiled(model)
         shape = tuple(input_shape or (3, 224, 224))
         return Subject(unwrapped, type(unwrapped).__name__, "instance", shape, inputs=inputs, shape_memory=shape_memory)
-    found = models.find(model)
+    return subject_from(models.find(model), input_shape, inputs, shape_memory)
+
+
+def subject_from(
+    found: models.Found,
+    input_shape: Shape | None = None,
+    inputs: Callable[[int], models.Arguments] | None = None,
+    shape_memory: ShapeMemory = SHARED,
+) -> Subject:
+    """As `subject_of`, of a network that was found already; built anew unless it is somebody's own."""
     if inputs is None and input_shape is not None and found.at_shape is not None:
         found, input_shape = found.at_shape(tuple(input_shape)), None
     module, notes = (found.instance, ()) if found.instance is not None else _built(found, shape_memory)

@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import torch
 from ..base.errors import BadOption
 from ..base.options import recorded
 from ..results.conditions import Conditions
-from ..results.environment import NOT_SHAPING, fingerprint
+from ..results.environment import fingerprint
 from . import allocator, disturbance, gpu, power
 from .weights import fast_init, materialise, realistic
 
@@ -59,10 +59,6 @@ LIBRARY_VARIABLES = (
     "PYTORCH_CUDA_ALLOC_CONF",
     "PYTORCH_ALLOC_CONF",
 )
-
-
-#: Facts that say how networks are run, and not what the machine is.
-_OF_A_RUN = frozenset({field.name for field in fields(Conditions)} - {"device"} | {"python", "protocol"} | NOT_SHAPING)
 
 
 def check_available(conditions: Conditions) -> Conditions:
@@ -215,12 +211,6 @@ def environment(conditions: Conditions) -> dict[str, Any]:
     found |= {"energy_meter": meter.name} if meter else {"energy_meter": None, "no_energy_meter": why}
     found["date"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {**found, "fingerprint": fingerprint(found)}
-
-
-def machine(conditions: Conditions) -> str:
-    """The fingerprint of what holds for this machine's operators, whatever they are part of: for `base.kept`."""
-    facts = environment(conditions)
-    return fingerprint({key: value for key, value in facts.items() if key not in _OF_A_RUN})
 
 
 def library_variables(variables: Mapping[str, str]) -> dict[str, str]:

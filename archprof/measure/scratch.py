@@ -17,11 +17,12 @@ from typing import Any
 import torch
 
 from .. import costs
-from ..base.kept import Kept
+from ..base.kept import Store
 from ..costs import Shape
 from ..counting.counts import without_collection
 from ..counting.shapes import Op, shapes_in
 from ..results.conditions import Conditions
+from ..results.environment import machine
 from . import device
 from .memory import bytes_of, out_of_memory, peak_bytes
 
@@ -63,8 +64,8 @@ class MeasuredScratch:
         self.conditions, self.left_s, self.clock = conditions, patience_s, clock
 
     @cached_property
-    def _of_this_machine(self) -> Kept:
-        return Kept("scratch", device.machine(self.conditions))
+    def _of_this_machine(self) -> Store:
+        return Store("scratch", machine(device.environment(self.conditions)))
 
     def __call__(self, op: Op) -> int | None:
         """Bytes of scratch of a call; None where it cannot be run, or would take too long."""
@@ -119,9 +120,7 @@ class MeasuredScratch:
                 Shape((batch, *value[1:]), value.dtype) if place in places else value
                 for place, value in enumerate(op.args)
             ]
-        if op.func.namespace != "aten" or (op.func not in _LAYERS and "mkldnn" in op.name):
-            return None  # what others wrote is not run without its network, nor what reads memory that it laid out
-        if self.conditions.channels_last and _kills(op):
+        if not runs_alone(op) or (self.conditions.channels_last and _kills(op)):
             return None
         try:
             # a recurrent layer keeps what its backward pass needs where gradients are on
@@ -180,6 +179,12 @@ class MeasuredScratch:
         if isinstance(value, torch.device):
             return _CPU
         return value
+
+
+def runs_alone(op: Op) -> bool:
+    """Whether the operator may be called outside of its network: not what others wrote, nor what reads memory that it
+    laid out itself."""
+    return getattr(op.func, "namespace", "") == "aten" and (op.func in _LAYERS or "mkldnn" not in op.name)
 
 
 _WORKSPACES: dict[Any, int] = {}

@@ -10,6 +10,7 @@ from ..results.comparison import ArchitectureResult, Comparison
 from ..results.predictions import Prediction
 from ..results.profile import StaticProfile
 from ..results.trials import Trial, entry_for
+from ..results.whatif import WhatIf
 from . import escapes
 from .choice import summary
 from .tables.profile import totals
@@ -19,10 +20,12 @@ from .tables.trials import label, title
 SHOWN = 20
 
 
-def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice | Prediction) -> str:
+def brief(record: Comparison | ArchitectureResult | StaticProfile | Trial | Choice | Prediction | WhatIf) -> str:
     """The record in a few lines, without the calls, modules, blocks and epochs that it holds."""
     if isinstance(record, Prediction):
         return _prediction(record)
+    if isinstance(record, WhatIf):
+        return _whatif(record)
     if isinstance(record, Trial):
         return _trial(record)
     if isinstance(record, Choice):
@@ -95,6 +98,20 @@ def _prediction(found: Prediction) -> str:
         lines.append([row.name, rate, shown])
     more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "\n".join(map(escapes.terminal, [f"Prediction for {found.target.shown}", *_aligned(lines), *more]))
+
+
+def _whatif(found: WhatIf) -> str:
+    """A line for each variant: mult-adds, predicted milliseconds, and those that were measured."""
+    lines = [["", "Mult-Adds", "Predicted ms", "Measured ms"]]
+    for one in found.variants[:SHOWN]:
+        if one.error:
+            lines.append([one.edit, "failed", units.DASH, units.DASH])
+            continue
+        times = [units.milliseconds(seconds) for seconds in (one.predicted_seconds, one.measured_seconds)]
+        lines.append([one.edit or "as it is", units.count(one.macs), *times])
+    more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    title = f"WhatIf: {found.name}, batch {found.batch_size}"
+    return "\n".join(map(escapes.terminal, [title, *_aligned(lines), *more]))
 
 
 def _cells(row: ArchitectureResult, sizes: Sequence[int]) -> list[str]:

@@ -10,6 +10,7 @@ from ..results.comparison import ArchitectureResult, Comparison
 from ..results.predictions import Prediction
 from ..results.profile import StaticProfile
 from ..results.trials import Trial
+from ..results.whatif import WhatIf
 from . import escapes
 from .brief import brief
 from .choice import summary
@@ -23,9 +24,10 @@ from .tables.predictions import table as prediction_table
 from .tables.profile import totals
 from .tables.table import Table
 from .tables.trials import tables as trial_tables
+from .tables.whatif import table as whatif_table
 
 #: Records that are tables.
-Record = Comparison | ArchitectureResult | StaticProfile | Trial | Prediction
+Record = Comparison | ArchitectureResult | StaticProfile | Trial | Prediction | WhatIf
 
 #: Networks of a choice that are shown in full, as the command shows them.
 _CHOSEN = 10
@@ -53,6 +55,8 @@ def _choice(found: Choice, format: str) -> str:
 def _tables(record: Record) -> Sequence[Table]:
     if isinstance(record, Prediction):
         return (prediction_table(record),)
+    if isinstance(record, WhatIf):
+        return (whatif_table(record),)
     if isinstance(record, Trial):
         return trial_tables(record)
     if isinstance(record, Comparison):

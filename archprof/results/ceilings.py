@@ -16,10 +16,8 @@ from typing import Any, NamedTuple
 
 from ..base import units
 from ..base.errors import BadFile
-from ..base.kept import Kept
-from ..base.options import options_of
-from .conditions import Conditions
-from .environment import fingerprint
+from ..base.kept import Store
+from .environment import machine
 from .saved import as_json
 
 #: What probes do: arithmetic, moving data, being called with next to nothing to do.
@@ -41,9 +39,6 @@ CONFIRMED = 0.05
 
 #: Fewest undisturbed blocks that say anything, as of a latency.
 FEWEST = 3
-
-#: Conditions that say what a pass computes, not what it is computed on: ceilings hold for all of them.
-OF_THE_PASS = frozenset(named.key for named in options_of(Conditions)) - {"device", "threads"}
 
 
 class Cache(NamedTuple):
@@ -355,14 +350,9 @@ def _highest(figures: Iterable[Figure]) -> Figure | None:
 KIND, KEY = "ceilings", "probes 1"
 
 
-def machine(environment: Mapping[str, Any]) -> str:
-    """The fingerprint of what ceilings hold for: everything but what a pass computes (its dtype, its mode, ...)."""
-    return fingerprint({key: value for key, value in environment.items() if key not in OF_THE_PASS})
-
-
 def known(environment: Mapping[str, Any]) -> Ceilings | None:
     """The ceilings that are kept of the machine with that environment, or None."""
-    saved = Kept(KIND, machine(environment)).get(KEY)
+    saved = Store(KIND, machine(environment)).get(KEY)
     try:
         found = None if saved is None else read(saved)
     except BadFile:  # written by another version, or by nobody of ours
@@ -372,7 +362,7 @@ def known(environment: Mapping[str, Any]) -> Ceilings | None:
 
 def keep(found: Ceilings) -> str | None:
     """Keep them for their machine; says why that did not work, None: it did."""
-    kept = Kept(KIND, machine(found.environment))
+    kept = Store(KIND, machine(found.environment))
     kept.put(KEY, found.to_json())
     return kept.unwritten
 

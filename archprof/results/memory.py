@@ -63,8 +63,8 @@ class Limiting(NamedTuple):
 class Help(NamedTuple):
     """A change that needs less memory, the option that makes it ('': in the network's own code), and what would fit.
 
-    `saved_bytes` and `saved_training_bytes` are what it saves at the largest batches that fit without it. What operators
-    take for themselves then is left out unless `scratch_known`.
+    `saved_bytes` and `saved_training_bytes` are what it saves at the largest batches that fit without it. What
+    operators take for themselves then is left out unless `scratch_known`.
     """
 
     change: str

@@ -113,12 +113,12 @@ def separate(module: nn.Module, *, style: str = "mobilenet") -> Rewritten:
     chosen = style_of(style)
     copied = duplicate(module)
     paths = {id(found): path for path, found in copied.named_modules()}
-    shared = _shared_parameters(copied)
+    shared = shared_parameters(copied)
     new: dict[int, nn.Module] = {}
     changes: list[Change] = []
     left: list[LeftAlone] = []
     for path, found in copied.named_modules():
-        reason = _reason(found, shared)
+        reason = reason_against(found, shared)
         if reason == "":
             new[id(found)] = Separable(found, chosen)
             inside = f"{path}." if path else ""
@@ -156,12 +156,15 @@ def replace(root: nn.Module, new: dict[int, nn.Module]) -> nn.Module:
 def duplicate(module: nn.Module) -> nn.Module:
     """A deep copy; raises BadOption where the module cannot be copied."""
     try:
-        return copy.deepcopy(module)
+        copied = copy.deepcopy(module)
     except Exception as reason:
         raise BadOption(
             f"{type(module).__name__} cannot be copied: {reason}.",
             "Rewrite it before a forward pass leaves results in its attributes.",
         ) from reason
+    if {id(part) for part in copied.modules()} & {id(part) for part in module.modules()}:
+        raise BadOption(f"{type(module).__name__} cannot be copied: a part of it returns itself for a copy.")
+    return copied
 
 
 def is_depthwise(module: nn.Module) -> bool:
@@ -185,20 +188,29 @@ def type_of(module: nn.Module) -> str:
     return f"{first}conv {by(module.kernel_size)}"
 
 
-def _reason(module: nn.Module, shared: frozenset[int]) -> str | None:
+def reason_against(module: nn.Module, shared: frozenset[int]) -> str | None:
     """Why this module is left alone: '' for one to rewrite, None for one that is no convolution."""
+    if isinstance(module, CONVOLUTIONS):
+        if prod(module.kernel_size) == 1:
+            return "nothing to separate"
+        if is_depthwise(module):
+            return "already depthwise"
+        if module.groups > 1:
+            return f"grouped ({module.groups} groups)"
+    reason = reason_against_exchange(module, shared)
+    if reason == "" and not saves(prod(module.kernel_size), module.out_channels):
+        return "too few output channels: the separable form saves nothing"
+    return reason
+
+
+def reason_against_exchange(module: nn.Module, shared: frozenset[int]) -> str | None:
+    """Why another convolution cannot stand for this one: '' where one can, None for what is no convolution."""
     if getattr(module, "original_name", "").startswith("Conv"):
         return "compiled by TorchScript"
     if isinstance(module, TRANSPOSED):
         return "transposed convolution"
     if not isinstance(module, CONVOLUTIONS):
         return None
-    if prod(module.kernel_size) == 1:
-        return "nothing to separate"
-    if is_depthwise(module):
-        return "already depthwise"
-    if module.groups > 1:
-        return f"grouped ({module.groups} groups)"
     if parametrize.is_parametrized(module):
         return "its weight is parametrised"
     if type(module) not in CONVOLUTIONS:
@@ -209,12 +221,10 @@ def _reason(module: nn.Module, shared: frozenset[int]) -> str | None:
         return "it has hooks (such as weight_norm's)"
     if any(id(parameter) in shared for parameter in module.parameters(recurse=False)):
         return "its weight is shared with another module"
-    if not saves(prod(module.kernel_size), module.out_channels):
-        return "too few output channels: the separable form saves nothing"
     return ""
 
 
-def _shared_parameters(root: nn.Module) -> frozenset[int]:
+def shared_parameters(root: nn.Module) -> frozenset[int]:
     """Parameters (by identity) that more than one module owns."""
     owners = Counter(
         id(parameter) for module in root.modules() for parameter in module._parameters.values() if parameter is not None

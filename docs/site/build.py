@@ -33,6 +33,7 @@ NAVIGATION: dict[str, dict[str, str | None]] = {
         "docs/choosing": "Choose a network",
         "docs/budgets": "Guard a budget",
         "docs/prediction": "Predict on other hardware",
+        "docs/whatif": "Ask what an edit would cost",
         "docs/fleet": "Use a cluster",
         "docs/trials": "Measure accuracy",
         "docs/models": "Name a network",

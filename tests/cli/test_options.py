@@ -33,6 +33,7 @@ COMMANDS = {
     "choose": ((), (Conditions, Sampling)),
     "show": (("resnet_tiny",), (Conditions, Sampling)),
     "separable": (("resnet_tiny",), (Conditions, Sampling)),
+    "whatif": (("resnet_tiny", "--edit", "@32"), (Conditions, Sampling)),
     "env": ((), (Conditions, Sampling)),
 }
 

@@ -73,6 +73,13 @@ def test_lines_of_a_sweep(run, tmp_path, capsys):
     assert_follows("sweep-entry", entry_of(Outcome("resnet18", error="it ended with signal 9", seconds=1.5), None))
 
 
+def test_edits(run):
+    argv = ("whatif", "resnet_tiny", "--edit", "blocks.0: identity", "--edit", "*: kernel=1", "--alone", "--verify")
+    assert_follows("whatif", one := run(*argv, "--json", "-", "--threads", "1", *QUICK, codes=(1,)))
+    assert [one["error"] is None for one in one["variants"]] == [True, False, True]
+    assert one["variants"][2]["latency"]["samples"] and one["variants"][2]["left_alone"] == []
+
+
 def test_predictions(run, tmp_path):
     names = ("resnet_tiny", "resnet18", "alexnet@7", "--json", "-")
     assert_follows("predict", one := run("predict", *names, "--device", "rtx4090", codes=(1,)))

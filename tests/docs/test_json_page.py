@@ -17,6 +17,7 @@ from archprof.results import (
     ratios,
     recipe,
     trials,
+    whatif,
 )
 from archprof.results.latency import Block, Latency
 from archprof.results.saved import field_names
@@ -30,7 +31,7 @@ RECORDS = (
     latency.Block, ratios.Ratio, ratios.Stopping,
     predictions.Prediction, predictions.Target, predictions.Anchor, predictions.Predicted,
     trials.Trial, trials.DataFacts, trials.Entry, trials.Run, trials.Epoch, trials.Evaluation, trials.Axis,
-    recipe.Recipe,
+    recipe.Recipe, whatif.WhatIf, whatif.Variant, whatif.KindTime, whatif.NotEdited,
 )  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def written() -> set[str]:
     keys |= {field.name for field in dataclasses.fields(machines.RankCorrelation)} | {"rank_correlation"}
     keys |= set(comparison.row_json(row)) | set(Latency(1, (Block(0.1, 1, 1, 1),)).to_json())
     keys |= {"predicted_seconds", "inference_bytes"}
+    keys |= {"flops_per_s", "memory_bytes", "measured_seconds", "prediction_error"}
     return keys | set(re.findall(r'^ "(\w+)":', whole.to_json(), re.MULTILINE))
 
 

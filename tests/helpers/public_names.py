@@ -51,6 +51,11 @@ def elsewhere(name: str) -> list[float]:
     return [row.predicted_throughput for row in found if row.predicted_throughput is not None]
 
 
+def edits(name: str) -> list[float]:
+    found: archprof.WhatIf = archprof.whatif(name, ["*: kernel=1"], threads=1, time_budget=0.1)
+    return [one.predicted_seconds for one in found if one.predicted_seconds is not None]
+
+
 def fitting(name: str) -> int:
     return archprof.fits(name, "1 GB").inference
 
@@ -59,7 +64,7 @@ def main() -> None:
     module = archprof.load("resnet_tiny")
     module.eval()
     cost = archprof.separable.convolution(3, 16, 3, 32)
-    print(fitting("resnet_tiny"), elsewhere("resnet18"), elsewhere("resnet_tiny"))
+    print(fitting("resnet_tiny"), edits("resnet_tiny"), elsewhere("resnet18"), elsewhere("resnet_tiny"))
     print(archprof.__version__, layers("resnet_tiny"), held("resnet_tiny"), cost, how())
     try:
         archprof.choose(["no such network"], where=["parameters < 5 M"])

@@ -11,7 +11,7 @@ from helpers.ceilings import ENVIRONMENT, MIB, arithmetic, ceilings, stream
 
 from archprof.base import cache
 from archprof.base.errors import BadFile
-from archprof.base.kept import Kept
+from archprof.base.kept import Store
 from archprof.results import ceilings as keeping
 from archprof.results.ceilings import CONVOLUTION, MEMORY, Bound, Ceilings, Lacking, Probe
 
@@ -235,7 +235,7 @@ def test_ceilings_are_kept_for_the_machine_whatever_a_pass_computes(folder):
     ],
 )
 def test_what_became_of_the_file_hurts_nobody(folder, value):
-    Kept(keeping.KIND, keeping.machine(ENVIRONMENT)).put(keeping.KEY, value)
+    Store(keeping.KIND, keeping.machine(ENVIRONMENT)).put(keeping.KEY, value)
     assert keeping.known(ENVIRONMENT) is None
 
 
