@@ -21,8 +21,7 @@ from ..base.kept import Store
 from ..costs import Shape
 from ..counting.counts import without_collection
 from ..counting.shapes import Op, shapes_in
-from ..results.conditions import Conditions
-from ..results.environment import machine
+from ..results.conditions import Conditions, machine
 from . import device
 from .memory import bytes_of, out_of_memory, peak_bytes
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..base import units
 from ..base.errors import BadFile
 from ..base.kept import Store
-from .environment import machine
+from .conditions import machine
 from .saved import as_json
 
 #: What probes do: arithmetic, moving data, being called with next to nothing to do.

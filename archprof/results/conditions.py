@@ -11,11 +11,13 @@ Words are checked here, without torch; whether the device, the dtype or a compil
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..base.errors import BadOption, did_you_mean
 from ..base.options import one_of, option, options_of, positive, whole
-from .environment import released
+from .environment import fingerprint, released
 from .optimizers import OPTIMIZERS, chosen
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -173,3 +175,12 @@ class Sampling:
             raise BadOption(f"time budget is {self.time_budget:g} s;", "expected more than 0 seconds.")
         if not 0 < self.precision < 1:
             raise BadOption(f"precision is {self.precision:g};", "expected a fraction between 0 and 1, such as 0.02.")
+
+
+#: Conditions that say what a pass computes, not what it is computed on.
+OF_THE_PASS = frozenset(named.key for named in options_of(Conditions)) - {"device", "threads"}
+
+
+def machine(environment: Mapping[str, Any]) -> str:
+    """The fingerprint of the machine itself: what was learned of it holds for every network, type and mode."""
+    return fingerprint({key: value for key, value in environment.items() if key not in OF_THE_PASS})

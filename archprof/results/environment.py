@@ -7,9 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..base.options import options_of
-from .conditions import Conditions
-
 #: Keys that describe the run but do not shape its times. Every other key goes into the fingerprint.
 NOT_SHAPING = frozenset({"fingerprint", "date", "free_memory_bytes", "energy_meter", "no_energy_meter"})
 
@@ -19,15 +16,6 @@ def fingerprint(environment: Mapping[str, Any]) -> str:
     shaping = {key: value for key, value in environment.items() if key not in NOT_SHAPING}
     text = json.dumps(shaping, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-#: Conditions that say what a pass computes, not what it is computed on.
-OF_THE_PASS = frozenset(named.key for named in options_of(Conditions)) - {"device", "threads"}
-
-
-def machine(environment: Mapping[str, Any]) -> str:
-    """The fingerprint of the machine itself: what was learned of it holds for every network, type and mode."""
-    return fingerprint({key: value for key, value in environment.items() if key not in OF_THE_PASS})
 
 
 def disagreements(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, ...]:
