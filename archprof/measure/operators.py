@@ -2,8 +2,8 @@
 
 In a network a call finds its inputs where the call before has just written them, and its weights where nothing has
 touched them for a whole pass; a loop over one call would keep all of them in the nearest caches, and take less time.
-So calls take turns: inputs are copied just before, weights are cut from a pool of memory
-several times as large as the last cache, at a new place each time.
+So calls take turns: inputs are copied just before, weights are cut from a pool of memory several times as large as the
+last cache, at a new place each time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -26,6 +25,7 @@ from ..counting.shapes import Op, describe
 from ..results import statistics
 from ..results.conditions import Conditions
 from . import device
+from .ceilings import cpu_caches
 from .scratch import runs_alone
 
 #: Times that each call is timed, the fewer the longer it takes: as many as fit into so many seconds, within bounds.
@@ -219,7 +219,7 @@ class _Pool:
         laid = [leaf for leaf in leaves if isinstance(leaf, Laid)]
         most: dict[torch.dtype, int] = {}
         for leaf in laid:
-            least = POOL * cache_bytes() // leaf.dtype.itemsize if leaf.weight else 0
+            least = POOL * _last_cache_bytes() // leaf.dtype.itemsize if leaf.weight else 0
             most[leaf.dtype] = max(most.get(leaf.dtype, 0), leaf.extent + 1, least)
         # positive, so that variances are; near 1, so that nothing fades away
         self.pools = {dtype: _filled(size, dtype) for dtype, size in most.items()}
@@ -272,14 +272,8 @@ def _valid(kept: Any) -> list[float] | None:
     return kept
 
 
-def cache_bytes(folder: Path = Path("/sys/devices/system/cpu/cpu0/cache")) -> int:
-    """Bytes of the last-level cache that the kernel tells of; USUAL_CACHE where it tells none."""
-    sizes = []
-    for path in folder.glob("index*/size"):
-        text = path.read_text().strip() if path.is_file() else ""
-        if text[:-1].isdigit() and text[-1:] in ("K", "M"):
-            sizes.append(int(text[:-1]) << (10 if text[-1] == "K" else 20))
-    return max(sizes, default=USUAL_CACHE)
+def _last_cache_bytes() -> int:
+    return max([cache.size_bytes for cache in cpu_caches(1)], default=USUAL_CACHE)
 
 
 def opened(conditions: Conditions) -> Store:
