@@ -43,7 +43,10 @@ def run(command, monkeypatch, folder):
 
 
 #: What is run elsewhere: it measures (below), or asks an index of everything (test_choosing_page).
-ELSEWHERE = ("archprof compare resnet50 mobilenetv1", "archprof choose")
+ELSEWHERE = (
+    "archprof compare resnet50 mobilenetv1", "archprof choose", "archprof whatif", "archprof env --roofline",
+    "archprof show resnet50 --by type --measure",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", [line for line in commands("console") if not line.startswith(ELSEWHERE)])
