@@ -142,6 +142,8 @@ def _forward(op: Op, block: int, threads: int) -> int | None:
 def _backward(op: Op, block: int, threads: int) -> int | None:
     """The input's gradient is made first and kept while the weight's is made."""
     gradient, x, weight, _, stride, _, dilation, transposed, _, groups, wanted = op.args
+    if groups > 1 or x[1] < block:
+        return None
     if x.dtype != torch.float32 or not _ruled(x, weight, stride, dilation, transposed, groups):
         return None
     if not _taken_by_onednn(x, weight, stride, dilation, groups, threads):
@@ -150,8 +152,8 @@ def _backward(op: Op, block: int, threads: int) -> int | None:
     most = 0
     if wanted[0]:
         most = max(blocked_out + blocked_weight + copies - 4 * prod(x), copies) - 4 * prod(weight)
-    if wanted[1]:
-        most = max(most, blocked_out + copies + blocked_weight - 4 * prod(weight))
+    if wanted[1]:  # at the end it is copied out of its blocks
+        most = max(most, blocked_out + copies + blocked_weight - 4 * prod(weight), blocked_weight)
     return max(most, 0)
 
 
@@ -195,9 +197,9 @@ def _ruled(
     x: tuple[Any, ...], weight: tuple[Any, ...], stride: list[int], dilation: list[int], transposed: bool, groups: int
 ) -> bool:
     """Whether a convolution is of the kind that the rules were read off: over two dimensions, neither transposed nor
-    dilated, in one group or in as many as channels that fill registers."""
-    plain = len(x) == 4 and not transposed and all(step == 1 for step in dilation)
-    return plain and (groups == 1 or groups == x[1] == weight[0])
+    strided nor dilated, in one group, or in as many as channels and with a kernel that is larger than 1."""
+    plain = len(x) == 4 and not transposed and all(step == 1 for step in (*stride, *dilation))
+    return plain and (groups == 1 or (groups == x[1] == weight[0] and prod(weight[2:]) > 1))
 
 
 def _taken_by_onednn(
