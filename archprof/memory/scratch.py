@@ -134,24 +134,25 @@ def _forward(op: Op, block: int, threads: int) -> int | None:
     if x.dtype != torch.float32 or not _ruled(x, weight, stride, dilation, transposed, groups):
         return None
     if not _taken_by_onednn(x, weight, stride, dilation, groups, threads):
-        return _patches(x, weight, out, dilation, transposed)
+        return _patches(x, weight, out, stride, dilation, transposed)
     copies, blocked_weight, blocked_out = _blocked(x, weight, out, groups, block, transposed)
+    if prod(weight[2:]) == 1 and _strided(stride):  # each thread leaves out what lies between the steps
+        copies += threads * 4 * x[1] * prod(out[2:])
     return int(max(copies + blocked_weight + blocked_out - 4 * prod(out), blocked_out))
 
 
 def _backward(op: Op, block: int, threads: int) -> int | None:
     """The input's gradient is made first and kept while the weight's is made."""
     gradient, x, weight, _, stride, _, dilation, transposed, _, groups, wanted = op.args
-    if groups > 1 or x[1] < block:
-        return None
     if x.dtype != torch.float32 or not _ruled(x, weight, stride, dilation, transposed, groups):
         return None
     if not _taken_by_onednn(x, weight, stride, dilation, groups, threads):
-        return _patches(x, weight, gradient, dilation, transposed)
+        return _patches(x, weight, gradient, stride, dilation, transposed)
     copies, blocked_weight, blocked_out = _blocked(x, weight, gradient, groups, block, transposed)
     most = 0
     if wanted[0]:
-        most = max(blocked_out + blocked_weight + copies - 4 * prod(x), copies) - 4 * prod(weight)
+        again = 2 if _strided(stride) and groups == 1 and x[0] < CHANGES[-1] else 1
+        most = max(blocked_out + blocked_weight + copies - 4 * prod(x), again * copies) - 4 * prod(weight)
     if wanted[1]:  # at the end it is copied out of its blocks
         most = max(most, blocked_out + copies + blocked_weight - 4 * prod(weight), blocked_weight)
     return max(most, 0)
@@ -197,9 +198,9 @@ def _ruled(
     x: tuple[Any, ...], weight: tuple[Any, ...], stride: list[int], dilation: list[int], transposed: bool, groups: int
 ) -> bool:
     """Whether a convolution is of the kind that the rules were read off: over two dimensions, neither transposed nor
-    strided nor dilated, in one group, or in as many as channels and with a kernel that is larger than 1."""
-    plain = len(x) == 4 and not transposed and all(step == 1 for step in (*stride, *dilation))
-    return plain and (groups == 1 or (groups == x[1] == weight[0] and prod(weight[2:]) > 1))
+    dilated, in one group, or in as many as channels and with a kernel of 3x3."""
+    plain = len(x) == 4 and not transposed and all(step == 1 for step in dilation)
+    return plain and (groups == 1 or (groups == x[1] == weight[0] and tuple(weight[2:]) == (3, 3)))
 
 
 def _taken_by_onednn(
@@ -210,13 +211,22 @@ def _taken_by_onednn(
     A convolution over one dimension is one over two, the first of size 1; of three, torch looks at the last two.
     """
     kernel = (1, *weight[2:])[-2:]
-    strided, dilated = any(step != 1 for step in stride), any(step != 1 for step in dilation)
-    worthwhile = strided or dilated or x[0] >= 16 or prod(kernel) != 1 or threads > 1
+    dilated = any(step != 1 for step in dilation)
+    worthwhile = _strided(stride) or dilated or x[0] >= 16 or prod(kernel) != 1 or threads > 1
     return worthwhile and (groups > 1 or all(side > 3 for side in kernel) or x[0] > 1 or prod(x[:4]) > 20480)
 
 
+def _strided(stride: list[int]) -> bool:
+    return any(step != 1 for step in stride)
+
+
 def _patches(
-    x: tuple[Any, ...], weight: tuple[Any, ...], out: tuple[Any, ...], dilation: list[int], transposed: bool
+    x: tuple[Any, ...],
+    weight: tuple[Any, ...],
+    out: tuple[Any, ...],
+    stride: list[int],
+    dilation: list[int],
+    transposed: bool,
 ) -> int:
     """Bytes of im2col's matrix: at each position of the output its patch of the input; a 1x1 kernel needs none.
 
@@ -226,7 +236,8 @@ def _patches(
         return int(4 * prod(weight[1:]) * prod(x[2:]))
     if any(step != 1 for step in dilation):
         return int(4 * prod(weight[1:]) * prod(out[2:]))
-    return 0 if prod(weight[2:]) == 1 else int(4 * x[0] * prod(weight[1:]) * prod(out[2:]))
+    whole = prod(weight[2:]) == 1 and not _strided(stride)
+    return 0 if whole else int(4 * x[0] * prod(weight[1:]) * prod(out[2:]))
 
 
 def _blocked(
