@@ -219,7 +219,7 @@ class _Pool:
         laid = [leaf for leaf in leaves if isinstance(leaf, Laid)]
         most: dict[torch.dtype, int] = {}
         for leaf in laid:
-            least = POOL * _last_cache_bytes() // leaf.dtype.itemsize if leaf.weight else 0
+            least = POOL * last_cache_bytes() // leaf.dtype.itemsize if leaf.weight else 0
             most[leaf.dtype] = max(most.get(leaf.dtype, 0), leaf.extent + 1, least)
         # positive, so that variances are; near 1, so that nothing fades away
         self.pools = {dtype: _filled(size, dtype) for dtype, size in most.items()}
@@ -272,7 +272,8 @@ def _valid(kept: Any) -> list[float] | None:
     return kept
 
 
-def _last_cache_bytes() -> int:
+def last_cache_bytes() -> int:
+    """Bytes of the last-level cache; USUAL_CACHE where the kernel tells of none."""
     return max([cache.size_bytes for cache in cpu_caches(1)], default=USUAL_CACHE)
 
 

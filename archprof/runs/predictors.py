@@ -12,10 +12,10 @@ from ..results.conditions import Conditions
 from .prediction import Predictor
 
 #: Seconds that operators are measured for where many batch sizes are asked about: those of one do not suffice.
-SEARCHING_S = 30.0
+SEARCHING_S = 10.0
 
 #: And for each change that might help.
-TRYING_S = 10.0
+TRYING_S = 4.0
 
 
 def predictor_of(subject: Subject, conditions: Conditions, patience_s: float = PATIENCE_S) -> Predictor:

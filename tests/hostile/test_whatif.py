@@ -32,7 +32,7 @@ def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archprof.measure.operators.MOST", 2)
     monkeypatch.setattr("archprof.measure.operators.FEWEST", 1)
     monkeypatch.setattr("archprof.measure.operators.EACH_S", 0.0)
-    monkeypatch.setattr("archprof.measure.operators.cache_bytes", lambda: 1 << 16)
+    monkeypatch.setattr("archprof.measure.operators.last_cache_bytes", lambda: 1 << 16)
 
 
 @every_row

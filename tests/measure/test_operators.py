@@ -13,6 +13,7 @@ from archprof.base import cache
 from archprof.base.kept import Store
 from archprof.measure import operators
 from archprof.measure.operators import FEWEST, MOST, OperatorTimes, calls_of
+from archprof.results.ceilings import Cache
 from archprof.results.conditions import Conditions
 
 ONE = Conditions(threads=1)
@@ -175,12 +176,13 @@ def test_real_calls_take_real_time(dtype):
     assert all(1e-7 <= found.seconds(call) < 1 for call in seen) and not found.failed
 
 
-def test_the_machine_s_last_cache(tmp_path):
-    for place, size in enumerate(("64K", "1024K", "32M", "x")):
-        (tmp_path / f"index{place}").mkdir()
-        (tmp_path / f"index{place}" / "size").write_text(f"{size}\n")
-    assert operators.cache_bytes(tmp_path) == 32 << 20
-    assert operators.cache_bytes(tmp_path / "none") == operators.USUAL_CACHE
+def test_the_machine_s_last_cache(monkeypatch):
+    monkeypatch.setattr(
+        "archprof.measure.operators.cpu_caches", lambda threads: (Cache("L1", 64 << 10), Cache("L3", 32 << 21))
+    )
+    assert operators.last_cache_bytes() == 32 << 21
+    monkeypatch.setattr("archprof.measure.operators.cpu_caches", lambda threads: ())
+    assert operators.last_cache_bytes() == operators.USUAL_CACHE
 
 
 def test_a_caller_s_process_keeps_what_it_measured(monkeypatch):
