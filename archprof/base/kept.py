@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -50,6 +51,16 @@ class Store:
 
     def __len__(self) -> int:
         return len(self._values)
+
+
+def store(kind: str, machine: str) -> Store:
+    """The store of that kind, read once in a process."""
+    return _opened(kind, machine, folder(), cache.may_keep)
+
+
+@functools.cache
+def _opened(kind: str, machine: str, _folder: Path, _may_keep: bool) -> Store:
+    return Store(kind, machine)
 
 
 def _read(path: Path) -> dict[str, Any]:

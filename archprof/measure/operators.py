@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..base import cache
-from ..base.kept import Store
+from ..base.kept import Store, store
 from ..costs.kinds import is_layer
 from ..counting.shapes import Op, describe
 from ..results import statistics
@@ -279,10 +278,4 @@ def last_cache_bytes() -> int:
 
 def opened(conditions: Conditions) -> Store:
     """What is kept of this machine under these conditions; a caller's process has it for as long as it lives."""
-    fingerprint = device.environment(conditions)["fingerprint"]
-    if cache.may_keep:
-        return Store("operators", fingerprint)
-    return _OPENED.setdefault(fingerprint, Store("operators", fingerprint))
-
-
-_OPENED: dict[str, Store] = {}
+    return store("operators", device.environment(conditions)["fingerprint"])

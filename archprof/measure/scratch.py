@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from .. import costs
-from ..base.kept import Store
+from ..base.kept import Store, store
 from ..costs import Shape
 from ..counting.counts import without_collection
 from ..counting.shapes import Op, shapes_in
@@ -64,7 +64,7 @@ class MeasuredScratch:
 
     @cached_property
     def _of_this_machine(self) -> Store:
-        return Store("scratch", machine(device.environment(self.conditions)))
+        return store("scratch", machine(device.environment(self.conditions)))
 
     def __call__(self, op: Op) -> int | None:
         """Bytes of scratch of a call; None where it cannot be run, or would take too long."""
@@ -98,7 +98,7 @@ class MeasuredScratch:
         if key in _KEPT:
             return _KEPT[key]
         found = self._of_this_machine.get(key)
-        taken: int | None = found if isinstance(found, int) else None
+        taken: int | None = found if type(found) is int and found >= 0 else None
         if taken is None:
             if self.left_s <= 0:
                 return None

@@ -188,6 +188,7 @@ def test_the_machine_s_last_cache(monkeypatch):
 def test_a_caller_s_process_keeps_what_it_measured(monkeypatch):
     monkeypatch.setattr(cache, "may_keep", False)
     assert operators.opened(ONE) is operators.opened(ONE)
-    assert operators.opened(ONE) is not operators.opened(Conditions(threads=2))
+    own = operators.opened(ONE)
+    assert own is not operators.opened(Conditions(threads=2))
     monkeypatch.setattr(cache, "may_keep", True)
-    assert operators.opened(ONE) is not operators.opened(ONE)
+    assert operators.opened(ONE) is not own  # nor does the command read what a caller measured

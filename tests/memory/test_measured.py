@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import archprof
+from archprof.base import kept
 from archprof.counting import counts, lifetimes
 from archprof.counting.recording import Owned, walk
 from archprof.counting.shapes import Shape, describe
@@ -188,13 +189,17 @@ def test_what_was_measured_is_known_the_next_time(tmp_path, monkeypatch):
     scratch, op = measured_by([0, 1])
     known = scratch(op)
     monkeypatch.setattr("archprof.measure.scratch._KEPT", {})
+    kept._opened.cache_clear()  # as in another process
     again, op = measured_by([], patience_s=0)
     assert again(op) == known
     (path,) = tmp_path.glob("archprof/*/scratch.jsonl")
-    path.write_text(path.read_text().replace(f'"value": {known}', '"value": "a lot"'))
-    monkeypatch.setattr("archprof.measure.scratch._KEPT", {})
-    again, op = measured_by([0, 1])
-    assert again(op) == known  # a value that is no number of bytes is measured anew
+    written = path.read_text()
+    for wrong in ('"a lot"', "true", "-1", "null", "1.5", "[]"):
+        path.write_text(written.replace(f'"value": {known}', f'"value": {wrong}'))
+        monkeypatch.setattr("archprof.measure.scratch._KEPT", {})
+        kept._opened.cache_clear()
+        again, op = measured_by([0, 1])
+        assert again(op) == known  # a value that is no number of bytes is measured anew
 
 
 def test_autocast_in_inference_casts_weights_where_they_are_used():
