@@ -298,3 +298,19 @@ def add_exports(parser: Any) -> None:
     group = parser.add_argument_group("results ('-' is stdout)")
     for flag, shown in (("--json", "JSON"), ("--csv", "CSV"), ("--markdown", "Markdown")):
         group.add_argument(flag, metavar="FILE", help=f"write {shown}")
+
+
+def export(args: argparse.Namespace, found: Any, table: Callable[[Any], Any]) -> None:
+    """Write the files that `add_exports` asks for: of a record with `to_json` and `rows`, and of its table."""
+    from ..base import files
+
+    if args.json:
+        files.write(args.json, found.to_json())
+    if args.csv:
+        from ..render.csv import csv_of
+
+        files.write(args.csv, csv_of(found.rows()))
+    if args.markdown:
+        from ..render.markdown import markdown
+
+        files.write(args.markdown, markdown([table(found)]))

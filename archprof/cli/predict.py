@@ -11,7 +11,7 @@ from ..base.options import whole
 from . import options
 
 if TYPE_CHECKING:
-    from ..results.predictions import Prediction
+    pass
 
 #: Option (its name here) -> its flag: those that choose among a device's tables.
 SETTINGS = {"number_type": "--precision", "layout": "--channels-last", "compiled": "--compile", "version": "--torch"}
@@ -80,9 +80,13 @@ def run(args: argparse.Namespace) -> int:
         from ..base.errors import ForwardFailed
 
         raise ForwardFailed(failed[0].error or "")
+    from ..render.tables import predictions
+
     if files.STDOUT not in exports:
-        show(found)
-    export(found, args)
+        from ..render import terminal
+
+        terminal.show([predictions.table(found)])
+    options.export(args, found, predictions.table)
     for row in failed:
         print(f"archprof: {row.error}", file=sys.stderr)
     return int(bool(failed))
@@ -143,28 +147,3 @@ def _list(args: argparse.Namespace) -> int:
             print(f"\n{called}, measure them with\n  {anchors.command(fitted, kind)}")
         print("\nand predict with\n  archprof predict MODEL... --anchors measured.json")
     return 0
-
-
-def show(found: Prediction) -> None:
-    """One table."""
-    from ..render import terminal
-    from ..render.tables import predictions
-
-    terminal.show([predictions.table(found)])
-
-
-def export(found: Prediction, args: argparse.Namespace) -> None:
-    """Write the files that were asked for."""
-    from ..base import files
-
-    if args.json:
-        files.write(args.json, found.to_json())
-    if args.csv:
-        from ..render.csv import csv_of
-
-        files.write(args.csv, csv_of(found.rows()))
-    if args.markdown:
-        from ..render.markdown import markdown
-        from ..render.tables import predictions
-
-        files.write(args.markdown, markdown([predictions.table(found)]))

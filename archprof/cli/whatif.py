@@ -10,7 +10,7 @@ from ..base.errors import BadOption
 from . import options
 
 if TYPE_CHECKING:
-    from ..results.whatif import WhatIf
+    pass
 
 
 def add(commands: Any) -> None:
@@ -72,34 +72,18 @@ def run(args: argparse.Namespace) -> int:
             sampling=options.sampling(args),
             progress=tell,
         )
+    from ..render.tables import whatif as tables
+
     if files.STDOUT not in exports:
         from ..render import terminal
-        from ..render.tables import whatif as tables
 
         terminal.show([tables.table(found)])
-    export(found, args)
-    failed = [one for one in found.variants if one.error]
-    for one in failed:
-        print(f"archprof: {one.error}", file=sys.stderr)
-    return int(bool(failed))
-
-
-def export(found: WhatIf, args: argparse.Namespace) -> None:
-    """Write the files that were asked for."""
-    from ..base import files
-
-    if args.json:
-        files.write(args.json, found.to_json())
-    if args.csv:
-        from ..render.csv import csv_of
-
-        files.write(args.csv, csv_of(found.rows()))
-    if args.markdown:
-        from ..render.markdown import markdown
-        from ..render.tables import whatif as tables
-
-        files.write(args.markdown, markdown([tables.table(found)]))
+    options.export(args, found, tables.table)
     if args.plot:
         from ..render.figures.edits import draw, save
 
         save(draw(found), args.plot)
+    failed = [one for one in found.variants if one.error]
+    for one in failed:
+        print(f"archprof: {one.error}", file=sys.stderr)
+    return int(bool(failed))
