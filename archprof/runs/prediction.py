@@ -68,13 +68,15 @@ class Predictor:
         )
         if not self.on_cuda:
             return entry
-        weights = self._weights()
+        weights = _weights(found)
         held = cuda.replayed(found, weights, self._workspace())
         return replace(entry, allocator_bytes=held.allocated - sum(weights) - pure, reserved_bytes=held.reserved)
 
     def optimizers(self) -> tuple[OptimizerMemory, ...]:
         """What each optimizer keeps and takes, and the one that was asked for where it has options."""
-        owned = Owned(walk(self.subject.module))
+        return self._optimizers(Owned(walk(self.subject.module)))
+
+    def _optimizers(self, owned: Owned) -> tuple[OptimizerMemory, ...]:
         known = optimizer_memory(lifetimes.gradient_sizes(owned, self.subject.dtype), self.on_cuda)
         asked = self.conditions.optimizer
         if asked in OPTIMIZERS:
@@ -84,19 +86,14 @@ class Predictor:
             update_memory([self._cast(p) for p in owned.parameters if p.requires_grad], asked, self.on_cuda),
         )
 
-    def _weights(self) -> list[int]:
-        """Bytes of each parameter and buffer, in the type that they are run in."""
-        owned = Owned(walk(self.subject.module))
-        return [self._cast(tensor).nbytes for tensor in (*owned.parameters, *owned.buffers)]
-
     def _workspace(self) -> int:
         here = torch.cuda.get_device_capability(self.conditions.device) if torch.cuda.is_available() else (8, 0)
         return cuda.blas_workspace(here)
 
-    def _update(self) -> cuda.Update:
+    def _update(self, owned: Owned) -> cuda.Update:
         """What the optimizer keeps and takes, in blocks of the parameters' sizes where these are whole copies."""
-        memory = next(each for each in self.optimizers() if each.optimizer == self.conditions.optimizer)
-        sizes = lifetimes.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype)
+        memory = next(each for each in self._optimizers(owned) if each.optimizer == self.conditions.optimizer)
+        sizes = lifetimes.gradient_sizes(owned)
 
         def blocks(nbytes: int) -> list[int]:
             copies, rest = divmod(nbytes, sum(sizes) or 1)
@@ -155,9 +152,9 @@ class Predictor:
             "training_scratch_bytes": self._scratch_of(step, pure),
         }
         if self.on_cuda:
-            weights, update = self._weights(), self._update()
+            weights, update = _weights(step), self._update(step.owned)
             held = cuda.replayed(step, weights, self._workspace(), update)
-            gradients = sum(lifetimes.gradient_sizes(Owned(walk(self.subject.module)), self.subject.dtype))
+            gradients = sum(lifetimes.gradient_sizes(step.owned))
             at_update = lifetimes.input_bytes(step) + gradients + sum(update.taken)
             known = sum(weights) + sum(update.state) + max(pure, at_update)
             found |= {"training_allocator_bytes": held.allocated - known, "training_reserved_bytes": held.reserved}
@@ -180,6 +177,11 @@ def with_training(profile: StaticProfile, entry: BatchMemory, optimizers: tuple[
         training_activation_bytes=entry.training_activation_bytes,
         training_bytes=row.training_bytes(pure, Conditions.optimizer),
     )
+
+
+def _weights(found: Trace) -> list[int]:
+    """Bytes of each parameter and buffer of the copy that ran."""
+    return [tensor.nbytes for tensor in (*found.owned.parameters, *found.owned.buffers)]
 
 
 def _of_inference(found: BatchMemory) -> dict[str, Any]:

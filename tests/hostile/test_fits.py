@@ -33,7 +33,12 @@ LOOP = Conditions(
 def of_torch() -> dict[str, Any]:
     """What a prediction exchanges in torch while it runs."""
     return {
-        "functions": (functional.linear, functional.scaled_dot_product_attention, torch.overrides.has_torch_function),
+        "functions": (
+            functional.linear,
+            functional.dropout,
+            functional.scaled_dot_product_attention,
+            torch.overrides.has_torch_function,
+        ),
         "recurrent": {name for name in ("lstm", "gru", "rnn_tanh", "rnn_relu") if name in vars(torch._VF)},
         "forms": set(CLOSED),
         "casts": (torch._C._dispatch_tls_is_dispatch_key_excluded("AutocastHPU"), _cast_alone()),
@@ -58,6 +63,23 @@ def test_a_prediction_leaves_everything_as_it_was(row: Row) -> None:
     Predictor(subject, LOOP).training_at(2)
     assert of_torch() == torchs
     assert before.differences(network) == []
+
+
+@every_row
+def test_cuda_s_memory_on_paper_holds_all_that_is_alive(row: Row) -> None:
+    """On a machine without a GPU, too: nothing is touched, and what is held is never less than what is used."""
+    network = row.network()
+    subject = counts.subject_of(network, inputs=lambda size: (row.inputs(), {}))
+    before, torchs = Photograph(network), of_torch()
+    seed()
+    predictor = Predictor(subject, Conditions(device="cuda", mode="train"))
+    with contextlib.suppress(ArchprofError):
+        entry = predictor.inference_at(2)
+        assert entry.allocator_bytes >= 0 and entry.reserved_bytes is not None
+        assert entry.reserved_bytes >= entry.peak_activation_bytes + entry.allocator_bytes
+    step = predictor.training_at(2)
+    assert step is None or (step.training_reserved_bytes or 0) >= (step.training_peak_bytes or 0)
+    assert of_torch() == torchs and before.differences(network) == []
 
 
 class Block(nn.Module):
