@@ -178,7 +178,7 @@ def verdict(every: list[dict[str, Any]], judged: bool) -> int:
     ordered = [right for saved in every for right in pairs(saved)]
     if not rows or not ordered:
         print("nothing can be judged")
-        return 1
+        return int(judged)
     errors = sorted(abs(one["prediction_error"]) for one in rows)
     figures = (
         ("median error", median(errors), (0.0, MIDDLE)),
