@@ -1,48 +1,34 @@
-"""Does a ratio hold on a busy machine? Ours beside torch.utils.benchmark back to back, under load made here.
+"""Do ratios and their intervals hold from one run to the next? Ours, torch.utils.benchmark's and a plain loop's.
 
-    python benchmarks/latency.py            every claim, ten runs each: some minutes on a machine that does nothing else
-    python benchmarks/latency.py --smoke    a few seconds: everything runs, nothing is claimed
+    python benchmarks/latency.py --collect runs --minutes 90    measure again and again, each run in a new process
+    python benchmarks/latency.py --judge runs                   what the collected runs say, against the bounds
+    python benchmarks/latency.py --smoke                        a few seconds: everything runs, nothing is judged
 
-Loads are processes that compute: none, one that is busy half of the time (a quarter of a second on, a quarter
-off), one that is always busy. The claims are ratios and shares, so they do not depend on the machine:
+A collection is a folder with a saved comparison for each run. Judging goes through them in the order in which they ran,
+as a logbook that grows would: what a run may know is what ran before it. The first three runs are reported apart.
 
-  none      (max - min) / median of the ratio over ten runs is at most 5 %, and the 95 % interval holds the
-            median of the runs in at least eight of ten; a run that archprof calls not reliable, or during
-            which the machine drifted from most, is repeated, thirty runs in all at most
-  busy      every run is within 5 % of the ratio without load, or is marked as not reliable or as drift
-  overhead  our p50 is within 2 % of a bare loop's, turn by turn with it
-  default   'archprof compare resnet50 mobilenetv1 alexnet' answers within 30 s, each latency with an interval
-
-Exit code 1 where a claim fails.
+Of the runs that are called reliable, 90 % must hold the median of the others; 60 % must be reliable; half widths are
+5 % in the median. With a core busy, no run may be called reliable and be off by more than 5 %. Two copies of a network
+are called different in at most 5 %, a network with one more layer in at least 80 %. Exit code 1 where a claim fails.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-import random
+import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import torch
-from torch.utils import benchmark
-
-from archprof import models
-from archprof.measure import device, reference_work, sampling
-from archprof.measure.steps import Step, forward_step
-from archprof.results.conditions import TIME_BUDGET_S, Conditions, Sampling
-from archprof.results.drift import drifts, reference_times
-from archprof.results.latency import FEWEST_BLOCKS, Latency
-from archprof.results.ratios import ratios_to
+import _latency_judging as judging
 
 BUSY = """
 import time
@@ -52,38 +38,75 @@ while True:
         pass
     time.sleep({off})
 """
-LOADS = {"none": None, "half busy": (0.25, 0.25), "busy": (3600.0, 0.0)}
 
-CONDITIONS = Conditions()
-
-#: What torch.utils.benchmark gets for each network: a median of many passes, whatever the time.
-THEIR_SECONDS = 3.0
-
-
-#: How often ours and a bare loop take turns.
-TURNS = 15
-
-#: Passes of the bare loop between two layouts: about as many as a block of ours has of a small network.
-LOOP = 8
+#: Both ways of the others, one network after the other, in the same time: its ratio and an interval as people make one.
+OTHERS = """
+import json, math, sys, time
+import torch
+from statistics import median
+from torch.utils import benchmark
+from archprof import models
+from archprof.measure import device
+from archprof.results.conditions import Conditions
+seconds, names = float(sys.argv[1]) / 4, sys.argv[2:]
+steps = []
+for name in names:
+    found = models.find(name)
+    module = device.materialise(device.realistic(found.build), Conditions())
+    image = device.inputs(found.input_shape, 1, Conditions())
+    with torch.inference_mode():
+        module(*image)
+    steps.append((module, image))
+timed, looped = [], []
+with torch.inference_mode():
+    for module, image in steps:
+        known = dict(module=module, image=image)
+        timer = benchmark.Timer("module(*image)", globals=known, num_threads=torch.get_num_threads())
+        timed.append(timer.blocked_autorange(min_run_time=seconds).times)
+    for module, image in steps:
+        passes, end = [], time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            start = time.perf_counter()
+            module(*image)
+            passes.append(time.perf_counter() - start)
+        looped.append(passes)
+def ratio(series):
+    means = [sum(times) / len(times) for times in series]
+    share = math.sqrt(sum(
+        sum((each - mean) ** 2 for each in times) / max(len(times) - 1, 1) / len(times) / mean**2
+        for times, mean in zip(series, means)
+    ))
+    middle = median(series[0]) / median(series[1])
+    return [middle, middle * (1 - 1.96 * share), middle * (1 + 1.96 * share)]
+print(json.dumps({"torch.utils.benchmark": ratio(timed), "plain loop": ratio(looped)}))
+"""
 
 
 @dataclass(frozen=True)
-class Run:
-    """One estimate of the ratio by each of the two ways; ours is NaN where it could not be measured at all.
+class Kind:
+    """One kind of run: what is compared, for how long, beside which load; every how many rounds of a collection."""
 
-    `doubts` are archprof's reasons why a time cannot be relied on, `reference` the times of the reference work.
-    """
+    name: str
+    networks: tuple[str, str]
+    seconds: float
+    batch_size: int = 1
+    load: tuple[float, float] | None = None
+    every: int = 1
+    others: bool = False
 
-    ours: float
-    interval: tuple[float, float]
-    doubts: tuple[str, ...]
-    theirs: float
-    reference: dict[str, float]
 
-    @property
-    def reliable(self) -> bool:
-        """Whether archprof stands by the ratio."""
-        return not self.doubts
+KINDS = (
+    Kind("resnet50 / mobilenetv1, 8 s", ("resnet50", "mobilenetv1"), 8, others=True),
+    Kind("resnet50 / mobilenetv1, 22 s", ("resnet50", "mobilenetv1"), 22),
+    Kind("resnet50 / alexnet, 8 s", ("resnet50", "alexnet"), 8, every=2),
+    Kind("densenet121 / vgg16, batch 8, 22 s", ("densenet121", "vgg16"), 22, batch_size=8, every=3),
+    Kind("resnet20_cifar / resnet_tiny, 8 s", ("resnet20_cifar", "resnet_tiny"), 8, every=2),
+    Kind("two copies of resnet18, 8 s", ("resnet18", "resnet18(num_classes=1000)"), 8),
+    Kind("resnet18 with one more layer, 22 s", ("{here}/_longer_network.py:Longer", "resnet18"), 22, every=3),
+    Kind("one core half busy, 8 s", ("resnet50", "mobilenetv1"), 8, load=(0.25, 0.25), every=6),
+    Kind("one core busy, 8 s", ("resnet50", "mobilenetv1"), 8, load=(3600.0, 0.0), every=6),
+)
+SMOKE = (Kind("resnet18@64 / mobilenetv1(width=0.25)@64, 0.4 s", ("resnet18@64", "mobilenetv1(width=0.25)@64"), 0.4),)
 
 
 @contextmanager
@@ -92,8 +115,7 @@ def load(times: tuple[float, float] | None) -> Iterator[None]:
     if times is None:
         yield
         return
-    code = BUSY.format(on=times[0], off=times[1])
-    neighbour = subprocess.Popen([sys.executable, "-c", code])
+    neighbour = subprocess.Popen([sys.executable, "-c", BUSY.format(on=times[0], off=times[1])])
     try:
         time.sleep(0.2)
         yield
@@ -102,235 +124,78 @@ def load(times: tuple[float, float] | None) -> Iterator[None]:
         neighbour.wait()
 
 
-def steps(names: list[str]) -> dict[str, Step]:
-    """A forward pass of each network at batch 1."""
-    made = {}
-    for name in names:
-        found = models.find(name)
-        module = device.materialise(device.realistic(found.build), CONDITIONS)
-        shape = (
-            found.input_shape
-            if found.spec.resolution is None
-            else (found.input_shape[0], found.spec.resolution, found.spec.resolution)
-        )
-        made[name] = forward_step(module, device.inputs(shape, 1, CONDITIONS), CONDITIONS)
-        made[name]()  # whatever torch does once, it does here
-    return made
-
-
-def measured(made: dict[str, Step], seconds: float, seed: int) -> dict[str, Latency]:
-    """Every step at batch 1, as archprof compare measures it."""
-    workloads = [sampling.Workload(name, 1, lambda step=step: step) for name, step in made.items()]
-    found = sampling.measure(
-        workloads,
-        Sampling(time_budget=seconds),
-        reference=workloads[-1].name,
-        shuffle=random.Random(seed),
-        witness=device.witness(CONDITIONS),
-        rearrange=device.rearranger(CONDITIONS),
-    )
-    return {name: seen for (name, _), seen in found.items()}
-
-
-def one_run(made: dict[str, Step], seconds: float, seed: int) -> Run:
-    """Both ways, the same time for each."""
-    _, below = made
-    seen = measured(made, seconds, seed)
-    ratio, interval = math.nan, (math.nan, math.nan)
-    doubts = tuple(f"{name}: {cell.why or cell.error}" for name, cell in seen.items() if not cell.reliable)
-    for found in ratios_to(below, {name: [cell] for name, cell in seen.items()}):
-        ratio, interval = found.ratio, found.ci95
-        doubts = () if found.reliable else (*doubts, f"the ratio is {found.shown}")
-    back_to_back = [
-        benchmark.Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
-        .blocked_autorange(min_run_time=min(seconds / 2, THEIR_SECONDS))
-        .median
-        for step in made.values()
+def run(kind: Kind, folder: Path) -> None:
+    """One run in a process of its own, saved; the others' ratios beside it where they are asked for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{time.time():.0f}"
+    here = str(Path(__file__).resolve().parent)
+    names = [name.format(here=here) for name in kind.networks]
+    python = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(here).parent), os.environ.get("PYTHONPATH", "")])}
+    options = [
+        "--batch-sizes",
+        str(kind.batch_size),
+        "--time-budget",
+        f"{kind.seconds:g}",
+        "--no-logbook",
+        "--runs",
+        "1",
     ]
-    reference = reference_times([block for cell in seen.values() for block in cell.clean])
-    return Run(ratio, interval, doubts, back_to_back[0] / back_to_back[1], reference)
-
-
-def overhead(step: Step, seconds: float) -> float | None:
-    """Our p50 over a bare loop's median, minus 1; None where ours was not reliable, or the machine drifted.
-
-    The two take short turns, and those count between which the machine did not drift. The loop's tensors come to lie
-    elsewhere as often as ours do: otherwise one layout would be compared with the mean of many.
-    """
-    quotients, rearrange, read = [], device.rearranger(CONDITIONS), reference_work.reader()
-    for turn in range(TURNS):
-        ours = measured({"net": step}, seconds / TURNS / 2, turn)["net"]
-        passes, readings, end = [], [], time.perf_counter() + seconds / TURNS / 2
-        while time.perf_counter() < end:
-            rearrange()
-            step()
-            for _ in range(LOOP):
-                start = time.perf_counter()
-                step()
-                passes.append(time.perf_counter() - start)
-            readings.append(read())
-        theirs = {name: median([reading[name] for reading in readings]) for name in readings[0]}
-        if ours.reliable and not drifts(reference_times(ours.clean), theirs):
-            quotients.append(ours.p50_s / median(passes))
-    return median(quotients) - 1 if quotients else None
-
-
-def default_command(folder: Path) -> tuple[float, bool]:
-    """Seconds of the default three-network command, and whether every latency has an interval."""
-    out = folder / "default.json"
-    start = time.perf_counter()
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "archprof",
-            "compare",
-            "resnet50",
-            "mobilenetv1",
-            "alexnet",
-            "--json",
-            str(out),
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    took = time.perf_counter() - start
-    cells = [cell for row in json.loads(out.read_text())["architectures"] for cell in row["latency"]]
-    return took, all(cell.get("samples", 0) >= FEWEST_BLOCKS for cell in cells)
-
-
-def wanting(load_name: str, seen: list[Run], runs: int) -> bool:
-    """Whether there should be another run: until there are enough.
-
-    Without load those count that are reliable and without drift, of three times as many at most: the claim is about
-    machines that are neither disturbed nor drift.
-    """
-    enough = len(counted(seen, usual_times(seen))) if LOADS[load_name] is None else len(seen)
-    return enough < runs and len(seen) < 3 * runs
-
-
-def counted(seen: list[Run], usual: dict[str, float]) -> list[Run]:
-    """The reliable runs whose reference work took these times."""
-    return [run for run in seen if run.reliable and not drifts(usual, run.reference)]
-
-
-def usual_times(unloaded: list[Run]) -> dict[str, float]:
-    """The reference work's times in most of the reliable runs: those of the run with most others near it."""
-    return max(
-        (run.reference for run in unloaded if run.reliable), key=lambda times: len(counted(unloaded, times)), default={}
-    )
-
-
-def table(runs: dict[str, list[Run]]) -> str:
-    """One row a load: what came out, and how far from the ratio without load."""
-    truth, usual = undisturbed_ratio(runs), usual_times(runs["none"])
-    lines = [
-        "| load | our ratio | spread | not reliable | other state | wrong, not marked | back to back | error |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for name, seen in runs.items():
-        reliable, theirs = [run for run in seen if run.reliable], [run.theirs for run in seen]
-        ours = [run.ours for run in counted(seen, usual)]
-        shown = f"{min(ours):.2f} to {max(ours):.2f} | {spread(ours):.1%}" if ours else "none | none"
-        worst = max(abs(ratio / truth - 1) for ratio in theirs)
-        error = "unknown" if math.isnan(worst) else f"{worst:.0%}"
-        lines.append(
-            f"| {name} | {shown} | {len(seen) - len(reliable)} of {len(seen)} | {len(reliable) - len(ours)} "
-            f"| {len(unmarked(seen, truth, usual))} "
-            f"| {min(theirs):.2f} to {max(theirs):.2f} | {error} |"
+    with load(kind.load):
+        subprocess.run(
+            [sys.executable, "-m", "archprof", "compare", *names, *options, "--json", str(folder / f"{stem}.json")],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=python,
         )
-    return "\n".join(lines)
+        if kind.others:
+            found = subprocess.run(
+                [sys.executable, "-c", OTHERS, f"{kind.seconds:g}", *names],
+                check=True,
+                capture_output=True,
+                text=True,
+                env=python,
+            )
+            (folder / f"{stem}.others").write_text(found.stdout)
 
 
-def undisturbed_ratio(runs: dict[str, list[Run]]) -> float:
-    """What the other runs are held against: NaN where no run was reliable."""
-    ratios = [run.ours for run in counted(runs["none"], usual_times(runs["none"]))]
-    return median(ratios) if ratios else math.nan
-
-
-def spread(values: list[float]) -> float:
-    return (max(values) - min(values)) / median(values)
-
-
-def unmarked(seen: list[Run], truth: float, usual: dict[str, float]) -> list[Run]:
-    """Runs that are wrong by more than 5 % and marked neither as not reliable nor as drift."""
-    return [run for run in counted(seen, usual) if abs(run.ours / truth - 1) > 0.05]
+def collect(folder: Path, kinds: Sequence[Kind], rounds: int, minutes: float) -> None:
+    """Rounds of runs until there are enough, or the time is over. What is there already counts."""
+    (folder / "kinds.json").parent.mkdir(parents=True, exist_ok=True)
+    (folder / "kinds.json").write_text(
+        json.dumps({place: vars(kind) for place, kind in enumerate(kinds)}, default=list)
+    )
+    end = time.monotonic() + 60 * minutes
+    for turn in range(rounds):
+        for place, kind in enumerate(kinds):
+            if turn % kind.every or time.monotonic() > end:
+                continue
+            began = time.monotonic()
+            run(kind, folder / str(place))
+            print(f"round {turn + 1}: {kind.name} ({time.monotonic() - began:.0f} s)", file=sys.stderr, flush=True)
 
 
 def main() -> int:
-    """Measure, print, judge."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--runs", type=int, default=10, help="runs under each load (default: 10)")
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=TIME_BUDGET_S,
-        help=f"time budget of one run, which ends earlier when it is precise (default: "
-        f"{TIME_BUDGET_S:g}, that of compare)",
-    )
-    parser.add_argument("--networks", nargs=2, default=["resnet50", "mobilenetv1"], metavar="NAME")
+    """Collect, judge, or both in little."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collect", type=Path, metavar="FOLDER")
+    parser.add_argument("--judge", type=Path, metavar="FOLDER")
+    parser.add_argument("--rounds", type=int, default=30, help="of runs (default: 30)")
+    parser.add_argument("--minutes", type=float, default=90.0, help="at most (default: 90)")
+    parser.add_argument("--only", type=int, action="append", metavar="PLACE", help="one kind of run, by its place")
     parser.add_argument("--smoke", action="store_true", help="a few seconds, no claims")
     args = parser.parse_args()
     if args.smoke:
-        args.runs, args.seconds, args.networks = 1, 0.4, ["resnet18@64", "mobilenetv1(width=0.25)@64"]
-    with device.applied(CONDITIONS):  # for the others too: memory is kept whoever measures
-        made = steps(args.networks)
-        runs = {}
-        for name, times in LOADS.items():
-            with load(times):
-                runs[name] = []
-                while wanting(name, runs[name], args.runs):
-                    runs[name].append(one_run(made, args.seconds, len(runs[name])))
-                    print(f"\r{name}: {len(runs[name])} runs ", end="", file=sys.stderr, flush=True)
-                print(file=sys.stderr)
-        extra = overhead(made[args.networks[1]], args.seconds)
-    print(f"{args.networks[0]} / {args.networks[1]}, batch 1, {args.runs} runs of {args.seconds:g} s\n")
-    print(table(runs))
-    said = [f"{name}: {doubt}" for name, seen in runs.items() for run in seen for doubt in run.doubts]
-    print("\n".join(["", "not reliable, because", *dict.fromkeys(said)] if said else []))
-    print("\nload, ratio, interval, reference work of each run")
-    for name, seen in runs.items():
-        for run in seen:
-            readings = ", ".join(f"{reading} {value:.4g}" for reading, value in run.reference.items()) or "no readings"
-            print(
-                f"{name}: {run.ours:.3f} ({run.interval[0]:.3f} to {run.interval[1]:.3f}), {readings}"
-                f"{'' if run.reliable else ', not reliable'}"
-            )
-    print(f"\noverhead over a bare loop: {'not reliable' if extra is None else f'{extra:+.1%}'}")
-    if args.smoke:
+        with tempfile.TemporaryDirectory() as folder:
+            collect(Path(folder), SMOKE, 2, 1.0)
+            judging.judge(Path(folder))
         return 0
-    if math.isnan(undisturbed_ratio(runs)):
-        print("FAILS: no run without load was reliable; this machine has other work")
-        return 1
-    return judge(runs, extra)
-
-
-def judge(runs: dict[str, list[Run]], extra: float | None) -> int:
-    """Print each claim with what was seen; 1 where one fails."""
-    import tempfile
-
-    truth, usual = undisturbed_ratio(runs), usual_times(runs["none"])
-    undisturbed = counted(runs["none"], usual)
-    covered = sum(run.interval[0] <= truth <= run.interval[1] for run in undisturbed)
-    with tempfile.TemporaryDirectory() as folder:
-        took, shown = default_command(Path(folder))
-    unloaded_spread = spread([run.ours for run in undisturbed])
-    wrong = sum(len(unmarked(seen, truth, usual)) for seen in runs.values())
-    claims = [
-        (f"ratios without load spread by {unloaded_spread:.1%}, at most 5 %", unloaded_spread <= 0.05),
-        (
-            f"the interval holds the median in {covered} of {len(undisturbed)}, at least 8 of 10",
-            covered >= 0.8 * len(undisturbed),
-        ),
-        (f"wrong and not marked: {wrong}, expected none", wrong == 0),
-        (f"overhead {math.nan if extra is None else extra:+.1%}, within 2 %", extra is not None and abs(extra) <= 0.02),
-        (f"the default command took {took:.1f} s, at most 30", took <= 30),
-        ("each of its latencies has an interval", shown),
-    ]
-    for text, holds in claims:
-        print(f"{'holds' if holds else 'FAILS'}: {text}")
-    return 0 if all(holds for _, holds in claims) else 1
+    if args.only:
+        for place in args.only:
+            run(KINDS[place], args.collect / str(place))
+    elif args.collect:
+        collect(args.collect, KINDS, args.rounds, args.minutes)
+    return judging.judge(args.judge) if args.judge else 0
 
 
 if __name__ == "__main__":

@@ -33,7 +33,14 @@ class Store:
         """`kind` names the file ('ceilings'), `machine` (a fingerprint) its folder."""
         self.path = folder() / machine / f"{kind}.jsonl"
         self.unwritten: str | None = None
-        self._values = _read(self.path) if cache.may_keep else {}
+        self.unread: str | None = None
+        self._values: dict[str, Any] = {}
+        if cache.may_keep:
+            try:
+                self._values, strange = _read(self.path)
+                self.unread = f"{strange} of its lines cannot be read" if strange else None
+            except OSError as reason:
+                self.unread = f"it cannot be read: {reason.strerror or reason}"
 
     def get(self, key: str) -> Any:
         """The value of that key as JSON has it; None where there is none."""
@@ -49,6 +56,10 @@ class Store:
         except (OSError, BadOutput) as reason:
             self.unwritten = f"what was measured is not kept for another time: {reason}"
 
+    def values(self) -> list[Any]:
+        """Every value, in the order in which their keys were first put."""
+        return list(self._values.values())
+
     def __len__(self) -> int:
         return len(self._values)
 
@@ -63,21 +74,21 @@ def _opened(kind: str, machine: str, _folder: Path, _may_keep: bool) -> Store:
     return Store(kind, machine)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            return {}
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    found = {}
-    for line in text.split("\n"):
+def _read(path: Path) -> tuple[dict[str, Any], int]:
+    """What the file holds, and how many lines are not of ours. Raises OSError for a file that cannot be read."""
+    if not path.exists():
+        return {}, 0
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise OSError(f"it is no file of at most {LARGEST >> 20} MiB")
+    found: dict[str, Any] = {}
+    strange = 0
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             entry = json.loads(line)
             found[entry["key"]] = entry["value"]
         except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-    return found
+            strange += bool(line)
+    return found, strange
 
 
 def _append(path: Path, line: str) -> None:
@@ -94,7 +105,7 @@ def _append(path: Path, line: str) -> None:
 
 
 def _halve(path: Path) -> None:
-    newest = list(_read(path).items())
+    newest = list(_read(path)[0].items())
     kept = newest[len(newest) // 2 :]
     lines = [json.dumps({"key": key, "value": value}) for key, value in kept]
     files.write(str(path), "".join(f"{line}\n" for line in lines))

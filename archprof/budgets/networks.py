@@ -11,7 +11,7 @@ from ..base.errors import ForwardFailed
 from ..models.input_spec import InputSpec
 from ..models.spec import parse
 from ..results.profile import Shape, StaticProfile
-from ..results.ratios import ratio_of
+from ..results.ratios import beyond, ratio_of
 
 if TYPE_CHECKING:
     from ..models import Arguments
@@ -122,8 +122,11 @@ def measure_ratio(model: Any, reference: str, feed: Feed) -> Relative:
         cells.append(cell)
     ours, theirs = cells
     doubts = [cell.why.rstrip(".") for cell in cells if cell.why]
+    control = seen.controls.get(feed.batch_size)
+    doubts += [control.sentence] if control and control.apart else []
     why = f"The measurement is not reliable: {doubts[0]}." if doubts else None
-    return Relative(*ratio_of(ours, theirs), why)
+    ratio, interval = ratio_of(ours, theirs)
+    return Relative(ratio, beyond(interval, control), why)
 
 
 def _profile(model: Any, feed: Feed, mode: str) -> StaticProfile:

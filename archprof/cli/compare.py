@@ -52,6 +52,7 @@ def add(commands: Any) -> None:
     options.add_batch_sizes(parser)
     options.add_conditions(parser)
     options.add_sampling(parser)
+    options.add_logbook(parser)
     options.add_exports(parser)
 
 
@@ -64,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
         spec.parse(model)
     saved.check_subjects(args)
     if args.saved:
-        unused = ("input_shape", "input", "memory", "fits", "reference", "yes")
+        unused = ("input_shape", "input", "memory", "fits", "reference", "yes", "runs", "no_logbook")
         options.refuse_without_effect(args, "with --from", also=unused)
     if args.no_latency:
-        options.refuse_without_effect(args, "with --no-latency", also=("reference",))
+        options.refuse_without_effect(args, "with --no-latency", also=("reference", "runs", "no_logbook"))
     inputs = options.inputs(args)
     exports = (args.json, args.csv, args.markdown)
     files.check(exports)

@@ -179,6 +179,21 @@ def add_sampling(parser: Any, usual: asked.Sampling | None = None) -> None:
     add_fields(parser.add_argument_group("when measuring ends"), usual or asked.Sampling)
 
 
+def add_logbook(parser: Any) -> None:
+    """--no-logbook and --runs, of a command that compares times."""
+    group = parser.add_argument_group("from one run to the next")
+    group.add_argument(
+        "--runs",
+        type=typed(whole),
+        metavar="N",
+        help="fresh processes that share the time budget, one after the other (default: one for each 15 s, up to "
+        "8; 1 below 30 s)",
+    )
+    group.add_argument(
+        "--no-logbook", action="store_true", help="neither ask nor keep what runs on this machine have found"
+    )
+
+
 def add_batch_sizes(parser: Any, usual: Sequence[int] = asked.BATCH_SIZES) -> None:
     """--batch-sizes."""
     parser.set_defaults(usual_batch_sizes=tuple(usual))

@@ -41,6 +41,7 @@ def add_subjects(parser: Any) -> None:
     options.add_batch_sizes(parser)
     options.add_conditions(parser)
     options.add_sampling(parser)
+    options.add_logbook(parser)
 
 
 def check_subjects(args: argparse.Namespace) -> None:
@@ -53,7 +54,7 @@ def check_subjects(args: argparse.Namespace) -> None:
     if not args.saved and not args.models:
         raise BadOption("no model is given;", "name at least one, or a saved comparison with --from FILE.")
     if args.saved:
-        unused = ("batch_sizes", "no_latency")
+        unused = ("batch_sizes", "no_latency", "runs", "no_logbook")
         options.refuse_without_effect(args, "with --from", Conditions, Sampling, also=unused)
     refuse_unused_sampling(args)
 
@@ -61,7 +62,7 @@ def check_subjects(args: argparse.Namespace) -> None:
 def refuse_unused_sampling(args: argparse.Namespace) -> None:
     """Raise BadOption for an option of sampling where nothing is measured, or an optimizer where nothing is trained."""
     if args.no_latency:
-        options.refuse_without_effect(args, "with --no-latency", Sampling)
+        options.refuse_without_effect(args, "with --no-latency", Sampling, also=("runs", "no_logbook"))
 
 
 def comparison(args: argparse.Namespace, measure: bool, divide: bool = False) -> tuple[Comparison, int]:
@@ -158,6 +159,8 @@ def compared(models: Sequence[str], args: argparse.Namespace, **how: Any) -> tup
     from ..runs import compare
     from .progress import progress
 
+    if how.get("latency"):
+        how |= {"logbook": not args.no_logbook, "runs": args.runs}
     with progress() as tell:
         try:
             found = compare.compare(

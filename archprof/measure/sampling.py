@@ -1,9 +1,10 @@
-"""Interleaved sampling: blocks of consecutive passes, every network once a round, order fresh each round.
+"""Interleaved sampling: blocks of consecutive passes, in rounds of every network, order fresh each round.
 
 Back-to-back loops compare two networks at two different moments, so that a neighbour's burst falls on one of
 them; interleaving single passes lets each network find the other's data in the caches. Blocks in shuffled
 rounds avoid both: within a block caches and clocks are those of steady use, and whatever changes slowly meets
-every network alike (the randomised block design; Box, Hunter and Hunter 2005, chapter 4).
+every network alike (the randomised block design; Box, Hunter and Hunter 2005, chapter 4). What changes within a round
+meets a network and the two blocks of the reference beside it alike.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 
 from ..results import drift
 from ..results.conditions import Sampling
-from ..results.latency import Block, Latency
+from ..results.latency import FEWEST_BLOCKS, Block, Latency
 from . import disturbance
 from .memory import MEMORY, described, free_memory, out_of_memory
 from .reliability import judged
@@ -35,6 +36,9 @@ FALLING = 0.02
 
 #: ... or when it took this share of the time budget, the first pass not counted.
 MOST_WARM_UP = 0.02
+
+#: The share of the time that a second copy of the reference may take, with the reference's blocks that it needs.
+CONTROL_SHARE = 0.2
 
 #: Drift is looked for again when there are so many times as many blocks, so that it takes time in proportion to them.
 MARKED_AGAIN = 1.1
@@ -87,6 +91,8 @@ class _Run:
     start: float = 0.0
     round: int = 0
     order: int = 0
+    last: Running | None = None  # whose block was the last
+    control_s: float = 0.0  # spent on controls
     marked: int = 0  # blocks when drift was last looked for
     alive: list[Running] = field(default_factory=list)
     results: dict[Key, Latency] = field(default_factory=dict)
@@ -122,7 +128,7 @@ class _Run:
             row = [workload for workload in workloads if workload.batch_size == batch_size]
             self.rearrange()  # what that needs more of memory is taken while nothing is timed
             later += self.warm_up(row, {workload.name for workload in later})
-            self.one_round(at(self.alive, batch_size))
+            self.one_round([each for each in at(self.alive, batch_size) if not each.workload.control])
         while turn := self.next_round():
             self.one_round(turn)
         return later
@@ -137,7 +143,7 @@ class _Run:
             if workload.name in waiting:  # at a smaller batch already
                 later.append(workload)
                 continue
-            if reason := self.hopeless(workload):
+            if reason := self.unaffordable(workload) if workload.control else self.hopeless(workload):
                 self.results[workload.key] = Latency(workload.batch_size, error=reason)
                 continue
             self.tell(f"warming up {workload.name}, batch {workload.batch_size}")
@@ -166,6 +172,17 @@ class _Run:
         if self.left <= 0 or 2 * expected > self.left:  # one pass to warm up, one to time
             about = f" (about {expected:.2g} s a pass)" if expected else ""
             return f"not measured{about}: the time budget of {self.sampling.time_budget:g} s was used up"
+        return None
+
+    def unaffordable(self, workload: Workload) -> str | None:
+        """Why there is no control at this batch size: too few blocks of it would fit into its share of the time."""
+        row = at(self.alive, workload.batch_size)
+        base = self.schedule.base(row)
+        if base is None or len(row) < 2:
+            return "nothing is compared"
+        sizes = {each.workload.batch_size for each in self.alive}
+        if 2 * FEWEST_BLOCKS * base.block_s > CONTROL_SHARE * self.left / len(sizes):
+            return "there was no time for a second copy of the reference"
         return None
 
     def expected(self, workload: Workload) -> float:
@@ -207,26 +224,43 @@ class _Run:
         )
 
     def one_round(self, row: Sequence[Running]) -> None:
-        """One block of each workload, in a fresh order and at a fresh place."""
+        """One block of each workload, of the reference more of them, in a fresh order and at a fresh place."""
         if self.order >= MARKED_AGAIN * self.marked:
             self.mark()
         self.round += 1
         self.rearrange()
-        order = list(row)
-        self.shuffle.shuffle(order)
+        base = self.schedule.base(row)
+        order = self.schedule.order([*row, *self.control(row, base)], self.shuffle)
+        if base is not None and self.last is base and len(order) > 1:
+            del order[0]  # the round before ended with it
         for running in order:
+            if all(running is not each for each in self.alive):  # it failed in this round
+                continue
             if self.left <= 0 and running.blocks:  # what was warmed up is timed once, come what may
                 continue
             self.tell(f"{running.workload.name}, batch {running.workload.batch_size}, block {len(running.blocks) + 1}")
             try:
                 running.blocks.append(self.block(running))
                 running.pass_s = min(running.pass_s, running.blocks[-1].seconds)
+                self.last = running
                 continue
             except Exception as reason:
                 self.results[running.workload.key] = Latency(running.workload.batch_size, error=described(reason))
             self.alive.remove(running)
             running.step = gone
             free_memory()
+
+    def control(self, row: Sequence[Running], base: Running | None) -> list[Running]:
+        """The control of that batch size, if it is its turn: it has its share of the time, and is never waited for."""
+        if base is None or len(row) < 2:
+            return []
+        there = [each for each in at(self.alive, base.workload.batch_size) if each.workload.control]
+        cost = sum(each.block_s + base.block_s for each in there)
+        elapsed = self.clock() - self.start
+        if self.schedule.cost(row) + cost > self.left or self.control_s + cost > CONTROL_SHARE * (elapsed + cost):
+            return []
+        self.control_s += cost
+        return there
 
     def block(self, running: Running) -> Block:
         """One block: untimed lead-in, then the timed passes, with the witness's readings at both ends.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 
 from ..results import statistics
 from ..results.latency import FEWEST_BLOCKS
@@ -34,6 +35,37 @@ class Schedule:
     precision: float
     reference: str | None = None
 
+    def base(self, row: Sequence[Running]) -> Running | None:
+        """The reference among the workloads of one batch size."""
+        return next((each for each in row if each.workload.name == self.reference), None)
+
+    def order(self, row: Sequence[Running], shuffle: random.Random) -> list[Running]:
+        """The blocks of one round: the others in a fresh order, with the reference before, between and after them.
+
+        A network is held against the two blocks of the reference beside its own: on two cores, adjacent blocks agreed
+        to 3.9 % where distant ones did to 7.2. The reference takes at most about half of the time, so that where it is
+        costly several others stand between two of its blocks.
+        """
+        base = self.base(row)
+        others = [each for each in row if each is not base]
+        shuffle.shuffle(others)
+        if base is None or not others:
+            return [*others, *filter(None, [base])]
+        group = _group(base, others)
+        order = [base]
+        for start in range(0, len(others), group):
+            order += [*others[start : start + group], base]
+        return order
+
+    def cost(self, row: Sequence[Running]) -> float:
+        """Seconds that a round of these is expected to take."""
+        base = self.base(row)
+        others = [each for each in row if each is not base]
+        together = sum(each.block_s for each in others)
+        if base is None:
+            return together
+        return together + base.block_s * (1 + ceil(len(others) / _group(base, others)) if others else 1)
+
     def next_round(self, alive: Sequence[Running], now: float, left_s: float) -> list[Running]:
         """The unfinished workloads of the batch size whose turn it is; empty when all is done or nothing fits.
 
@@ -46,10 +78,10 @@ class Schedule:
         for batch_size in sorted({running.workload.batch_size for running in alive}):
             unfinished = self.unfinished(at(alive, batch_size), now)
             few = [running for running in unfinished if running.useful < FEWEST_BLOCKS]
-            chosen = unfinished if _cost(unfinished) <= left_s else affordable(few, left_s)
+            chosen = unfinished if self.cost(unfinished) <= left_s else self.affordable(few, left_s)
             if chosen:
                 rounds = min(running.useful for running in chosen)
-                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(_cost(chosen)), rounds, batch_size, chosen))
+                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(self.cost(chosen)), rounds, batch_size, chosen))
         return min(turns, key=lambda turn: turn[:3])[3] if turns else []
 
     def round_for_meter(self, alive: Sequence[Running], meter: Meter | None, left_s: float) -> list[Running]:
@@ -61,11 +93,15 @@ class Schedule:
         if meter is None or meter.least_s <= BLOCK_S:
             return []
         for batch_size in sorted({running.workload.batch_size for running in alive}):
-            row = [each for each in at(alive, batch_size) if not each.for_meter and not each.latency.metered]
+            row = [
+                each
+                for each in at(alive, batch_size)
+                if not (each.for_meter or each.latency.metered or each.workload.control)
+            ]
             for running in row:
                 running.for_meter = True
                 running.length_s, running.lead_in_s = METERED_LENGTHS * meter.least_s, meter.update_s
-            chosen = affordable(row, left_s)
+            chosen = self.affordable(row, left_s)
             for running in row:
                 if running not in chosen:
                     running.length_s, running.lead_in_s = BLOCK_S, LEAD_IN_S
@@ -73,10 +109,19 @@ class Schedule:
                 return chosen
         return []
 
+    def affordable(self, row: Sequence[Running], left_s: float) -> list[Running]:
+        """The cheapest workloads of which a round fits into the time that is left."""
+        chosen: list[Running] = []
+        for running in sorted(row, key=lambda running: running.block_s):
+            if self.cost([*chosen, running]) <= left_s:
+                chosen.append(running)
+        return chosen
+
     def unfinished(self, row: Sequence[Running], now: float) -> list[Running]:
         """The workloads of one batch size that are not precise enough, with the reference if ratios need it."""
-        base = next((running for running in row if running.workload.name == self.reference), None)
-        imprecise = [running for running in row if not self.precise(running, base, now)]
+        base = self.base(row)
+        networks = [running for running in row if not running.workload.control]
+        imprecise = [running for running in networks if not self.precise(running, base, now)]
         return [*imprecise, base] if base and imprecise and base not in imprecise else imprecise
 
     def precise(self, running: Running, base: Running | None, now: float) -> bool:
@@ -96,15 +141,7 @@ def at(alive: Sequence[Running], batch_size: int) -> list[Running]:
     return [running for running in alive if running.workload.batch_size == batch_size]
 
 
-def affordable(row: Sequence[Running], left_s: float) -> list[Running]:
-    """The cheapest workloads whose blocks fit into the time that is left, together."""
-    chosen: list[Running] = []
-    for running in sorted(row, key=lambda running: running.block_s):
-        if _cost([*chosen, running]) <= left_s:
-            chosen.append(running)
-    return chosen
-
-
-def _cost(row: Iterable[Running]) -> float:
-    """Seconds that a block of each is expected to take."""
-    return sum(running.block_s for running in row)
+def _group(base: Running, others: Sequence[Running]) -> int:
+    """How many others stand between two blocks of the reference, so that these take at most about half of the time."""
+    blocks = int(sum(each.block_s for each in others) / base.block_s)
+    return ceil(len(others) / max(blocks, 1))

@@ -25,12 +25,14 @@ class Workload:
     """One network at one batch size.
 
     `prepare` makes the step that is timed. It may raise, and the others go on; it is called a second time
-    where memory did not suffice beside the other networks.
+    where memory did not suffice beside the other networks. A `control` is a second copy of the reference: it runs
+    while others do, for a part of the time, and nothing waits for it.
     """
 
     name: str
     batch_size: int
     prepare: Callable[[], Step]
+    control: bool = False
 
     @property
     def key(self) -> Key:
@@ -52,7 +54,7 @@ class Progress:
         return max(self.budget_s - self.elapsed_s, 0.0)
 
 
-@dataclass
+@dataclass(eq=False)
 class Running:
     """A workload being measured. `pass_s` is the shortest time seen for one pass, `since` when its warm-up was over.
 

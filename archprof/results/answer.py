@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from .comparison import Accuracy, ArchitectureResult, Comparison
 from .findings import Extremes, findings, front_of, macs_of
 from .latency import FEWEST_BLOCKS, Latency
-from .ratios import ratio_of
+from .ratios import Control, beyond, ratio_of
 from .shares import shares
 
 #: A network keeps at least this part of its mult-adds: rewriting it as separable is not worth a sentence.
@@ -110,7 +110,7 @@ def answer(comparison: Comparison) -> Answer:
         _best("memory", {row.name: used for row in rows if (used := pass_bytes(comparison, row, size)) is not None}),
         _best("top1", {row.name: -top.percent for row in rows if (top := row.top("top1", comparison.dataset))}),
         *(
-            Best("seconds", fastest(cells), len(cells), batch_size)
+            Best("seconds", fastest(cells, comparison.controls.get(batch_size)), len(cells), batch_size)
             for batch_size in comparison.batch_sizes
             if (cells := _measured(comparison, batch_size))
         ),
@@ -140,8 +140,8 @@ def pass_bytes(comparison: Comparison, row: ArchitectureResult, batch_size: int 
     return row.inference_bytes(entry)
 
 
-def fastest(cells: Mapping[str, Latency]) -> tuple[str, ...]:
-    """Who takes the least time, with those whose ratio to it cannot be told from 1.
+def fastest(cells: Mapping[str, Latency], control: Control | None = None) -> tuple[str, ...]:
+    """Who takes the least time, with those whose ratio to it cannot be told from 1, nor from what the `control` shows.
 
     Empty where too few undisturbed blocks of the least time are left. Times of one round are held against each other,
     so that a time may be vague (`Latency.reliable`) and the choice sure.
@@ -152,7 +152,7 @@ def fastest(cells: Mapping[str, Latency]) -> tuple[str, ...]:
     return tuple(
         name
         for name, cell in cells.items()
-        if name == least or (_has_interval(cell) and ratio_of(cell, cells[least])[1][0] <= 1)
+        if name == least or (_has_interval(cell) and beyond(ratio_of(cell, cells[least])[1], control)[0] <= 1)
     )
 
 

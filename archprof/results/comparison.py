@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import json_lines
@@ -15,10 +16,12 @@ from . import presentation
 from .ceilings import Ceilings
 from .ceilings import read as read_ceilings
 from .latency import WIDEST, Latency
+from .logbook import Logbook
 from .memory import BatchMemory, LargestBatch, OptimizerMemory
 from .profile import LayerCost, ModuleCost, StaticProfile, TypeCost, Uncounted
-from .ratios import Ratio, Stopping, ratios_to
+from .ratios import Control, Ratio, Stopping, controls, ratios_to
 from .saved import SCHEMA_VERSION, as_json, field_names, plain
+from .states import State, met, states_of
 
 if TYPE_CHECKING:
     import pandas
@@ -133,8 +136,10 @@ class Comparison:
     `comparison[0]`.
     `reference` names the architecture to which latency ratios are taken. `warnings` are whole sentences
     about what was cut short or cannot be relied on. `stopping` says when measuring was to end; None where
-    nothing was measured, or it was interrupted. `ceilings` are what the machine can do at best; None where no layers
-    were timed, or none are kept.
+    nothing was measured, or it was interrupted. `control` is a second copy of the reference, measured beside it at each
+    batch size: what the two differ by is what cannot be told apart. `logbook` is what earlier runs on this machine
+    found; None where it was not asked. `ceilings` are what the machine can do at best; None where no layers were timed,
+    or none are kept.
     """
 
     environment: Mapping[str, Any]
@@ -144,6 +149,8 @@ class Comparison:
     archprof: str = field(default="")
     stopping: Stopping | None = None
     ceilings: Ceilings | None = None
+    control: tuple[Latency, ...] = ()
+    logbook: Logbook | None = None
 
     def __len__(self) -> int:
         return len(self.architectures)
@@ -179,12 +186,26 @@ class Comparison:
         known = [name for row in self.architectures for name in dict.fromkeys(a.dataset for a in row.accuracy)]
         return max(dict.fromkeys(known), key=known.count, default="imagenet-1k")
 
-    @property
+    @cached_property
     def ratios(self) -> tuple[Ratio, ...]:
         """Latency of each architecture over the reference's, per batch size, where both were measured."""
         cells = {row.name: row.latency for row in self.architectures}
         widest = max(WIDEST, self.stopping.precision) if self.stopping else WIDEST
-        return ratios_to(self.reference, cells, widest) if self.reference in cells else ()
+        if self.reference not in cells:
+            return ()
+        return ratios_to(self.reference, cells, widest, self.logbook, self.control)
+
+    @cached_property
+    def states(self) -> tuple[State, ...]:
+        """The states of the machine that this run met, the one of most blocks first."""
+        cells = [cell for row in self.architectures for cell in row.latency]
+        blocks = [block for cell in (*cells, *self.control) for block in cell.blocks]
+        return met(blocks, states_of(blocks, self.logbook.states if self.logbook else ()))
+
+    @property
+    def controls(self) -> Mapping[int, Control]:
+        """What two copies of the reference differed by, by batch size."""
+        return controls(self.reference, {row.name: row.latency for row in self.architectures}, self.control)
 
     @property
     def optimizer(self) -> str:
@@ -210,6 +231,8 @@ class Comparison:
                 "architectures": [row_json(row, optimizer=self.optimizer) for row in self.architectures],
                 "ratios": [as_json(ratio) for ratio in self.ratios],
                 "stopping": as_json(self.stopping) if self.stopping else None,
+                "control": [cell.to_json() for cell in self.control],
+                "logbook": as_json(self.logbook) if self.logbook else None,
                 "ceilings": self.ceilings.to_json() if self.ceilings else None,
                 "warnings": list(self.warnings),
             },
@@ -234,7 +257,7 @@ class Comparison:
         for key in ("environment", "architectures"):
             if key not in saved:
                 raise BadFile(f"the file has no key '{key}'.")
-        stopping, ceilings = saved.get("stopping"), saved.get("ceilings")
+        stopping, ceilings, logbook = (saved.get(key) for key in ("stopping", "ceilings", "logbook"))
         return cls(
             environment=reading.environment(saved["environment"]),
             architectures=_rows_from(saved["architectures"]),
@@ -242,6 +265,8 @@ class Comparison:
             warnings=reading.checked(tuple[str, ...], saved.get("warnings", ()), "warnings"),
             archprof=reading.checked(str, saved.get("archprof", ""), "archprof"),
             stopping=None if stopping is None else reading.checked(Stopping, stopping, "stopping"),
+            control=reading.checked(tuple[Latency, ...], saved.get("control", ()), "control"),
+            logbook=None if logbook is None else reading.checked(Logbook, logbook, "logbook"),
             ceilings=None if ceilings is None else read_ceilings(ceilings),
         )
 

@@ -73,10 +73,11 @@ def diff(before: Comparison, after: Comparison, factor: float = FACTOR) -> tuple
     pairs = list(_pairs(before, after))
     chance = CHANCE / max(sum(isinstance(pair, tuple) for *_, pair in pairs), 1)
     drifted = drift.drifts(_reference_times(before), _reference_times(after))
+    floors = [{size: one.floor for size, one in side.controls.items()} for side in (before, after)]
     return tuple(
         Difference(name, batch_size, CANNOT_TELL, pair)
         if isinstance(pair, str)
-        else compared(name, *pair, factor, chance, drifted)
+        else compared(name, *pair, factor, chance, drifted, max([1.0, *(side.get(batch_size, 1.0) for side in floors)]))
         for name, batch_size, pair in pairs
     )
 
@@ -94,8 +95,11 @@ def compared(
     factor: float,
     chance: float = CHANCE,
     drifted: Sequence[drift.Drift] = (),
+    floor: float = 1.0,
 ) -> Difference:
     """The verdict on two measurements of one network: both `factor` and the rank-sum test must speak.
+
+    A change must exceed `floor` as well, what two copies of one network differed by in either run.
 
     Where the machine drifted between the two, a change must exceed `factor` by as much as it drifted.
     """
@@ -107,6 +111,8 @@ def compared(
         verdict, why = CANNOT_TELL, f"unreliable {side}: {seen.why}"
     elif max(change, 1 / change) < factor:
         verdict, why = CANNOT_TELL, f"less than a factor of {factor:g}"
+    elif max(change, 1 / change) < floor:
+        verdict, why = CANNOT_TELL, f"two copies of one network differ by up to {100 * (floor - 1):.1f} % here"
     elif drifted and max(change, 1 / change) < factor * drifted[0].factor:
         verdict, why = CANNOT_TELL, f"the machine drifted: {drifted[0].text}"
     elif p > chance:

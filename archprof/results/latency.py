@@ -27,7 +27,7 @@ class Block:
     `seconds` is wall-clock time of one pass (block time over `passes`), `round` and `order` say when
     the block ran, `disturbed` names what disturbed it (None: nothing was seen), `evidence` holds the
     readings that this was judged by. `joules` is what the device's energy meter counted in the whole block; None
-    where there is no meter, or the block was too short for it.
+    where there is no meter, or the block was too short for it. `process` tells the blocks of several processes apart.
     """
 
     seconds: float
@@ -37,6 +37,7 @@ class Block:
     disturbed: str | None = None
     evidence: Mapping[str, float] | None = None
     joules: float | None = None
+    process: int = 0
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ class Latency:
                     "evidence": dict(b.evidence) if b.evidence else None,
                     "joules": b.joules,
                 }
+                | ({"process": b.process} if b.process else {})
                 for b in self.blocks
             ],
         }

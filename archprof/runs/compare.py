@@ -18,14 +18,14 @@ from ..measure import device, operator_times
 from ..models import given
 from ..models.published import own
 from ..models.spec import ModelSpec
-from ..results import ceilings
+from ..results import ceilings, entries
 from ..results import conditions as asked
+from ..results import logbook as logbooks
 from ..results.comparison import Accuracy, ArchitectureResult, Comparison
 from ..results.conditions import BATCH_SIZES, Conditions, Sampling
 from ..results.memory import LargestBatch
 from ..results.profile import Shape
-from ..results.ratios import Stopping
-from . import counted_rows, elsewhere, measured_rows
+from . import counted_rows, elsewhere, fresh, measured_rows
 from .engines.cluster import Cluster
 from .rows import Inputs, Request, RowInProgress, Tell, row_of
 from .tried import verify
@@ -56,6 +56,8 @@ def compare(
     fits: int | None = None,
     executor: Executor | None = None,
     on: Mapping[str, str] | None = None,
+    logbook: bool = True,
+    runs: int | None = None,
     progress: Tell | None = None,
     **options: Any,
 ) -> Comparison:
@@ -75,6 +77,10 @@ def compare(
     several measure. Modules, classes and `inputs` are sent to it. `progress` is called with what is being
     done and the seconds that are left at most.
 
+    Several processes, `runs` of them, can measure one after the other and share the time budget: what is drawn once for
+    a process, such as where things lie in memory, is then in the intervals. The command itself also asks the
+    machine's logbook what earlier runs found, unless `logbook` is False; a caller's process has none.
+
     Instead of `conditions` and `sampling`, their fields can be given as keywords: `device="cuda", time_budget=10`.
 
     A name that cannot be resolved raises before anything is built; a network that cannot be built or run keeps its
@@ -87,6 +93,8 @@ def compare(
         conditions=conditions or asked.Conditions,
         sampling=sampling or asked.Sampling,
     )
+    if runs is not None and (not latency or isinstance(executor, Cluster)):
+        raise BadOption("'runs' has no effect unless this machine measures;", "leave it out.")
     if memory is not None and fits is not None:
         raise BadOption(
             "both 'memory' and 'fits' are given;", "'fits' says what 'memory' does, and why: give it alone."
@@ -121,13 +129,14 @@ def compare(
     named = list(given.named(models))
     rows = [row_of(model, name) for name, model in named]
     names = [row.result.name for row in rows]
+    processes = fresh.wanted(runs, [model for _, model in named], sampling) if latency and cluster is None else 1
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BadOption(
             f"'{twice}' is named twice.", "Name each network once; a dict gives names: {'a': net, 'b': other}."
         )
     reference = _reference(reference, names)
-    stopping = None
+    measured = measured_rows.Measured()
     try:
         if executor is not None:
             elsewhere.count([model for _, model in named], rows, request, executor)
@@ -143,7 +152,11 @@ def compare(
                 return _joined(there, rows, reference)
         elif latency:
             measured_rows.refuse_what_cannot_fit(rows, request)
-            stopping = measured_rows.measure(rows, request, reference)
+            if processes > 1:
+                models = {row.result.name: model for (_, model), row in zip(named, rows, strict=True)}
+                measured = fresh.measure(models, rows, request, reference, processes, compare)
+            else:
+                measured = measured_rows.measure(rows, request, reference)
         if latency and explain:
             for row in rows:
                 verify(row, request)
@@ -154,9 +167,23 @@ def compare(
             if row.result.profile is None and row.result.error is None:
                 row.result = replace(row.result, error=f"{row.result.name}: interrupted before it was counted")
         warning = "interrupted: what was not reached is missing"
-        raise ComparisonInterrupted(_comparison(rows, request, reference, stopping, warning)) from None
-    found = _comparison(rows, request, reference, stopping)
+        raise ComparisonInterrupted(_comparison(rows, request, reference, measured, warning)) from None
+    found = _comparison(rows, request, reference, measured)
+    if latency and logbook:
+        found = _remembered(found)
     return replace(found, warnings=(*found.warnings, *own.unused(found, accuracies, dataset)))
+
+
+def _remembered(found: Comparison) -> Comparison:
+    """The comparison with what the logbook of this machine says, in which it becomes an entry."""
+    fingerprint = str(found.environment.get("fingerprint") or "")
+    runs, doubt = logbooks.read(fingerprint)
+    names = {logbooks.identity(row.profile): row.name for row in found.architectures if row.profile}
+    found = replace(found, logbook=logbooks.opened(runs, names, doubt))
+    entry = entries.entry(found)
+    unwritten = logbooks.write(fingerprint, entry) if entry else None
+    said = [text for text in (doubt, unwritten) if text]
+    return replace(found, warnings=(*found.warnings, *said))
 
 
 def _joined(there: Comparison, rows: Sequence[RowInProgress], reference: str | None) -> Comparison:
@@ -273,7 +300,7 @@ def _comparison(
     rows: Sequence[RowInProgress],
     request: Request,
     reference: str | None,
-    stopping: Stopping | None,
+    measured: measured_rows.Measured,
     *warnings: str,
 ) -> Comparison:
     environment = device.environment(request.conditions)
@@ -284,6 +311,7 @@ def _comparison(
         reference=reference,
         warnings=warnings,
         archprof=__version__,
-        stopping=stopping,
+        stopping=measured.stopping,
+        control=measured.control,
         ceilings=ceilings.known(environment) if timed else None,
     )

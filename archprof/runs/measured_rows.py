@@ -6,11 +6,13 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from ..base import units
 from ..base.errors import BadOption
 from ..measure import device, per_layer, sampling
 from ..measure.memory import described
+from ..measure.sampling import Key
 from ..measure.steps import Step, forward_step
 from ..results.comparison import ArchitectureResult, Division
 from ..results.latency import Latency
@@ -35,25 +37,32 @@ def refuse_what_cannot_fit(rows: Sequence[RowInProgress], request: Request) -> N
             )
 
 
-def measure(rows: Sequence[RowInProgress], request: Request, reference: str | None) -> Stopping | None:
-    """Measure every network that was counted, all of them in turn; says when that was to end, None: there is nothing.
+#: What the second copy of the reference is filed under: no network can have that name.
+CONTROL = ""
+
+
+class Measured(NamedTuple):
+    """When measuring was to end, and the reference's second copy by batch size."""
+
+    stopping: Stopping | None = None
+    control: tuple[Latency, ...] = ()
+
+
+def measure(rows: Sequence[RowInProgress], request: Request, reference: str | None) -> Measured:
+    """Measure every network that was counted, all of them in turn, and a second copy of the reference beside them.
 
     Raises SamplingInterrupted on Ctrl-C, the rows filled until then.
     """
     conditions = request.conditions
-    have = device.available_bytes(conditions)
-    workloads, refused = [], {}
-    for row in rows:
-        for size, needed in row.needs.items():
-            key = (row.result.name, size)
-            if have is not None and needed > have:
-                refused[key] = Latency(
-                    size, error=f"not tried: it needs {units.size(needed)}, and {units.size(have)} are available"
-                )
-            else:
-                workloads.append(sampling.Workload(*key, functools.partial(_step, row, request, size)))
+    needed, refused = own_needs(rows, request)
+    workloads = [
+        sampling.Workload(row.result.name, size, functools.partial(_step, row, request, size))
+        for row in rows
+        for size in needed.get(row.result.name, ())
+    ]
     if not workloads and not refused:
-        return None
+        return Measured()
+    workloads += _controls(rows, request, reference)
     began = time.perf_counter()
     try:
         with device.applied(conditions):
@@ -71,7 +80,40 @@ def measure(rows: Sequence[RowInProgress], request: Request, reference: str | No
         raise
     _keep(rows, request, measured | refused)
     asked = request.sampling
-    return Stopping(asked.precision, asked.time_budget, time.perf_counter() - began)
+    stopping = Stopping(asked.precision, asked.time_budget, time.perf_counter() - began)
+    return Measured(stopping, tuple(seen for (name, _), seen in measured.items() if name == CONTROL and seen.measured))
+
+
+def own_needs(rows: Sequence[RowInProgress], request: Request) -> tuple[dict[str, list[int]], dict[Key, Latency]]:
+    """The batch sizes at which each network can be measured in the memory there is; those at which not, with why."""
+    have = device.available_bytes(request.conditions)
+    found: dict[str, list[int]] = {}
+    refused: dict[Key, Latency] = {}
+    for row in rows:
+        for size, needed in row.needs.items():
+            if have is None or needed <= have:
+                found.setdefault(row.result.name, []).append(size)
+                continue
+            reason = f"not tried: it needs {units.size(needed)}, and {units.size(have)} are available"
+            refused[row.result.name, size] = Latency(size, error=reason)
+    return found, refused
+
+
+def _controls(rows: Sequence[RowInProgress], request: Request, reference: str | None) -> list[sampling.Workload]:
+    """The reference once more, as a copy of its own where two fit into memory.
+
+    Compiling another would take as long again: there both are the same network.
+    """
+    row = next((row for row in rows if row.result.name == reference), None)
+    if row is None or len(rows) < 2:
+        return []
+    have = device.available_bytes(request.conditions)
+    second = row if request.conditions.compile else replace(row, built=None)
+    return [
+        sampling.Workload(CONTROL, size, functools.partial(_step, second, request, size), control=True)
+        for size, needed in row.needs.items()
+        if have is None or 2 * needed <= have
+    ]
 
 
 def divide(rows: Sequence[RowInProgress], request: Request) -> None:

@@ -133,7 +133,7 @@ def test_a_slow_change_of_the_machine_leaves_the_ratio_alone():
         time_budget=60.0,
     )
     ratio, (low, high) = ratio_of(seen["a", 1], seen["b", 1])
-    assert ratio == pytest.approx(4.0, rel=0.1) and low < 4 < high
+    assert ratio == pytest.approx(4.0, rel=0.005) and 3.9 < low < high < 4.1
     assert max(seen["a", 1].seconds) > 1.3 * min(seen["a", 1].seconds)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from ...base import units
 from ...results import regression
+from ...results.answer import At
 from ...results.comparison import ArchitectureResult, Comparison
 from ...results.environment import memory_words, type_words
 from ...results.latency import FEWEST_BLOCKS, Latency
 from ...results.ratios import Ratio
+from ..reasons import reasons
+from . import logbook
 from .table import UNRELIABLE, Cell, Column, Table
 
 #: Networks of a family from which on a line is shown: through two points it always goes.
@@ -18,7 +23,10 @@ def latency(comparison: Comparison) -> Table:
     """Measured time, one row per batch size and network, with 95 % intervals and the ratio to the reference."""
     columns = _latency_columns(comparison)
     ratios = {(ratio.batch_size, ratio.architecture): ratio for ratio in comparison.ratios}
-    rows, notes = [], []
+    rows = []
+    missing: dict[At, str] = {}
+    unsure: dict[At, str] = {}
+    cut: dict[At, str] = {}
     for batch_size in comparison.batch_sizes:
         for row in comparison.architectures:
             cell = row.latency_at(batch_size)
@@ -28,18 +36,24 @@ def latency(comparison: Comparison) -> Table:
                 "ratio": _ratio_cell(row, cell, comparison.reference, ratios.get((batch_size, row.name)))
             }
             rows.append(tuple(cells[column.key] for column in columns))
-            if cell.error or cell.why:
-                mark = UNRELIABLE + " " if cell.measured and cell.why else ""
-                notes.append(f"{mark}{row.name}, batch {batch_size}: {cell.error or cell.why}")
+            at = (row.name, batch_size)
+            if cell.error:
+                missing[at] = cell.error
+            elif cell.why:
+                unsure[at] = cell.why
             elif cell.note and comparison.stopping is None:
-                notes.append(f"{row.name}, batch {batch_size}: {cell.note}")
+                cut[at] = cell.note
     return Table(
         f"Latency of one {what_is_timed(comparison)}, {conditions(comparison)}",
         columns,
         tuple(rows),
         (
-            *notes,
+            *reasons("not measured", missing),
+            *reasons(f"{UNRELIABLE} not reliable", unsure),
+            *reasons(f"{UNRELIABLE} ratios that are not", _unsure_ratios(comparison, {*missing, *unsure})),
+            *reasons("cut short", cut),
             *_ratio_sentences(comparison),
+            *logbook.sentences(comparison),
             *_stopping_sentence(comparison),
             *_memory_sentence(comparison),
             *power_sentence(comparison),
@@ -130,6 +144,15 @@ def _ratio_sentences(comparison: Comparison) -> list[str]:
     """The ratios at the smallest batch size as sentences, with their intervals."""
     least = min((ratio.batch_size for ratio in comparison.ratios), default=None)
     return [f"{ratio.sentence}." for ratio in comparison.ratios if ratio.batch_size == least]
+
+
+def _unsure_ratios(comparison: Comparison, told: Set[At]) -> dict[At, str]:
+    """Why ratios cannot be relied on, where their networks' own times do not say it."""
+    return {
+        (ratio.architecture, ratio.batch_size): ratio.why
+        for ratio in comparison.ratios
+        if ratio.why and not told & {(name, ratio.batch_size) for name in (ratio.architecture, ratio.reference)}
+    }
 
 
 def _stopping_sentence(comparison: Comparison) -> list[str]:

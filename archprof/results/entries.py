@@ -1,0 +1,54 @@
+"""A comparison as an entry of the logbook. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .comparison import Comparison
+from .latency import FEWEST_BLOCKS, Latency
+from .logbook import PastRatio, Run, identity
+from .ratios import Estimate, in_state, quotients, ratio_of
+from .states import NO_STATE, states_of
+
+
+def entry(comparison: Comparison) -> Run | None:
+    """What is worth remembering of a run; None where nothing was measured."""
+    rows = {identity(row.profile): row for row in comparison.architectures if row.profile}
+    cells = [cell for row in rows.values() for cell in row.latency if cell.measured]
+    if not cells:
+        return None
+    blocks = [block for cell in (*cells, *comparison.control) for block in cell.blocks]
+    numbers = states_of(blocks, comparison.logbook.states if comparison.logbook else ())
+    states = comparison.states
+    reference = next((key for key, row in rows.items() if row.name == comparison.reference), None)
+    ratios: list[PastRatio] = []
+    control: list[PastRatio] = []
+    for key, row in rows.items():
+        for cell in row.latency:
+            below = rows[reference].latency_at(cell.batch_size) if reference else None
+            if reference and key != reference and below is not None and below.measured and cell.measured:
+                ratios += _by_state(key, reference, cell, below, numbers)
+    for copy in comparison.control if reference else ():
+        below = rows[reference].latency_at(copy.batch_size) if reference else None
+        if reference and below is not None and below.measured:
+            control += _by_state(reference, reference, copy, below, numbers)
+    if not (states or ratios):
+        return None
+    times = [(key, cell.batch_size, cell.p50_s) for key, row in rows.items() for cell in row.latency if cell.reliable]
+    return Run(
+        str(comparison.environment.get("date") or ""),
+        states,
+        {key: row.name for key, row in rows.items()},
+        tuple(times),
+        tuple(ratios),
+        tuple(control),
+    )
+
+
+def _by_state(above: str, below: str, one: Latency, other: Latency, numbers: Mapping[int, int]) -> list[PastRatio]:
+    """The ratio in each state in which both ran often enough; without states, that of the undisturbed blocks."""
+    known = sorted({numbers[block.order] for block in one.blocks} - {NO_STATE})
+    estimates = [(state, found) for state in known if (found := in_state(one, other, numbers, state))]
+    if not known and len(quotients(one, other)) >= FEWEST_BLOCKS:
+        estimates = [(NO_STATE, Estimate(*ratio_of(one, other)))]
+    return [PastRatio(above, below, one.batch_size, state, *found) for state, found in estimates]

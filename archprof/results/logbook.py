@@ -1,0 +1,174 @@
+"""The logbook of a machine: what earlier runs found there, and what follows for this one. Standard library only.
+
+Within a run everything may be steady and the next run give another ratio: the machine is in another state, or the
+loader put things elsewhere (Kalibera and Jones 2013; Mytkowicz et al. 2009). An interval of one run does not know that;
+it takes several runs to tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..base import kept
+from ..base.errors import BadFile
+from .between import SPREAD, SPREAD_RUNS, Z, variance_between
+from .saved import as_json
+from .states import NO_STATE, State
+
+if TYPE_CHECKING:
+    from .profile import StaticProfile
+
+#: Runs that a logbook keeps.
+MOST_RUNS = 400
+
+KIND = "logbook"
+
+
+class PastRatio(NamedTuple):
+    """A ratio that one run found in one state of the machine, with its interval in that run."""
+
+    architecture: str
+    reference: str
+    batch_size: int
+    state: int
+    ratio: float
+    ci95: tuple[float, float]
+    date: str = ""
+
+    @property
+    def error(self) -> float:
+        """The standard error of the logarithm."""
+        return math.log(self.ci95[1] / self.ci95[0]) / (2 * Z)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: when it was, the states that it met, its times (p50 in seconds, by network and batch size) and ratios.
+
+    Networks go by their `identity`: a name may come to mean another network. `control` are the ratios of the
+    reference's second copy to it.
+    """
+
+    date: str
+    states: tuple[State, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    times: tuple[tuple[str, int, float], ...] = ()
+    ratios: tuple[PastRatio, ...] = ()
+    control: tuple[PastRatio, ...] = ()
+
+
+@dataclass(frozen=True)
+class Logbook:
+    """What earlier runs on this machine under these conditions say of the networks of a comparison.
+
+    `runs` is how many there were, `states` those that they met, by falling number of blocks: the first is the usual
+    one. `ratios` are those of the comparison's own pairs. `spread` is how the ratios of all pairs varied from run to
+    run in one state (the standard deviation of the logarithm), known with `spread_runs` degrees of freedom. `doubt`
+    says what is wrong with the file.
+    """
+
+    runs: int = 0
+    states: tuple[State, ...] = ()
+    ratios: tuple[PastRatio, ...] = ()
+    spread: float = SPREAD
+    spread_runs: int = SPREAD_RUNS
+    doubt: str = ""
+
+    def usual_with(self, seen: Sequence[State]) -> int:
+        """The state that most blocks met, with those of this run: that to which a machine comes back."""
+        blocks: dict[int, int] = {}
+        for state in (*self.states, *seen):
+            blocks[state.number] = blocks.get(state.number, 0) + state.blocks
+        return max(blocks, key=lambda number: (blocks[number], -number), default=NO_STATE)
+
+    def ratios_of(
+        self, architecture: str, reference: str, batch_size: int, state: int | None = None
+    ) -> tuple[PastRatio, ...]:
+        """What earlier runs found of that pair, in that state or in any."""
+        pair = (architecture, reference, batch_size)
+        return tuple(past for past in self.ratios if past[:3] == pair and state in (None, past.state))
+
+
+def pooled(ratios: Iterable[PastRatio]) -> tuple[float, int]:
+    """How ratios vary between runs in one state, over all pairs (standard deviation of the logarithm), and with how
+    many degrees of freedom that is known; SPREAD counts among them as SPREAD_RUNS."""
+    by_pair: dict[tuple[Any, ...], list[PastRatio]] = {}
+    for past in ratios:
+        by_pair.setdefault(past[:4], []).append(past)
+    variance, degrees = SPREAD_RUNS * SPREAD**2, SPREAD_RUNS
+    for pasts in by_pair.values():
+        if len(pasts) < 2:
+            continue
+        own = variance_between([math.log(past.ratio) for past in pasts], [max(past.error, 1e-6) for past in pasts])
+        variance += (len(pasts) - 1) * own
+        degrees += len(pasts) - 1
+    # what other pairs do says something of this one, not everything
+    return math.sqrt(variance / degrees), min(degrees, 2 * SPREAD_RUNS)
+
+
+def identity(profile: StaticProfile) -> str:
+    """What tells a network from another of the same name: its calls, their shapes and costs, as hexadecimal digits."""
+    calls = [(layer.op, layer.input_shape, layer.output_shape, layer.macs) for layer in profile.layers]
+    counts = (profile.input_shape, profile.parameters, profile.macs, profile.activations)
+    return hashlib.sha256(json.dumps([counts, calls], default=str).encode()).hexdigest()[:16]
+
+
+# --- kept on disk ---------------------------------------------------------------------------------------------------
+
+
+def read(fingerprint: str) -> tuple[list[Run], str]:
+    """The runs of a machine under some conditions, in their order, and what is wrong with the file ('': nothing)."""
+    store = kept.Store(KIND, fingerprint)
+    runs, strange = [], 0
+    for value in store.values():
+        try:
+            runs.append(_run(value))
+        except BadFile:  # written by another version, or by nobody of ours
+            strange += 1
+    runs.sort(key=lambda run: run.date)
+    doubts = [f"{strange} of its runs cannot be read"] if strange else []
+    doubts += [store.unread] if store.unread else []
+    return runs[-MOST_RUNS:], f"the logbook {store.path}: {'; '.join(doubts)}" if doubts else ""
+
+
+def write(fingerprint: str, run: Run) -> str | None:
+    """Add a run; says why that did not work, None: it did, or it is not ours to do (a caller's own process)."""
+    store = kept.Store(KIND, fingerprint)
+    store.put(f"{run.date} {uuid.uuid4().hex[:8]}", as_json(run) | {"states": [as_json(state) for state in run.states]})
+    return store.unwritten
+
+
+def _run(saved: Any) -> Run:
+    from . import reading  # it is slow to import
+
+    found: Run = reading.checked(Run, saved, KIND)
+    for past in (*found.ratios, *found.control):
+        if not 0 < past.ci95[0] <= past.ratio <= past.ci95[1]:
+            raise BadFile(f"{KIND}: {past.architecture} has no ratio.")
+    return found
+
+
+def opened(runs: Sequence[Run], names: Mapping[str, str], doubt: str = "") -> Logbook:
+    """What the runs say of networks; `names` are theirs by identity."""
+    blocks: dict[int, int] = {}
+    first: dict[int, State] = {}
+    for run in runs:
+        for state in run.states:
+            blocks[state.number] = blocks.get(state.number, 0) + state.blocks
+            first.setdefault(state.number, state)
+    states = [State(number, first[number].times, many) for number, many in blocks.items()]
+    every = [past._replace(date=run.date) for run in runs for past in run.ratios]
+    spread, spread_runs = pooled(every)
+    own = [
+        past._replace(architecture=names[past.architecture], reference=names[past.reference])
+        for past in every
+        if past.architecture in names and past.reference in names
+    ]
+    ordered = sorted(states, key=lambda state: (-state.blocks, state.number))
+    return Logbook(len(runs), tuple(ordered), tuple(own), spread, spread_runs, doubt)
