@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..base import files, units
 from ..base.errors import BadOption
 from ..base.options import options_of, positive
+from ..results import logbook
 from ..results.conditions import Conditions, Sampling
+from ..results.saved import as_json as as_json_record
 from . import options
 
 if TYPE_CHECKING:
@@ -41,6 +43,11 @@ def add(commands: Any) -> None:
         action="store_true",
         help="show what the machine can do at best: arithmetic, memory, calls; measured once, and kept",
     )
+    parser.add_argument(
+        "--history",
+        action="store_true",
+        help="show the logbook: earlier runs on this machine under these conditions, and its states",
+    )
     parser.add_argument("--again", action="store_true", help="for --roofline: measure anew")
     options.add_json(parser)
     options.add_conditions(parser)
@@ -63,15 +70,24 @@ def run(args: argparse.Namespace) -> int:
     free = device.available_bytes(conditions)
     cause, evidence = disturbance.watch(device.witness(conditions), args.seconds)
     ceilings = kept_or_measured(facts, conditions, args, cause) if args.roofline else None
+    runs, doubt = logbook.read(facts["fingerprint"]) if args.history else ([], "")
+    if doubt:
+        print(f"archprof: {doubt}", file=sys.stderr)
     if args.json != files.STDOUT:
         from ..render import terminal
         from ..render.tables import ceilings as ceiling_tables
 
         first = ceiling_tables.tables(ceilings) if ceilings else ()
+        if args.history:
+            from ..render.tables import logbook as logbook_tables
+
+            first = (*first, *logbook_tables.tables(runs))
         terminal.show([*first, table(facts, free)], export="--json")
         print(observed(cause, evidence))
+        if args.history and not runs:
+            print(f"logbook: no run with these conditions yet ({logbook.path(facts['fingerprint'])})")
     if args.json:
-        files.write(args.json, as_json(facts, free, cause, evidence, ceilings))
+        files.write(args.json, as_json(facts, free, cause, evidence, ceilings, runs if args.history else None))
     return 0
 
 
@@ -129,12 +145,18 @@ def as_json(
     cause: str | None,
     evidence: Mapping[str, float],
     ceilings: Ceilings | None = None,
+    runs: Sequence[logbook.Run] | None = None,
 ) -> str:
-    """The environment with what was seen while watching, and the ceilings where they were asked for."""
+    """The environment with what was seen while watching, the ceilings and the logbook where they were asked for."""
     import json
 
     watched = {"quiet": cause is None, "cause": cause, "evidence": dict(evidence)}
-    more = {"ceilings": ceilings.to_json()} if ceilings else {}
+    more: dict[str, Any] = {"ceilings": ceilings.to_json()} if ceilings else {}
+    if runs is not None:
+        more["logbook"] = {
+            "runs": [as_json_record(run) for run in runs],
+            "states": [as_json_record(state) for state in logbook.opened(runs, {}).states],
+        }
     return json.dumps({**facts, "free_memory_bytes": free, "watched": watched, **more}, indent=2)
 
 

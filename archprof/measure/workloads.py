@@ -13,8 +13,10 @@ from ..results.latency import FEWEST_BLOCKS, Block, Latency
 BLOCK_S = 0.05
 
 #: Untimed passes at the head of each block, for so long or one pass, bring the network's own data back into
-#: the caches. A pass as long as a block does that within itself.
+#: the caches, and touch the memory that its tensors came to lie in. A pass as long as five blocks does that within
+#: itself.
 LEAD_IN_S = 0.01
+LONG_S = 5 * BLOCK_S
 
 Key = tuple[str, int]  # name, batch size
 Step = Callable[[], object]
@@ -79,7 +81,7 @@ class Running:
 
     @property
     def lead_in(self) -> int:
-        return 0 if self.pass_s >= self.length_s else ceil(self.lead_in_s / self.pass_s)
+        return 0 if self.pass_s >= max(self.length_s, LONG_S) else ceil(self.lead_in_s / self.pass_s)
 
     @property
     def block_s(self) -> float:

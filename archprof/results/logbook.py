@@ -13,6 +13,7 @@ import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import kept
@@ -135,6 +136,11 @@ def read(fingerprint: str) -> tuple[list[Run], str]:
     doubts = [f"{strange} of its runs cannot be read"] if strange else []
     doubts += [store.unread] if store.unread else []
     return runs[-MOST_RUNS:], f"the logbook {store.path}: {'; '.join(doubts)}" if doubts else ""
+
+
+def path(fingerprint: str) -> Path:
+    """The file of a machine under some conditions."""
+    return kept.Store(KIND, fingerprint).path
 
 
 def write(fingerprint: str, run: Run) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...results.comparison import Comparison
-from ...results.logbook import Logbook, Run
+from ...results.logbook import Logbook, Run, opened
 from ...results.ratios import Ratio
 from ...results.states import State
 from ..words import listed, with_interval
@@ -54,6 +54,11 @@ def _by_state(ratios: Sequence[Ratio]) -> list[str]:
         for ratio in ratios
         if ratio.batch_size == least and len(ratio.by_state) > 1
     ]
+
+
+def tables(runs: Sequence[Run]) -> tuple[Table, ...]:
+    """The states of a machine and the runs that met them; none where there was no run."""
+    return (history(runs), states(opened(runs, {}))) if runs else ()
 
 
 def history(runs: Sequence[Run]) -> Table:
