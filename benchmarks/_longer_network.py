@@ -8,12 +8,12 @@ from archprof import models
 
 
 class Longer(nn.Module):
-    """A 3x3 convolution of 64 channels at a quarter of the side behind the stem: 6 % more mult-adds."""
+    """A 3x4 convolution of 64 channels at a quarter of the side behind the stem: 8.5 % more mult-adds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.network = models.find("resnet18").build()
-        self.more = nn.Conv2d(64, 64, 3, padding=1, bias=False)
+        self.more = nn.Conv2d(64, 64, (3, 4), padding="same", bias=False)
         first = next(name for name, child in self.network.named_children() if isinstance(child, nn.Sequential))
         setattr(self.network, first, nn.Sequential(self.more, getattr(self.network, first)))
 

@@ -11,7 +11,8 @@ from ..base.errors import ForwardFailed
 from ..models.input_spec import InputSpec
 from ..models.spec import parse
 from ..results.profile import Shape, StaticProfile
-from ..results.ratios import beyond, ratio_of
+from ..results.quotients import ratio_of
+from ..results.ratios import beyond
 
 if TYPE_CHECKING:
     from ..models import Arguments

@@ -9,7 +9,7 @@ from math import ceil, sqrt
 
 from ..results import statistics
 from ..results.latency import FEWEST_BLOCKS
-from ..results.ratios import ratio_of
+from ..results.quotients import ratio_of
 from .power import Meter
 from .reliability import half_width
 from .workloads import BLOCK_S, LEAD_IN_S, Running

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from .comparison import Accuracy, ArchitectureResult, Comparison
 from .findings import Extremes, findings, front_of, macs_of
 from .latency import FEWEST_BLOCKS, Latency
-from .ratios import Control, beyond, ratio_of
+from .quotients import ratio_of
+from .ratios import Control, beyond
 from .shares import shares
 
 #: A network keeps at least this part of its mult-adds: rewriting it as separable is not worth a sentence.

@@ -15,7 +15,7 @@ SPREAD = 0.02
 SPREAD_RUNS = 4
 
 #: How much wider than a 95 % prediction interval the range is that a run is expected in: of the normal distribution,
-#: 0.1 % lie beyond 3.29 standard deviations, 5 % beyond 1.96.
+#: 0.1 % lie beyond 3.29 standard deviations, 5 % beyond 1.96; where little is known of the spread, about 1 % do.
 UNEXPECTED = 1.7
 
 #: 1.96: the half width of a 95 % interval in standard deviations, where the normal distribution holds.

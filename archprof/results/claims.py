@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from . import regression
 from .comparison import Accuracy, ArchitectureResult, Comparison
 from .findings import macs_of, parameters_of, usual_batch_size
-from .ratios import ratio_of
+from .quotients import ratio_of
 from .shares import Share, shares, time_by_kind
 
 

@@ -265,7 +265,7 @@ class Comparison:
             warnings=reading.checked(tuple[str, ...], saved.get("warnings", ()), "warnings"),
             archprof=reading.checked(str, saved.get("archprof", ""), "archprof"),
             stopping=None if stopping is None else reading.checked(Stopping, stopping, "stopping"),
-            control=reading.checked(tuple[Latency, ...], saved.get("control", ()), "control"),
+            control=_control_from(saved.get("control", [])),
             logbook=None if logbook is None else reading.checked(Logbook, logbook, "logbook"),
             ceilings=None if ceilings is None else read_ceilings(ceilings),
         )
@@ -319,6 +319,13 @@ def row_json(row: ArchitectureResult, leave_out: Iterable[str] = (), optimizer: 
     out["division"] = as_json(row.division) if row.division else None
     out["error"] = row.error
     return out
+
+
+def _control_from(saved: Any) -> tuple[Latency, ...]:
+    from . import reading
+
+    cells = enumerate(reading.checked(list[dict[str, Any]], saved, "control"))
+    return tuple(reading.checked(Latency, cell, f"control[{place}]") for place, cell in cells)
 
 
 def _rows_from(saved: Any) -> tuple[ArchitectureResult, ...]:

@@ -7,7 +7,9 @@ drifted from what was usual in its run is left out, and two runs are not told ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -42,6 +44,13 @@ REFERENCE_WORK = {
     "copy_ms": ReferenceWork("copies", 0.30, 0.05),
 }
 
+#: A block's time is the median of three readings, which varies 0.67 times as much as one (normal distribution): so much
+#: times a reading's standard deviation is three of its own. STEP is the median of the distance between two readings, in
+#: standard deviations of one; of fewer than FEWEST_STEPS it is not known.
+NOISE = 2.0
+STEP = 0.954
+FEWEST_STEPS = 5
+
 #: How the cause begins of a block that ran while the machine had drifted.
 CAUSE = "drift"
 
@@ -51,6 +60,22 @@ def reference_times(blocks: Iterable[Block]) -> dict[str, float]:
     carried = [block.evidence for block in blocks if block.evidence]
     readings = {name: [evidence[name] for evidence in carried if name in evidence] for name in REFERENCE_WORK}
     return {name: statistics.median(values) for name, values in readings.items() if values}
+
+
+def tolerances(in_order: Sequence[Block]) -> dict[str, float]:
+    """By which share the reference work's times beside a block may differ from others of the same state, by reading.
+
+    That is `ReferenceWork.in_a_block`, or NOISE times what neighbours differ by if that is more: on a machine that does
+    not stand still for a moment, a slow reading is no other state. States change seldom, so that most neighbours are of
+    the same one.
+    """
+    found = {}
+    for name, work in REFERENCE_WORK.items():
+        readings = [block.evidence[name] for block in in_order if block.evidence and block.evidence.get(name)]
+        steps = [abs(math.log(after / before)) for before, after in itertools.pairwise(readings)]
+        noise = statistics.median(steps) / STEP if len(steps) >= FEWEST_STEPS else 0.0
+        found[name] = max(work.in_a_block, math.expm1(NOISE * noise))
+    return found
 
 
 def marked(blocks: Iterable[Block]) -> list[Block]:
@@ -63,9 +88,10 @@ def marked(blocks: Iterable[Block]) -> list[Block]:
     """
     in_order = sorted(unmarked(blocks), key=lambda block: block.order)
     usual = reference_times([block for block in in_order if block.disturbed is None])
+    allowed = tolerances(in_order)
     found = []
     for place, block in enumerate(in_order):
-        seen = drifts(usual, reference_times(in_order[max(place - 1, 0) : place + 2]), lambda work: work.in_a_block)
+        seen = drifts(usual, reference_times(in_order[max(place - 1, 0) : place + 2]), allowed)
         if seen and block.disturbed is None:
             block = replace(block, disturbed=f"{CAUSE} ({seen[0].text} than usual)")
         found.append(block)
@@ -78,16 +104,14 @@ def unmarked(blocks: Iterable[Block]) -> list[Block]:
 
 
 def drifts(
-    usual: Mapping[str, float],
-    seen: Mapping[str, float],
-    tolerated: Callable[[ReferenceWork], float] = lambda work: work.in_a_run,
+    usual: Mapping[str, float], seen: Mapping[str, float], allowed: Mapping[str, float] | None = None
 ) -> list[Drift]:
-    """Where the times of the reference work differ by more than is tolerated, the most first."""
+    """Where the times of the reference work differ by more than is allowed (of two runs), the most first."""
     changes = {name: seen[name] / usual[name] for name in REFERENCE_WORK if name in seen and usual.get(name)}
     found = [
         Drift(max(change, 1 / change), f"{REFERENCE_WORK[name].name} took {_words(change)}")
         for name, change in changes.items()
-        if max(change, 1 / change) > 1 + tolerated(REFERENCE_WORK[name])
+        if max(change, 1 / change) > 1 + (allowed or {}).get(name, REFERENCE_WORK[name].in_a_run)
     ]
     return sorted(found, reverse=True)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .comparison import Comparison
-from .latency import FEWEST_BLOCKS, Latency
+from .latency import Latency
 from .logbook import PastRatio, Run, identity
-from .ratios import Estimate, in_state, quotients, ratio_of
-from .states import NO_STATE, states_of
+from .ratios import by_state
+from .states import states_of
 
 
 def entry(comparison: Comparison) -> Run | None:
@@ -46,9 +46,6 @@ def entry(comparison: Comparison) -> Run | None:
 
 
 def _by_state(above: str, below: str, one: Latency, other: Latency, numbers: Mapping[int, int]) -> list[PastRatio]:
-    """The ratio in each state in which both ran often enough; without states, that of the undisturbed blocks."""
-    known = sorted({numbers[block.order] for block in one.blocks} - {NO_STATE})
-    estimates = [(state, found) for state in known if (found := in_state(one, other, numbers, state))]
-    if not known and len(quotients(one, other)) >= FEWEST_BLOCKS:
-        estimates = [(NO_STATE, Estimate(*ratio_of(one, other)))]
-    return [PastRatio(above, below, one.batch_size, state, *found) for state, found in estimates]
+    """The ratio of the whole run, and that of each state in which both ran often enough."""
+    found = by_state(one, other, numbers)
+    return [PastRatio(above, below, one.batch_size, state, *found[state]) for state in sorted(found)]

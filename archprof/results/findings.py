@@ -11,7 +11,8 @@ from typing import Any
 
 from .comparison import Accuracy, ArchitectureResult, Comparison
 from .latency import Latency
-from .ratios import Ratio, ratio_of
+from .quotients import ratio_of
+from .ratios import Ratio
 
 #: Up to this many ratios to the reference are named one by one.
 MOST_RATIOS = 8

@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, exp, floor, hypot, log, log10
-from statistics import geometric_mean
+from math import ceil, exp, floor, hypot, log, log10, sqrt
 from typing import NamedTuple
 
-from . import drift, statistics
+from . import statistics
 from .between import Z, between, expected
-from .intervals import student
-from .latency import FEWEST_BLOCKS, WIDEST, Block, Latency
+from .latency import FEWEST_BLOCKS, WIDEST, Latency
 from .logbook import Logbook
+from .quotients import Estimate, in_state, quotients, ratio_of
 from .states import NO_STATE, met, states_of
 
 #: Two copies of one network may differ by so much before a run is marked for it: their tensors lie elsewhere in memory.
 SAME = 0.01
-
-
-#: So many processes, or visits to a state, tell how these vary; of two the interval would be all there is.
-FEWEST_GROUPS = 3
-
-
-class Estimate(NamedTuple):
-    """A ratio of one run, with its 95 % interval."""
-
-    ratio: float
-    ci95: tuple[float, float]
-
-    @property
-    def error(self) -> float:
-        """The standard error of the logarithm."""
-        return log(self.ci95[1] / self.ci95[0]) / (2 * Z)
 
 
 class StateRatio(NamedTuple):
@@ -149,88 +130,6 @@ class Stopping:
         return statistics.half_width(interval, centre) <= self.precision
 
 
-def ratio_of(above: Latency, below: Latency) -> tuple[float, tuple[float, float]]:
-    """How many times as long `above` takes as `below`, and the 95 % interval.
-
-    Blocks that ran beside each other met the same machine, so slow changes cancel in their quotient: the estimate is
-    the median of `quotients`. Its interval is that median's, or Student's of the medians of several processes, or of
-    several visits to the machine's state, where that is wider: an interval is as wide as what varies most (Kalibera and
-    Jones 2013). With fewer than FEWEST_BLOCKS of them, it is the quotient of
-    the medians, with a bootstrap interval.
-    """
-    found = _quotients(above, below, undisturbed)
-    if len(found) >= FEWEST_BLOCKS:
-        return statistics.median([value for _, value in found]), _interval(found, (*above.blocks, *below.blocks))
-    return above.p50_s / below.p50_s, statistics.bootstrap_ratio_interval(above.seconds, below.seconds)
-
-
-def undisturbed(block: Block) -> bool:
-    """Whether nothing was seen that disturbed the block."""
-    return block.disturbed is None
-
-
-def quotients(above: Latency, below: Latency, counts: Callable[[Block], bool] = undisturbed) -> list[float]:
-    """Each block of `above` over the geometric mean of the two blocks of `below` between which it ran.
-
-    Where `above` ran more often, its blocks are the ones between which the others ran. All three must be ones that
-    count (undisturbed ones). Where each ran once a round, in any order, the quotients are those within the rounds.
-    """
-    return [quotient for _, quotient in _quotients(above, below, counts)]
-
-
-def _quotients(above: Latency, below: Latency, counts: Callable[[Block], bool]) -> list[tuple[Block, float]]:
-    """`quotients`, each with the block that it is of."""
-    if len(above.blocks) > len(below.blocks):
-        return [(block, 1 / quotient) for block, quotient in _quotients(below, above, counts)]
-    around = sorted(below.blocks, key=lambda block: block.order)
-    rounds = Counter(block.round for block in around)
-    reach = 1 if max(rounds.values(), default=0) > 1 else 0  # a round may begin with the last block of the one before
-    orders = [block.order for block in around]
-    found = []
-    for block in filter(counts, above.blocks):
-        place = bisect(orders, block.order)
-        beside = [
-            each
-            for each in around[max(place - 1, 0) : place + 1]
-            if block.round - (reach if each.order < block.order else 0) <= each.round <= block.round
-        ]
-        if beside and all(map(counts, beside)):
-            found.append((block, block.seconds / geometric_mean(each.seconds for each in beside)))
-    return found
-
-
-def _interval(found: Sequence[tuple[Block, float]], blocks: Iterable[Block]) -> tuple[float, float]:
-    """The 95 % interval of the median of quotients, at the level at which they vary most."""
-    values = [value for _, value in found]
-    low, high = statistics.median_interval(values)
-    middle = statistics.median(values)
-    away = sorted(block.order for block in blocks if (block.disturbed or "").startswith(drift.CAUSE))
-    processes: dict[int, list[float]] = {}
-    visits: dict[tuple[int, int], list[float]] = {}
-    for block, value in found:
-        processes.setdefault(block.process, []).append(value)
-        visits.setdefault((block.process, bisect(away, block.order)), []).append(value)
-    for groups in (processes.values(), visits.values()):
-        logs = [log(statistics.median(group)) for group in groups if len(group) >= FEWEST_BLOCKS]
-        if len(logs) >= FEWEST_GROUPS and (over := student(logs)) is not None:
-            reach = (over[1] - over[0]) / 2
-            low, high = min(low, middle * exp(-reach)), max(high, middle * exp(reach))
-    return low, high
-
-
-def in_state(above: Latency, below: Latency, numbers: Mapping[int, int], state: int) -> Estimate | None:
-    """The ratio while the machine was in that state; None where too few of its blocks were undisturbed."""
-
-    def counts(block: Block) -> bool:
-        drifted = (block.disturbed or drift.CAUSE).startswith(drift.CAUSE)  # which is another state, not a disturbance
-        return drifted and numbers.get(block.order, NO_STATE) == state
-
-    found = quotients(above, below, counts)
-    if len(found) < FEWEST_BLOCKS:
-        return None
-    return Estimate(statistics.median(found), statistics.median_interval(found))
-
-
 def ratios_to(
     reference: str | None,
     cells: Mapping[str, Sequence[Latency]],
@@ -249,8 +148,7 @@ def ratios_to(
     base = {cell.batch_size: cell for cell in cells[reference] if cell.measured}
     blocks = [block for row in (*cells.values(), control) for cell in row for block in cell.blocks]
     numbers = states_of(blocks, logbook.states if logbook else ())
-    seen = met([block for block in blocks if block.disturbed is None], numbers)
-    now = seen[0].number if seen else NO_STATE
+    seen = met(blocks, numbers)
     usual = logbook.usual_with(seen) if logbook else NO_STATE
     apart = {size: told for size, told in controls(reference, cells, control).items() if told.apart}
     found = []
@@ -259,17 +157,14 @@ def ratios_to(
             below = base.get(cell.batch_size)
             if name == reference or not cell.measured or below is None:
                 continue
-            alone = Estimate(*ratio_of(cell, below))
-            few = len(quotients(cell, below)) < FEWEST_BLOCKS
+            own = by_state(cell, below, numbers)
+            alone = ratio_of(cell, below, numbers)
+            now = seen[0].number if seen else NO_STATE
             ratio = Ratio(cell.batch_size, name, reference, *alone, True, *alone, 1 if logbook else 0, now)
+            few = len(quotients(cell, below)) < FEWEST_BLOCKS
             changed = None
             if logbook:
-                own = {
-                    state: it
-                    for state in {*numbers.values()} - {NO_STATE}
-                    if (it := in_state(cell, below, numbers, state))
-                }
-                ratio, changed = _over_runs(ratio, own if seen else {NO_STATE: alone}, usual, logbook)
+                ratio, changed = _over_runs(ratio, own, usual, logbook)
             why = (
                 cell.error
                 or below.error
@@ -282,35 +177,62 @@ def ratios_to(
     return tuple(found)
 
 
+def by_state(above: Latency, below: Latency, numbers: Mapping[int, int]) -> dict[int, Estimate]:
+    """The ratio of a run in each state that it met often enough; and under NO_STATE that of the whole run."""
+    found = {state: each for state in {*numbers.values()} if (each := in_state(above, below, numbers, state))}
+    if len(quotients(above, below)) >= FEWEST_BLOCKS:
+        found[NO_STATE] = ratio_of(above, below, numbers)
+    return found
+
+
 def _over_runs(ratio: Ratio, own: Mapping[int, Estimate], usual: int, logbook: Logbook) -> tuple[Ratio, str | None]:
-    """The ratio with what the logbook says of it; and what stands against joining this run's `own` estimates, by state,
-    to those before."""
-    known: list[StateRatio] = []
-    changed = None
-    for state in sorted(
-        {*own, *(past.state for past in logbook.ratios_of(ratio.architecture, ratio.reference, ratio.batch_size))}
-    ):
-        before = logbook.ratios_of(ratio.architecture, ratio.reference, ratio.batch_size, state)
-        found = [(past.ratio, past.error) for past in before]
-        now = own.get(state)
-        if found and now is not None:
-            past = between(found, logbook.spread, logbook.spread_runs)
-            if not expected(now.ratio, now.error, past):
-                before_it = f"{past.ci95[0]:.3g} to {past.ci95[1]:.3g} in {len(found)} before"
-                changed = f"{now.ratio:.3g} in this run, but {before_it}: the machine or the network has changed "
-                changed += "(--no-logbook measures by itself)"
-                found = []
-        if now is not None:
-            found.append((now.ratio, now.error))
-        if len(found) > 1:
-            known.append(StateRatio(state, *between(found, logbook.spread, logbook.spread_runs)[:2], len(found)))
-        elif now is not None:
-            known.append(StateRatio(state, *now, 1))
-    ratio = replace(ratio, by_state=tuple(known))
-    headline = next((each for each in known if each.state == usual), None)
-    if headline is None:
-        return ratio, changed
-    return replace(ratio, ratio=headline.ratio, ci95=headline.ci95, runs=headline.runs), changed
+    """The ratio over the runs of the logbook and this one, whose `own` estimates are by state; and what stands against
+    joining them.
+
+    Where states differ in their ratio, the headline is that of the usual one.
+    """
+    before: dict[int, list[Estimate]] = {}
+    for each in logbook.ratios_of(ratio.architecture, ratio.reference, ratio.batch_size):
+        before.setdefault(each.state, []).append(Estimate(each.ratio, each.ci95))
+    known = [
+        _joined(state, [*before.get(state, ()), *([own[state]] if state in own else [])], logbook)
+        for state in sorted({*own, *before})
+    ]
+    chosen = _headline(known, usual, logbook)
+    if chosen is None:
+        return ratio, None
+    ratio = replace(ratio, by_state=tuple(each for each in known if each.state != NO_STATE))
+    past, now = before.get(chosen.state, []), own.get(chosen.state)
+    met_before = chosen.state != NO_STATE or ratio.state in before  # else whole runs are of different states
+    if past and now is not None and met_before:
+        them = between([(each.ratio, each.error) for each in past], logbook.spread, logbook.spread_runs)
+        if not expected(now.ratio, now.error, them):
+            told = f"{now.ratio:.3g} in this run, but {them.ci95[0]:.3g} to {them.ci95[1]:.3g} in {len(past)} before"
+            changed = "the machine or the network has changed (--no-logbook measures by itself)"
+            return ratio, f"{told}: {changed}"
+    return replace(ratio, ratio=chosen.ratio, ci95=chosen.ci95, runs=chosen.runs), None
+
+
+def _joined(state: int, found: Sequence[Estimate], logbook: Logbook) -> StateRatio:
+    """A ratio over runs; of a single one as that run has it."""
+    if len(found) == 1:
+        return StateRatio(state, *found[0], 1)
+    whole = between([(each.ratio, each.error) for each in found], logbook.spread, logbook.spread_runs)
+    return StateRatio(state, whole.ratio, whole.ci95, len(found))
+
+
+def _headline(known: Sequence[StateRatio], usual: int, logbook: Logbook) -> StateRatio | None:
+    """The usual state's ratio where another state's differs by more than runs in one state do; else whole runs'."""
+    ends = {}
+    for each in known:
+        alone = Estimate(each.ratio, each.ci95)
+        if each.runs == 1:
+            alone = Estimate(*between([(alone.ratio, alone.error)], logbook.spread, logbook.spread_runs)[:2])
+        ends[each.state] = alone
+    states = {each.state: each for each in known}
+    whole = states.pop(NO_STATE, None)
+    differs = usual in states and any(not ends[usual].overlaps(ends[state]) for state in states)
+    return states[usual] if differs else whole
 
 
 def _wide(ratio: Ratio, widest: float) -> str | None:
@@ -333,8 +255,9 @@ class Control(NamedTuple):
 
     @property
     def floor(self) -> float:
-        """The smallest factor that can be told from 1 in this run: the end of the interval that is farther from it."""
-        return max(self.ci95[1], 1 / self.ci95[0])
+        """The factor that two networks must differ by to be told apart: what two copies differ by beyond chance."""
+        alone = Estimate(self.ratio, self.ci95)
+        return exp(Z * sqrt(max(log(self.ratio) ** 2 - alone.error**2, 0.0)))
 
     @property
     def sentence(self) -> str:

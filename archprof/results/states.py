@@ -17,6 +17,9 @@ from .latency import FEWEST_BLOCKS, Block
 #: What blocks are in that are like no others, or beside which no reference work was timed.
 NO_STATE = 0
 
+#: A state that is met for a smaller share of a run is not told from chance.
+LEAST_SHARE = 0.1
+
 #: A new state is looked for around so many blocks at most: each of them is held against all.
 TRIED = 60
 
@@ -41,9 +44,8 @@ class State(NamedTuple):
 def states_of(blocks: Iterable[Block], known: Sequence[State] = ()) -> dict[int, int]:
     """The number of the state that each block of a run was in, by the block's order.
 
-    That is the nearest of the `known` whose times are within what a block's may differ by
-    (`ReferenceWork.in_a_block`); blocks that are like none of them, and FEWEST_BLOCKS of them like one another, are in
-    a new one.
+    That is the nearest of the `known` whose times are within what a block's may differ by (`drift.tolerances`); blocks
+    that are like none of them, and LEAST_SHARE of all like one another, are in a new one.
     """
     in_order = sorted(blocks, key=lambda block: block.order)
     readings = {
@@ -51,19 +53,21 @@ def states_of(blocks: Iterable[Block], known: Sequence[State] = ()) -> dict[int,
         for place, block in enumerate(in_order)
         if (times := drift.reference_times(in_order[max(place - 1, 0) : place + 2]))
     }
+    allowed = drift.tolerances(in_order)
+    fewest = max(FEWEST_BLOCKS, math.ceil(LEAST_SHARE * len(readings)))
     found = {block.order: NO_STATE for block in in_order}
     centres = {state.number: dict(state.times) for state in known}
     waiting = list(readings)
     for order in [*waiting]:
-        near = {number: distance(readings[order], centre) for number, centre in centres.items()}
+        near = {number: distance(readings[order], centre, allowed) for number, centre in centres.items()}
         best = min(near, key=lambda number: near[number], default=NO_STATE)
         if best and near[best] <= 1:
             found[order] = best
             waiting.remove(order)
-    while len(waiting) >= FEWEST_BLOCKS:
-        centre = _densest([readings[order] for order in waiting])
-        members = [order for order in waiting if distance(readings[order], centre) <= 1]
-        if len(members) < FEWEST_BLOCKS:
+    while len(waiting) >= fewest:
+        centre = _densest([readings[order] for order in waiting], allowed)
+        members = [order for order in waiting if distance(readings[order], centre, allowed) <= 1]
+        if len(members) < fewest:
             break
         number = max(centres, default=NO_STATE) + 1
         centres[number] = centre
@@ -82,24 +86,24 @@ def met(blocks: Iterable[Block], numbers: Mapping[int, int]) -> tuple[State, ...
     return tuple(sorted(states, key=lambda state: (-state.blocks, state.number)))
 
 
-def distance(times: Mapping[str, float], centre: Mapping[str, float]) -> float:
-    """How far apart two readings are, in what a block's may differ by: up to 1 they are of one state."""
+def distance(times: Mapping[str, float], centre: Mapping[str, float], allowed: Mapping[str, float]) -> float:
+    """How far apart two readings are, in what is allowed: up to 1 they are of one state."""
     return max(
         (
-            abs(math.log(times[name] / centre[name])) / math.log1p(work.in_a_block)
-            for name, work in drift.REFERENCE_WORK.items()
+            abs(math.log(times[name] / centre[name])) / math.log1p(allowed[name])
+            for name in drift.REFERENCE_WORK
             if times.get(name) and centre.get(name)
         ),
         default=math.inf,
     )
 
 
-def _densest(readings: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _densest(readings: Sequence[Mapping[str, float]], allowed: Mapping[str, float]) -> dict[str, float]:
     """The medians of those that are near the reading with most others near it."""
     step = math.ceil(len(readings) / TRIED)
 
     def beside(reading: Mapping[str, float]) -> list[Mapping[str, float]]:
-        return [other for other in readings if distance(other, reading) <= 1]
+        return [other for other in readings if distance(other, reading, allowed) <= 1]
 
     near = max(map(beside, readings[::step]), key=len)
     return {

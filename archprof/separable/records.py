@@ -10,7 +10,7 @@ from typing import Any
 
 from ..results.latency import Latency
 from ..results.profile import StaticProfile
-from ..results.ratios import ratio_of
+from ..results.quotients import ratio_of
 from ..results.saved import as_json
 from .formula import Convolution, Cost
 

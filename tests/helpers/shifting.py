@@ -60,9 +60,7 @@ def run(
         for name, macs in (("slow", 500), ("fast", 100))
     )
     environment = {"date": f"2026-11-{day:02d}T10:00:00+00:00", "fingerprint": "0123456789ab"}
-    return Comparison(
-        environment, rows, "fast", stopping=Stopping(0.02, 8.0, 8.0), control=(cells[""],), logbook=book
-    )
+    return Comparison(environment, rows, "fast", stopping=Stopping(0.02, 8.0, 8.0), control=(cells[""],), logbook=book)
 
 
 def opened(runs: Sequence[logbook.Run]) -> logbook.Logbook:

@@ -76,7 +76,7 @@ def test_ratios_are_taken_batch_by_batch_where_both_were_measured():
         "a": [latency(2, 2, 2), latency(9, 9, 9, batch_size=8)],
         "b": [latency(1, 1, 1), Latency(8, error="out of memory")],
     }
-    assert ratios_to("b", cells) == (Ratio(1, "a", "b", 2.0, (2.0, 2.0)),)
+    assert ratios_to("b", cells) == (Ratio(1, "a", "b", 2.0, (2.0, 2.0), True, 2.0, (2.0, 2.0)),)
     assert ratios_to(None, cells) == ()
 
 

@@ -40,8 +40,10 @@ def test_runs_that_differ_by_more_than_their_own_intervals_say():
     alone = [one.ratios[0].in_run_ci95 for one in found]
     assert sum(low <= 5.0 <= high for low, high in alone) < 20
     held = holding(found[3:])
-    assert len(held) == 37 and sum(held) >= 34
-    assert found[-1].ratios[0].runs == 40 and "on this machine, over 40 runs; in this run" in found[-1].ratios[0].sentence
+    assert len(held) >= 35 and sum(held) >= 0.92 * len(held)
+    assert (
+        found[-1].ratios[0].runs == 40 and "on this machine, over 40 runs; in this run" in found[-1].ratios[0].sentence
+    )
     last = found[-1].ratios[0]
     assert (last.ci95[1] - last.ci95[0]) / last.ratio < 0.02
 
@@ -51,15 +53,15 @@ def test_intervals_hold_over_many_machines():
     held = [
         hold for seed in range(40) for hold in holding(shifting.series([A] * 10, seed, between=0.02, within=0.01)[2:])
     ]
-    assert len(held) > 280 and 0.92 <= sum(held) / len(held)
+    assert len(held) > 280 and sum(held) / len(held) >= 0.92
 
 
 def test_states_keep_their_numbers_and_the_headline_is_the_usual_ones():
     found = shifting.series([A, A, B, A, "c" * 6 + "b" * 6, A], between=0.003, within=0.003)
-    assert [tuple(state.number for state in one.states) for one in found] == [(1,), (1,), (2,), (1,), (2, 3), (1,)]
+    assert [sorted(state.number for state in one.states) for one in found] == [[1], [1], [2], [1], [2, 3], [1]]
     third = found[2].ratios[0]
-    assert third.state == 2 and third.in_run == pytest.approx(4.5, rel=0.02)
-    assert third.ratio == pytest.approx(5.0, rel=0.02) and third.runs == 2
+    assert third.state == 2 and third.runs == 2 and third.in_run == pytest.approx(4.5, rel=0.02)
+    assert third.ratio == pytest.approx(5.0, rel=0.02) and third.reliable
     last = {each.state: each.ratio for each in found[-1].ratios[0].by_state}
     assert last == {1: pytest.approx(5.0, rel=0.02), 2: pytest.approx(4.5, rel=0.02), 3: pytest.approx(5.6, rel=0.02)}
 
@@ -84,7 +86,7 @@ def test_two_copies_that_differ_mark_the_run():
     (same,), (other,) = (shifting.series([A], within=0.002, apart=apart) for apart in (1.0, 1.03))
     assert same.ratios[0].reliable and not same.controls[1].apart and same.controls[1].floor < 1.01
     assert other.controls[1].apart and other.controls[1].floor > 1.03
-    assert not other.ratios[0].reliable and other.ratios[0].why == "two copies of fast differ by 3.0 % at batch 1"
+    assert not other.ratios[0].reliable and "two copies of fast differ by 3." in other.ratios[0].why
 
 
 def test_a_logbook_survives_json():
@@ -124,7 +126,9 @@ def test_a_ratio_over_runs_lies_among_them_and_scales_with_them(runs, factor):
     found, scaled = between(runs), between([(ratio * factor, error) for ratio, error in runs])
     assert min(ratio for ratio, _ in runs) * 0.999999 <= found.ratio <= max(ratio for ratio, _ in runs) * 1.000001
     assert found.ci95[0] <= found.ratio <= found.ci95[1]
-    assert scaled.ratio == pytest.approx(found.ratio * factor) and scaled.spread == pytest.approx(found.spread, abs=1e-9)
+    assert scaled.ratio == pytest.approx(found.ratio * factor) and scaled.spread == pytest.approx(
+        found.spread, abs=1e-9
+    )
 
 
 def test_what_other_pairs_do_is_expected_of_a_new_one():
@@ -144,7 +148,6 @@ def test_one_run_in_many_is_unexpected_by_chance():
     draw = random.Random(5)
     surprises = []
     for _ in range(2000):
-        runs = [(math.exp(draw.gauss(0, math.hypot(0.02, 0.01))), 0.01) for _ in range(5)]
+        runs = [(math.exp(draw.gauss(0, math.hypot(0.04, 0.01))), 0.01) for _ in range(5)]
         surprises.append(not expected(*runs[-1], between(runs[:-1])))
-    assert 0 < sum(surprises) < 20
-    assert statistics.fmean(surprises) < 0.01
+    assert 0 < statistics.fmean(surprises) < 0.02
