@@ -81,7 +81,7 @@ def judge(folder: Path) -> int:
 def replayed(folder: Path, kinds: dict[str, dict[str, Any]]) -> list[Seen]:
     """Every run in the order of time, each with the logbook of those before it."""
     files = sorted((file for file in folder.glob("*/*.json")), key=lambda file: int(file.stem))
-    runs: dict[str, list[logbook.Run]] = {}
+    runs: dict[str, list[logbook.LoggedRun]] = {}
     seen = []
     for file in files:
         bare = Comparison.from_json(file.read_text())

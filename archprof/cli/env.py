@@ -145,7 +145,7 @@ def as_json(
     cause: str | None,
     evidence: Mapping[str, float],
     ceilings: Ceilings | None = None,
-    runs: Sequence[logbook.Run] | None = None,
+    runs: Sequence[logbook.LoggedRun] | None = None,
 ) -> str:
     """The environment with what was seen while watching, the ceilings and the logbook where they were asked for."""
     import json

@@ -96,6 +96,7 @@ def _saved() -> dict[str, Any]:
     """What comparisons and sweeps write."""
     from ..results.ceilings import Ceilings
     from ..results.comparison import BULKY, Accuracy, ArchitectureResult
+    from ..results.logbook import Logbook
     from ..results.memory import BatchMemory
     from ..results.profile import StaticProfile
     from ..results.ratios import Ratio, Stopping
@@ -144,6 +145,8 @@ def _saved() -> dict[str, Any]:
             architectures=list[row],  # type: ignore[valid-type]
             ratios=list[ratio],  # type: ignore[valid-type]
             stopping=stopping | None,
+            control=list[latency],  # type: ignore[valid-type]
+            logbook=written("Logbook", Logbook) | None,
             ceilings=written("Ceilings", Ceilings) | None,
             warnings=list[str],
         ),
@@ -199,8 +202,10 @@ def _networks() -> dict[str, Any]:
     from ..audit.opinions import Opinion
     from ..render.tables import layers
     from ..results.ceilings import Ceilings
+    from ..results.logbook import LoggedRun
     from ..results.profile import StaticProfile, Uncounted
     from ..results.reading import maybe, written
+    from ..results.states import State
     from ..separable.formula import Convolution, Cost
     from ..separable.records import SIDE, LeftAlone
 
@@ -265,6 +270,8 @@ def _networks() -> dict[str, Any]:
         uncalled=list[str],
         **measured,
     )
+    run, state = written("LoggedRun", LoggedRun), written("State", State)
+    history = written("History", runs=list[run], states=list[state])  # type: ignore[valid-type]
     watched = written("Watched", quiet=bool, cause=str | None, evidence=dict[str, float])
     return {
         "show": written(
@@ -295,6 +302,7 @@ def _networks() -> dict[str, Any]:
             fingerprint=str,
             date=str,
             ceilings=maybe(ceilings),
+            logbook=maybe(history),
         ),
     }
 

@@ -9,6 +9,7 @@ from ..results.answer import Accurate, Answer, At, Doubts, answer
 from ..results.comparison import Comparison
 from ..results.environment import memory_words
 from ..results.findings import Extremes
+from .reasons import named, unsure_ratios
 from .words import COST_WORDS, capital, listed
 
 #: So many names, or reasons, are said one by one.
@@ -24,6 +25,7 @@ def sentences(comparison: Comparison) -> list[str]:
     said = [
         _smallest(found),
         _fastest(found),
+        *_ratios(comparison),
         *_accurate(comparison, found),
         _separable(found),
         _doubts(comparison, found.doubts),
@@ -90,6 +92,15 @@ def _fastest(found: Answer) -> str:
     return f"{capital('; '.join(parts))}." if parts else ""
 
 
+def _ratios(comparison: Comparison) -> list[str]:
+    """How many times as long the others take as the reference, over runs, where these are few."""
+    if comparison.logbook is None:
+        return []
+    least = min((ratio.batch_size for ratio in comparison.ratios), default=None)
+    found = [ratio for ratio in comparison.ratios if ratio.batch_size == least]
+    return [f"{ratio.sentence}." for ratio in found] if len(found) < FEW else []
+
+
 def _accurate(comparison: Comparison, found: Answer) -> list[str]:
     best = found.accurate
     if best is None:
@@ -146,8 +157,10 @@ def _doubts(comparison: Comparison, found: Doubts) -> str:
         parts.append(f"no top-1 known: {some(found.unpublished)}")
     if found.without_scratch:
         parts.append("memory without what operators take for themselves, which is not known here")
-    parts += _places("not measured", found.unmeasured, found.times)
-    parts += _places("not reliable (~)", found.unreliable, found.times)
+    parts += _places("not measured", found.unmeasured, f"{found.times} times")
+    parts += _places("not reliable (~)", found.unreliable, f"{found.times} times")
+    told = {*found.unmeasured, *found.unreliable}
+    parts += _places("ratio not reliable", unsure_ratios(comparison, told), f"{len(comparison.ratios)} ratios")
     if (words := memory_words(comparison.environment)) and not comparison.environment.get("keep_memory"):
         parts += [f"memory that a pass freed was {words}"] if comparison.batch_sizes else []
     if found.within is not None and comparison.stopping and found.times:
@@ -159,23 +172,14 @@ def _doubts(comparison: Comparison, found: Doubts) -> str:
     return f"{capital('; '.join(parts))}." if parts else ""
 
 
-def _places(what: str, places: Mapping[At, str], of: int) -> list[str]:
+def _places(what: str, places: Mapping[At, str], of: str) -> list[str]:
     """Who and at which batch sizes, with the reason of the first."""
     if not places:
         return []
-    if len(places) > FEW:
-        named = f"{len(places)} of {of} times"
-    else:
-        sizes: dict[str, list[int]] = {}
-        for name, size in places:
-            sizes.setdefault(name, []).append(size)
-        alike: dict[tuple[int, ...], list[str]] = {}
-        for name, known in sizes.items():
-            alike.setdefault(tuple(known), []).append(name)
-        named = listed([f"{listed(names)} at batch {listed([*map(str, known)])}" for known, names in alike.items()])
+    told = f"{len(places)} of {of}" if len(places) > FEW else named(places)
     (first, size), reason = next(iter(places.items()))
     whose = f"{first} at {size}: " if len(places) > 1 else ""
-    return [f"{what}: {named} ({whose}{_short(reason)})"]
+    return [f"{what}: {told} ({whose}{_short(reason)})"]
 
 
 def _short(reason: str) -> str:

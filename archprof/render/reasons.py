@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from ..results.answer import At
+from ..results.comparison import Comparison
 from .words import listed
 
 
@@ -28,3 +29,12 @@ def named(places: Iterable[At]) -> str:
     for name, known in sizes.items():
         alike.setdefault(tuple(known), []).append(name)
     return listed([f"{listed(names)} at batch {listed([*map(str, known)])}" for known, names in alike.items()])
+
+
+def unsure_ratios(comparison: Comparison, told: Set[At]) -> dict[At, str]:
+    """Why ratios cannot be relied on, where their networks' own times do not say it."""
+    return {
+        (ratio.architecture, ratio.batch_size): ratio.why
+        for ratio in comparison.ratios
+        if ratio.why and not told & {(name, ratio.batch_size) for name in (ratio.architecture, ratio.reference)}
+    }

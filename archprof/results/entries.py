@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from .comparison import Comparison
 from .latency import Latency
-from .logbook import PastRatio, Run, identity
+from .logbook import PastRatio, LoggedRun, identity
 from .ratios import by_state
 from .states import states_of
 
 
-def entry(comparison: Comparison) -> Run | None:
+def entry(comparison: Comparison) -> LoggedRun | None:
     """What is worth remembering of a run; None where nothing was measured."""
     rows = {identity(row.profile): row for row in comparison.architectures if row.profile}
     cells = [cell for row in rows.values() for cell in row.latency if cell.measured]
@@ -35,7 +35,7 @@ def entry(comparison: Comparison) -> Run | None:
     if not (states or ratios):
         return None
     times = [(key, cell.batch_size, cell.p50_s) for key, row in rows.items() for cell in row.latency if cell.reliable]
-    return Run(
+    return LoggedRun(
         str(comparison.environment.get("date") or ""),
         states,
         {key: row.name for key, row in rows.items()},

@@ -158,8 +158,8 @@ class Latency:
                     "disturbed": b.disturbed,
                     "evidence": dict(b.evidence) if b.evidence else None,
                     "joules": b.joules,
+                    "process": b.process,
                 }
-                | ({"process": b.process} if b.process else {})
                 for b in self.blocks
             ],
         }

@@ -49,7 +49,7 @@ class PastRatio(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Run:
+class LoggedRun:
     """One run: when it was, the states that it met, its times (p50 in seconds, by network and batch size) and ratios.
 
     Networks go by their `identity`: a name may come to mean another network. `control` are the ratios of the
@@ -123,7 +123,7 @@ def identity(profile: StaticProfile) -> str:
 # --- kept on disk ---------------------------------------------------------------------------------------------------
 
 
-def read(fingerprint: str) -> tuple[list[Run], str]:
+def read(fingerprint: str) -> tuple[list[LoggedRun], str]:
     """The runs of a machine under some conditions, in their order, and what is wrong with the file ('': nothing)."""
     store = kept.Store(KIND, fingerprint)
     runs, strange = [], 0
@@ -143,24 +143,24 @@ def path(fingerprint: str) -> Path:
     return kept.Store(KIND, fingerprint).path
 
 
-def write(fingerprint: str, run: Run) -> str | None:
+def write(fingerprint: str, run: LoggedRun) -> str | None:
     """Add a run; says why that did not work, None: it did, or it is not ours to do (a caller's own process)."""
     store = kept.Store(KIND, fingerprint)
     store.put(f"{run.date} {uuid.uuid4().hex[:8]}", as_json(run) | {"states": [as_json(state) for state in run.states]})
     return store.unwritten
 
 
-def _run(saved: Any) -> Run:
+def _run(saved: Any) -> LoggedRun:
     from . import reading  # it is slow to import
 
-    found: Run = reading.checked(Run, saved, KIND)
+    found: LoggedRun = reading.checked(LoggedRun, saved, KIND)
     for past in (*found.ratios, *found.control):
         if not 0 < past.ci95[0] <= past.ratio <= past.ci95[1]:
             raise BadFile(f"{KIND}: {past.architecture} has no ratio.")
     return found
 
 
-def opened(runs: Sequence[Run], names: Mapping[str, str], doubt: str = "") -> Logbook:
+def opened(runs: Sequence[LoggedRun], names: Mapping[str, str], doubt: str = "") -> Logbook:
     """What the runs say of networks; `names` are theirs by identity."""
     blocks: dict[int, int] = {}
     first: dict[int, State] = {}

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import exp, log, sqrt
-from statistics import geometric_mean
 from typing import NamedTuple
 
 from . import drift, statistics
@@ -90,7 +89,8 @@ def quotients(above: Latency, below: Latency) -> list[Quotient]:
             if block.round - (reach if each.order < block.order else 0) <= each.round <= block.round
         )
         if beside and all(map(undisturbed, beside)):
-            found.append(Quotient(block.seconds / geometric_mean(each.seconds for each in beside), block, beside))
+            between = sqrt(beside[0].seconds * beside[-1].seconds)
+            found.append(Quotient(block.seconds / between, block, beside))
     return found
 
 

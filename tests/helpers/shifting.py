@@ -63,7 +63,7 @@ def run(
     return Comparison(environment, rows, "fast", stopping=Stopping(0.02, 8.0, 8.0), control=(cells[""],), logbook=book)
 
 
-def opened(runs: Sequence[logbook.Run]) -> logbook.Logbook:
+def opened(runs: Sequence[logbook.LoggedRun]) -> logbook.Logbook:
     """The logbook of such runs, for these two networks."""
     return logbook.opened(runs, {logbook.identity(profile(n, m)): n for n, m in (("slow", 500), ("fast", 100))})
 

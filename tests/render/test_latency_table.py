@@ -66,8 +66,8 @@ Latency of one forward pass, cpu (A CPU), 2 threads, float32, torch 2.13.0
      8   resnet34       500~      497 to 503     504~      16.0~         —           8.00 MiB          —         5.88
      8   resnet50          —               —        —          —         —           8.00 MiB          —            —
 
-~ resnet34, batch 8: the 95 % interval is +-6.0 %, more than 5 %
-resnet50, batch 8: out of memory: 3 GiB
+not measured: resnet50 at batch 8 (out of memory: 3 GiB).
+~ not reliable: resnet34 at batch 8 (the 95 % interval is +-6.0 %, more than 5 %).
 resnet34 takes 1.6667 (1.6667 to 1.6667) times as long as resnet18 at batch 1.
 resnet50 takes 3.0000 (3.0000 to 3.0000) times as long as resnet18 at batch 1.
 The time budget of 24 s ended measuring: 4 of 6 times and 3 of 3 ratios are within 2 %; --time-budget allows more.
@@ -133,7 +133,7 @@ def test_a_limit_to_read_the_line_at_is_round_and_inside_what_was_measured(secon
 def test_markdown_holds_the_same():
     text = family(stopping=Stopping(0.02, 24.0, 23.9)).to_markdown()
     assert "| 8 | resnet34 | 500\\~ | 497 to 503 | 504\\~ |" in text
-    assert "- \\~ resnet34, batch 8: the 95 % interval is +-6.0 %, more than 5 %" in text
+    assert "- \\~ not reliable: resnet34 at batch 8 (the 95 % interval is +-6.0 %, more than 5 %)." in text
     assert "may use 1.50 G mult-adds here (R^2 1.000)" in text
     assert "The time budget of 24 s ended measuring" in text
 

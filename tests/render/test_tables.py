@@ -154,7 +154,7 @@ def test_accuracy_is_that_of_the_dataset_that_most_networks_have(comparison):
 def test_the_latency_table_says_what_cannot_be_relied_on(comparison):
     text = shown([times.latency(comparison)])
     assert "Latency of one forward pass, cpu (A CPU), 2 threads, float32, torch 2.13.0" in text
-    assert "~ odd, batch 1: other work held 1.2 CPUs" in text
+    assert "~ not reliable: odd at batch 1 (other work held 1.2 CPUs)." in text
     row = next(line for line in text.splitlines() if " odd " in line)
     assert "100~" in row
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...results.comparison import Comparison
-from ...results.logbook import Logbook, Run, opened
+from ...results.logbook import Logbook, LoggedRun, opened
 from ...results.ratios import Ratio
 from ...results.states import State
 from ..words import listed, with_interval
@@ -56,15 +56,15 @@ def _by_state(ratios: Sequence[Ratio]) -> list[str]:
     ]
 
 
-def tables(runs: Sequence[Run]) -> tuple[Table, ...]:
+def tables(runs: Sequence[LoggedRun]) -> tuple[Table, ...]:
     """The states of a machine and the runs that met them; none where there was no run."""
     return (history(runs), states(opened(runs, {}))) if runs else ()
 
 
-def history(runs: Sequence[Run]) -> Table:
+def history(runs: Sequence[LoggedRun]) -> Table:
     """The runs of a logbook, the latest last: when, in which states, and the ratios that they found."""
     columns = (
-        Column("date", "Run"),
+        Column("date", "LoggedRun"),
         Column("states", "States (blocks)"),
         Column("ratios", "Ratios", folds=True),
         Column("control", "Two copies", "text"),

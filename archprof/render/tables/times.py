@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-
 from ...base import units
 from ...results import regression
 from ...results.answer import At
@@ -11,7 +9,7 @@ from ...results.comparison import ArchitectureResult, Comparison
 from ...results.environment import memory_words, type_words
 from ...results.latency import FEWEST_BLOCKS, Latency
 from ...results.ratios import Ratio
-from ..reasons import reasons
+from ..reasons import reasons, unsure_ratios
 from . import logbook
 from .table import UNRELIABLE, Cell, Column, Table
 
@@ -50,7 +48,7 @@ def latency(comparison: Comparison) -> Table:
         (
             *reasons("not measured", missing),
             *reasons(f"{UNRELIABLE} not reliable", unsure),
-            *reasons(f"{UNRELIABLE} ratios that are not", _unsure_ratios(comparison, {*missing, *unsure})),
+            *reasons(f"{UNRELIABLE} ratios that are not", unsure_ratios(comparison, {*missing, *unsure})),
             *reasons("cut short", cut),
             *_ratio_sentences(comparison),
             *logbook.sentences(comparison),
@@ -144,15 +142,6 @@ def _ratio_sentences(comparison: Comparison) -> list[str]:
     """The ratios at the smallest batch size as sentences, with their intervals."""
     least = min((ratio.batch_size for ratio in comparison.ratios), default=None)
     return [f"{ratio.sentence}." for ratio in comparison.ratios if ratio.batch_size == least]
-
-
-def _unsure_ratios(comparison: Comparison, told: Set[At]) -> dict[At, str]:
-    """Why ratios cannot be relied on, where their networks' own times do not say it."""
-    return {
-        (ratio.architecture, ratio.batch_size): ratio.why
-        for ratio in comparison.ratios
-        if ratio.why and not told & {(name, ratio.batch_size) for name in (ratio.architecture, ratio.reference)}
-    }
 
 
 def _stopping_sentence(comparison: Comparison) -> list[str]:
