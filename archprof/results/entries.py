@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .comparison import Comparison
 from .latency import Latency
-from .logbook import PastRatio, LoggedRun, identity
+from .logbook import LoggedRun, PastRatio, identity
 from .ratios import by_state
 from .states import states_of
 

@@ -64,7 +64,7 @@ def tables(runs: Sequence[LoggedRun]) -> tuple[Table, ...]:
 def history(runs: Sequence[LoggedRun]) -> Table:
     """The runs of a logbook, the latest last: when, in which states, and the ratios that they found."""
     columns = (
-        Column("date", "LoggedRun"),
+        Column("date", "Run"),
         Column("states", "States (blocks)"),
         Column("ratios", "Ratios", folds=True),
         Column("control", "Two copies", "text"),

@@ -1,0 +1,99 @@
+"""Several processes measure one after the other, and what they found is one run."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import shifting
+
+import archprof
+from archprof.base import cache
+from archprof.base.errors import BadOption
+from archprof.cli import main
+from archprof.results.comparison import Comparison
+from archprof.results.conditions import Sampling
+from archprof.results.latency import Latency
+from archprof.results.quotients import quotients, ratio_of
+from archprof.runs import fresh
+
+
+def test_blocks_of_several_processes_are_numbered_on_and_judged_together():
+    draw = random.Random(0)
+    parts = [shifting.run("a" * 4, draw) for _ in range(3)]
+    cells, control = fresh.merged(parts, 0.02)
+    slow, fast = cells["slow", 1], cells["fast", 1]
+    assert len(slow.blocks) == 12 and {block.process for block in slow.blocks} == {1, 2, 3}
+    orders = [block.order for cell in (slow, fast, *control) for block in cell.blocks]
+    assert len(orders) == len({*orders})
+    for each in quotients(slow, fast):
+        assert {block.process for block in each.beside} == {each.block.process}
+    assert len(quotients(slow, fast)) == 12 and slow.reliable
+
+
+def test_processes_that_differ_widen_the_interval():
+    """Each process is off by 3 % for all of its blocks, which do not vary: only the processes know."""
+    draw = random.Random(2)
+    parts = [shifting.run("a" * 8, draw, between=0.03, within=0.0) for _ in range(5)]
+    cells, _ = fresh.merged(parts, 0.02)
+    alone = [ratio_of(*(row.latency[0] for row in part.architectures)) for part in parts]
+    assert all(estimate.ci95[1] / estimate.ci95[0] < 1.001 for estimate in alone)
+    ratio, (low, high) = ratio_of(cells["slow", 1], cells["fast", 1])
+    assert low < 5.0 < high and high / low > 1.03 and low < ratio < high
+
+
+def test_a_process_that_could_not_measure_leaves_a_note():
+    one, other = (shifting.run("a" * 6, random.Random(seed)) for seed in (1, 2))
+    failed = replace(one.architectures[0], latency=(Latency(1, error="out of memory: 3 GiB"),))
+    cells, _ = fresh.merged([replace(one, architectures=(failed, one.architectures[1])), other], 0.02)
+    assert cells["slow", 1].measured and cells["slow", 1].error is None
+    assert "1 of 2 processes could not measure it: out of memory: 3 GiB" in (cells["slow", 1].note or "")
+
+
+def test_how_many_processes_measure(monkeypatch: pytest.MonkeyPatch):
+    def wanted(seconds: float, runs: int | None = None, models: tuple = ("a", "b")) -> int:
+        return fresh.wanted(runs, models, Sampling(time_budget=seconds))
+
+    assert wanted(600.0) == 1  # in a caller's process
+    monkeypatch.setattr(cache, "may_keep", True)
+    assert [wanted(seconds) for seconds in (8.0, 22.0, 30.0, 60.0, 600.0)] == [1, 1, 2, 4, 8]
+    assert wanted(8.0, 3) == 3 and wanted(600.0, models=("a", object())) == 1
+    for wrong in (0, -1, 1.5, True):
+        with pytest.raises(BadOption, match="whole number above 0"):
+            wanted(8.0, wrong)
+
+
+def test_runs_without_effect_are_refused(capsys):
+    with pytest.raises(BadOption, match="no effect"):
+        archprof.compare(["resnet_tiny"], latency=False, runs=2)
+    for option in (["--runs", "2"], ["--no-logbook"]):
+        assert main(["compare", "resnet_tiny", "--no-latency", *option]) == 2
+        assert f"{option[0]} has no effect with --no-latency" in capsys.readouterr().err
+
+
+def test_the_next_run_knows(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch):
+    """Two commands, one after the other: in two processes each, and the second has the logbook of the first."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    saved = tmp_path / "seen.json"
+    command = ["compare", "resnet20_cifar", "resnet_tiny", "--batch-sizes", "1", "--json", str(saved)]
+    found = []
+    for budget, runs in (("1.5", "2"), ("0.8", "1")):
+        assert main([*command, "--runs", runs, "--time-budget", budget]) == 0
+        found.append(Comparison.from_json(saved.read_text()))
+    first, second = found
+    assert {block.process for block in first["resnet_tiny"].latency[0].blocks} == {1, 2}
+    assert first.logbook is not None and first.logbook.runs == 0 and first.ratios[0].runs == 1
+    assert second.logbook is not None and second.logbook.runs == 1
+    capsys.readouterr()
+    assert main(["env", "--history", "--seconds", "0.1"]) == 0
+    shown = capsys.readouterr().out
+    assert "Runs in the logbook" in shown and "resnet20_cifar / resnet_tiny at 1" in shown
+    assert main(["env", "--history", "--seconds", "0.1", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["logbook"]["runs"]) == 2
+    assert main([*command, "--no-logbook", "--time-budget", "0.5"]) == 0
+    assert Comparison.from_json(saved.read_text()).logbook is None
+    assert main(["env", "--history", "--seconds", "0.1", "--dtype", "bfloat16"]) == 0
+    assert "no run with these conditions yet" in capsys.readouterr().out
