@@ -1,4 +1,4 @@
-"""The recipes of docs/latency.md: every command parses and names networks that exist; the program runs."""
+"""docs/latency.md and recipes.md: every command parses and names networks that exist; the programs run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from archprof.results.latency import Block, Latency
 from archprof.results.optimizers import OPTIMIZERS
 from archprof.results.profile import StaticProfile
 
-PAGE = (Path(__file__).parents[2] / "docs/latency.md").read_text()
-PROGRAMS = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "latency.md").read_text()
+PROGRAMS = re.findall(r"```python\n(.+?)```", PAGE + (DOCS / "recipes.md").read_text(), re.DOTALL)
 COMMANDS = re.findall(r"^    archprof (.+)$", PAGE, re.MULTILINE)
 
 
