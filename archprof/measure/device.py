@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 #: Raised whenever the way of sampling changes so that times of two versions should not be compared.
-PROTOCOL = 2
+PROTOCOL = 3
 
 #: Variables that change how the CPU libraries compute, by prefix.
 LIBRARY_VARIABLES = (

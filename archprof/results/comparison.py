@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base import json_lines
 from ..base.errors import BadFile, did_you_mean
+from . import logbook as logbooks
 from . import presentation
 from .ceilings import Ceilings
 from .ceilings import read as read_ceilings
 from .latency import WIDEST, Latency
-from .logbook import Logbook
 from .memory import BatchMemory, LargestBatch, OptimizerMemory
 from .profile import LayerCost, ModuleCost, StaticProfile, TypeCost, Uncounted
 from .ratios import Control, Ratio, Stopping, controls, ratios_to
@@ -150,7 +150,7 @@ class Comparison:
     stopping: Stopping | None = None
     ceilings: Ceilings | None = None
     control: tuple[Latency, ...] = ()
-    logbook: Logbook | None = None
+    logbook: logbooks.Logbook | None = None
 
     def __len__(self) -> int:
         return len(self.architectures)
@@ -202,7 +202,7 @@ class Comparison:
         blocks = [block for cell in (*cells, *self.control) for block in cell.blocks]
         return met(blocks, states_of(blocks, self.logbook.states if self.logbook else ()))
 
-    @property
+    @cached_property
     def controls(self) -> Mapping[int, Control]:
         """What two copies of the reference differed by, by batch size."""
         return controls(self.reference, {row.name: row.latency for row in self.architectures}, self.control)
@@ -266,7 +266,7 @@ class Comparison:
             archprof=reading.checked(str, saved.get("archprof", ""), "archprof"),
             stopping=None if stopping is None else reading.checked(Stopping, stopping, "stopping"),
             control=_control_from(saved.get("control", [])),
-            logbook=None if logbook is None else reading.checked(Logbook, logbook, "logbook"),
+            logbook=None if logbook is None else logbooks.checked(logbook),
             ceilings=None if ceilings is None else read_ceilings(ceilings),
         )
 

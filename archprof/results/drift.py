@@ -58,7 +58,7 @@ CAUSE = "drift"
 def reference_times(blocks: Iterable[Block]) -> dict[str, float]:
     """The median of each reading that the blocks carry."""
     carried = [block.evidence for block in blocks if block.evidence]
-    readings = {name: [evidence[name] for evidence in carried if name in evidence] for name in REFERENCE_WORK}
+    readings = {name: [each[name] for each in carried if each.get(name, 0.0) > 0] for name in REFERENCE_WORK}
     return {name: statistics.median(values) for name, values in readings.items() if values}
 
 
@@ -71,7 +71,7 @@ def tolerances(in_order: Sequence[Block]) -> dict[str, float]:
     """
     found = {}
     for name, work in REFERENCE_WORK.items():
-        readings = [block.evidence[name] for block in in_order if block.evidence and block.evidence.get(name)]
+        readings = [block.evidence[name] for block in in_order if block.evidence and block.evidence.get(name, 0.0) > 0]
         steps = [abs(math.log(after / before)) for before, after in itertools.pairwise(readings)]
         noise = statistics.median(steps) / STEP if len(steps) >= FEWEST_STEPS else 0.0
         found[name] = max(work.in_a_block, math.expm1(NOISE * noise))

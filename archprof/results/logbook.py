@@ -150,14 +150,30 @@ def write(fingerprint: str, run: LoggedRun) -> str | None:
     return store.unwritten
 
 
-def _run(saved: Any) -> LoggedRun:
+def checked(saved: Any) -> Logbook:
+    """The logbook that a comparison's JSON holds. Raises BadFile, which names the key, where it holds none."""
     from . import reading  # it is slow to import
 
-    found: LoggedRun = reading.checked(LoggedRun, saved, KIND)
-    for past in (*found.ratios, *found.control):
-        if not 0 < past.ci95[0] <= past.ratio <= past.ci95[1]:
-            raise BadFile(f"{KIND}: {past.architecture} has no ratio.")
+    found: Logbook = reading.checked(Logbook, saved, KIND)
+    if not (0 < found.spread < 10 and found.spread_runs > 0):
+        raise BadFile(f"{KIND}: {found.spread:g} with {found.spread_runs} degrees of freedom is no spread.")
+    _refuse_what_is_no_ratio(found.ratios)
     return found
+
+
+def _run(saved: Any) -> LoggedRun:
+    from . import reading
+
+    found: LoggedRun = reading.checked(LoggedRun, saved, KIND)
+    _refuse_what_is_no_ratio((*found.ratios, *found.control))
+    return found
+
+
+def _refuse_what_is_no_ratio(ratios: Iterable[PastRatio]) -> None:
+    for past in ratios:
+        low, high = past.ci95
+        if not 1e-9 < low <= past.ratio <= high < 1e9:
+            raise BadFile(f"{KIND}: {past.ratio:g} ({low:g} to {high:g}) is no ratio with its interval.")
 
 
 def opened(runs: Sequence[LoggedRun], names: Mapping[str, str], doubt: str = "") -> Logbook:

@@ -20,7 +20,7 @@ NO_STATE = 0
 #: A state that is met for a smaller share of a run is not told from chance.
 LEAST_SHARE = 0.1
 
-#: A new state is looked for around so many blocks at most: each of them is held against all.
+#: A new state is looked for around so many blocks at most, and each of them is held against ten times as many.
 TRIED = 60
 
 
@@ -57,13 +57,12 @@ def states_of(blocks: Iterable[Block], known: Sequence[State] = ()) -> dict[int,
     fewest = max(FEWEST_BLOCKS, math.ceil(LEAST_SHARE * len(readings)))
     found = {block.order: NO_STATE for block in in_order}
     centres = {state.number: dict(state.times) for state in known}
-    waiting = list(readings)
-    for order in [*waiting]:
+    for order in readings:
         near = {number: distance(readings[order], centre, allowed) for number, centre in centres.items()}
         best = min(near, key=lambda number: near[number], default=NO_STATE)
         if best and near[best] <= 1:
             found[order] = best
-            waiting.remove(order)
+    waiting = [order for order in readings if found[order] == NO_STATE]
     while len(waiting) >= fewest:
         centre = _densest([readings[order] for order in waiting], allowed)
         members = [order for order in waiting if distance(readings[order], centre, allowed) <= 1]
@@ -92,7 +91,7 @@ def distance(times: Mapping[str, float], centre: Mapping[str, float], allowed: M
         (
             abs(math.log(times[name] / centre[name])) / math.log1p(allowed[name])
             for name in drift.REFERENCE_WORK
-            if times.get(name) and centre.get(name)
+            if times.get(name, 0.0) > 0 and centre.get(name, 0.0) > 0
         ),
         default=math.inf,
     )
@@ -100,12 +99,13 @@ def distance(times: Mapping[str, float], centre: Mapping[str, float], allowed: M
 
 def _densest(readings: Sequence[Mapping[str, float]], allowed: Mapping[str, float]) -> dict[str, float]:
     """The medians of those that are near the reading with most others near it."""
-    step = math.ceil(len(readings) / TRIED)
+    tried = readings[:: math.ceil(len(readings) / TRIED)]
+    others = readings[:: math.ceil(len(readings) / (10 * TRIED))]
 
     def beside(reading: Mapping[str, float]) -> list[Mapping[str, float]]:
-        return [other for other in readings if distance(other, reading, allowed) <= 1]
+        return [other for other in others if distance(other, reading, allowed) <= 1]
 
-    near = max(map(beside, readings[::step]), key=len)
+    near = max(map(beside, tried), key=len)
     return {
         name: statistics.median([reading[name] for reading in near])
         for name in drift.REFERENCE_WORK

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from ..base import units
+from ..base import cache, units
 from ..base.errors import ArchprofError, BadOption, ForwardFailed
 from ..base.options import from_keywords, options_of
 from ..base.version import __version__
@@ -129,7 +129,9 @@ def compare(
     named = list(given.named(models))
     rows = [row_of(model, name) for name, model in named]
     names = [row.result.name for row in rows]
-    processes = fresh.wanted(runs, [model for _, model in named], sampling) if latency and cluster is None else 1
+    processes = (
+        fresh.wanted(runs, [model for _, model in named], sampling, conditions) if latency and cluster is None else 1
+    )
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise BadOption(
@@ -169,7 +171,7 @@ def compare(
         warning = "interrupted: what was not reached is missing"
         raise ComparisonInterrupted(_comparison(rows, request, reference, measured, warning)) from None
     found = _comparison(rows, request, reference, measured)
-    if latency and logbook:
+    if latency and logbook and cache.may_keep:
         found = _remembered(found)
     return replace(found, warnings=(*found.warnings, *own.unused(found, accuracies, dataset)))
 

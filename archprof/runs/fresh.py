@@ -17,7 +17,7 @@ from ..base.errors import BadOption, Unreachable
 from ..measure.reliability import judged
 from ..results import drift
 from ..results.comparison import Comparison
-from ..results.conditions import Sampling
+from ..results.conditions import Conditions, Sampling
 from ..results.latency import Latency
 from ..results.ratios import Stopping
 from .asked import TIMEOUT_S
@@ -30,14 +30,14 @@ from .rows import Request, RowInProgress
 EACH_S, MOST = 15.0, 8
 
 
-def wanted(runs: int | None, models: Sequence[Any], sampling: Sampling) -> int:
-    """How many processes measure: as many as were asked for; of themselves several where there is time, and what is
-    measured goes by its name. Raises BadOption for a number that makes no sense."""
+def wanted(runs: int | None, models: Sequence[Any], sampling: Sampling, conditions: Conditions = Conditions()) -> int:
+    """How many processes measure: as many as were asked for; of themselves several where there is time, what is
+    measured goes by its name, and nothing has to be compiled. Raises BadOption for a number that makes no sense."""
     if runs is not None:
         if type(runs) is not int or runs < 1:
             raise BadOption(f"runs is {runs!r};", "expected a whole number above 0.")
         return runs
-    if not cache.may_keep or not all(isinstance(model, str) for model in models):
+    if conditions.compile or not cache.may_keep or not all(isinstance(model, str) for model in models):
         return 1
     return max(1, min(int(sampling.time_budget // EACH_S), MOST))
 
@@ -63,8 +63,19 @@ def measure(
     work = functools.partial(compare_packed, compare=compare)
     engine = Processes(work, timeout=each.time_budget + TIMEOUT_S * len(needed), most_bytes=0)
     found: list[Comparison] = []
-    if needed:
-        request.tell(f"measuring in a process of its own, 1 of {runs}", request.sampling.time_budget)
+
+    def keep() -> Measured:
+        cells, control = merged(found, request.sampling.precision)
+        for row in rows:
+            sizes = [cells.get((row.result.name, size)) or refused.get((row.result.name, size)) for size in row.needs]
+            row.result = replace(row.result, latency=tuple(cell for cell in sizes if cell is not None))
+        stopping = Stopping(request.sampling.precision, request.sampling.time_budget, time.perf_counter() - began)
+        return Measured(stopping if cells or refused else None, control)
+
+    if not needed:
+        return keep()
+    request.tell(f"measuring in a process of its own, 1 of {runs}", request.sampling.time_budget)
+    try:
         for outcome in engine.run([task] * runs):
             if isinstance(outcome.value, Exception):
                 raise outcome.value
@@ -73,12 +84,10 @@ def measure(
             found.append(outcome.value)
             left = (runs - len(found)) * each.time_budget
             request.tell(f"measuring in a process of its own, {min(len(found) + 1, runs)} of {runs}", left)
-    cells, control = merged(found, request.sampling.precision)
-    for row in rows:
-        sizes = {size: cells.get((row.result.name, size)) or refused.get((row.result.name, size)) for size in row.needs}
-        row.result = replace(row.result, latency=tuple(cell for cell in sizes.values() if cell is not None))
-    stopping = Stopping(request.sampling.precision, request.sampling.time_budget, time.perf_counter() - began)
-    return Measured(stopping if cells or refused else None, control)
+    except KeyboardInterrupt:
+        keep()  # what whole processes found is not lost
+        raise
+    return keep()
 
 
 def merged(found: Sequence[Comparison], precision: float) -> tuple[dict[tuple[str, int], Latency], tuple[Latency, ...]]:

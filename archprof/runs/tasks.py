@@ -34,6 +34,7 @@ def measure_one(model: str, request: SweepRequest) -> dict[str, Any]:
             sampling=measuring.sampling,
             input_shape=request.input_shape,
             inputs=_inputs(request),
+            logbook=False,
         )
     return row_json(result.architectures[0], BULKY, result.optimizer)
 

@@ -12,13 +12,15 @@ from helpers import shifting
 
 import archprof
 from archprof.base import cache
-from archprof.base.errors import BadOption
+from archprof.base.errors import BadOption, Unreachable
 from archprof.cli import main
 from archprof.results.comparison import Comparison
 from archprof.results.conditions import Sampling
 from archprof.results.latency import Latency
 from archprof.results.quotients import quotients, ratio_of
 from archprof.runs import fresh
+from archprof.runs.compare import ComparisonInterrupted
+from archprof.runs.engines.processes import Outcome
 
 
 def test_blocks_of_several_processes_are_numbered_on_and_judged_together():
@@ -97,3 +99,34 @@ def test_the_next_run_knows(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPa
     assert Comparison.from_json(saved.read_text()).logbook is None
     assert main(["env", "--history", "--seconds", "0.1", "--dtype", "bfloat16"]) == 0
     assert "no run with these conditions yet" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_what_whole_processes_found(monkeypatch: pytest.MonkeyPatch):
+    """The first process answers; while the second measures, somebody has waited long enough."""
+    draw = random.Random(3)
+
+    class Interrupted(fresh.Processes):
+        def run(self, tasks):
+            assert len(tasks) == 3
+            seen = shifting.run("a" * 6, draw)
+            slow, fast = seen.architectures
+            named = (replace(slow, name="resnet20_cifar"), replace(fast, name="resnet_tiny"))
+            yield Outcome(tasks[0], replace(seen, architectures=named))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fresh, "Processes", Interrupted)
+    with pytest.raises(ComparisonInterrupted) as stopped:
+        archprof.compare(["resnet20_cifar", "resnet_tiny"], batch_sizes=[1], runs=3)
+    found = stopped.value.comparison
+    assert [row.latency[0].measured for row in found.architectures] == [True, True]
+    assert found.ratios[0].ratio == pytest.approx(5.0, rel=0.05)
+
+
+def test_a_process_that_ends_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):
+    class Killed(fresh.Processes):
+        def run(self, tasks):
+            yield Outcome(tasks[0], None, "it took its process down: SIGKILL (out of memory?)")
+
+    monkeypatch.setattr(fresh, "Processes", Killed)
+    with pytest.raises(Unreachable, match="SIGKILL .out of memory.*; try '--runs 1'"):
+        archprof.compare(["resnet20_cifar", "resnet_tiny"], batch_sizes=[1], runs=2)

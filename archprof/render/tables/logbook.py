@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from ...results.comparison import Comparison
 from ...results.logbook import Logbook, LoggedRun, opened
 from ...results.ratios import Ratio
-from ...results.states import State
+from ...results.states import NO_STATE, State
 from ..words import listed, with_interval
 from .table import Cell, Column, Table
 
-#: Ratios of a run that its row names.
+#: Ratios of a run that its row names, and states that a sentence does.
 FEW = 3
 
 
@@ -36,9 +36,10 @@ def _states(book: Logbook, met: Sequence[State]) -> str:
         return f"{runs.capitalize()} are in the logbook." if book.runs > 1 else "One earlier run is in the logbook."
     usual, known = book.usual_with(met), {state.number for state in book.states}
     told = []
-    for state in met:
+    for state in met[:FEW]:
         which = "the usual one" if state.number == usual else "" if state.number in known else "never met before"
         told.append(f"{state.number} ({'; '.join(filter(None, (which, state.words)))})")
+    told += [f"{len(met) - FEW} more"] if len(met) > FEW else []
     plural = "s" if len(met) > 1 else ""
     away = "" if any(state.number == usual for state in met) else f" The usual one is {usual}."
     return f"This run met state{plural} {listed(told)} of the machine, known from {runs}.{away}"
@@ -76,9 +77,10 @@ def history(runs: Sequence[LoggedRun]) -> Table:
             f"{run.names.get(each.architecture, '?')} / {run.names.get(each.reference, '?')} at {each.batch_size}: "
             f"{each.ratio:.3g}"
             for each in run.ratios
+            if each.state == NO_STATE  # of the whole run
         ]
         more = f", and {len(ratios) - FEW} more" if len(ratios) > FEW else ""
-        control = ", ".join(f"{each.ratio:.3f}" for each in run.control[:FEW])
+        control = ", ".join(f"{each.ratio:.3f}" for each in run.control if each.state == NO_STATE)
         cells = (run.date, states or None, ", ".join(ratios[:FEW]) + more or None, control or None)
         rows.append(tuple(Cell(value) for value in cells))
     return Table("Runs in the logbook", columns, tuple(rows))
