@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +96,31 @@ def _read(path: Path) -> tuple[dict[str, Any], int]:
 def _append(path: Path, line: str) -> None:
     """One write at the end, which no other process divides; a last line that was cut off is ended first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and path.stat().st_size > LARGEST - len(line) - 2:
-        _halve(path)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
-    with os.fdopen(descriptor, "rb+", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - 1, 0))
-        start = "" if not size or file.read(1) == b"\n" else "\n"
-        file.write(f"{start}{line}\n".encode())
+    with _locked(path.parent):
+        if path.exists() and path.stat().st_size > LARGEST - len(line) - 2:
+            _halve(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        with os.fdopen(descriptor, "rb+", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - 1, 0))
+            start = "" if not size or file.read(1) == b"\n" else "\n"
+            file.write(f"{start}{line}\n".encode())
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time: who halves a file would lose what another appends meanwhile. Windows has no such lock."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _halve(path: Path) -> None:

@@ -146,7 +146,7 @@ class _Run:
             if reason := self.unaffordable(workload) if workload.control else self.hopeless(workload):
                 self.results[workload.key] = Latency(workload.batch_size, error=reason)
                 continue
-            self.tell(f"warming up {workload.name}, batch {workload.batch_size}")
+            self.tell(f"warming up {workload.shown}, batch {workload.batch_size}")
             try:
                 self.alive.append(self.warm(workload))
                 continue
@@ -238,7 +238,7 @@ class _Run:
                 continue
             if self.left <= 0 and running.blocks:  # what was warmed up is timed once, come what may
                 continue
-            self.tell(f"{running.workload.name}, batch {running.workload.batch_size}, block {len(running.blocks) + 1}")
+            self.tell(f"{running.workload.shown}, batch {running.workload.batch_size}, block {len(running.blocks) + 1}")
             try:
                 running.blocks.append(self.block(running))
                 running.pass_s = min(running.pass_s, running.blocks[-1].seconds)

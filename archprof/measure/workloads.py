@@ -37,6 +37,11 @@ class Workload:
     control: bool = False
 
     @property
+    def shown(self) -> str:
+        """What people are told that runs."""
+        return "a second copy of the reference" if self.control else self.name
+
+    @property
     def key(self) -> Key:
         """What its result is filed under."""
         return self.name, self.batch_size

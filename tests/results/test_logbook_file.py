@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from helpers import shifting
 
-from archprof.base import cache
+from archprof.base import cache, kept
 from archprof.results import entries, logbook
 
 MACHINE = "0123456789ab"
@@ -102,6 +102,19 @@ def test_two_runs_at_once_lose_nothing():
     for thread in threads:
         thread.join()
     assert len(logbook.read(MACHINE)[0]) == 40 and logbook.read(MACHINE)[1] == ""
+
+
+def test_two_runs_at_once_lose_nothing_while_the_file_is_halved(monkeypatch: pytest.MonkeyPatch):
+    written = runs(1) * 60
+    size = len(json.dumps(logbook.as_json(written[0])))
+    monkeypatch.setattr(kept, "LARGEST", 40 * size)
+    threads = [threading.Thread(target=logbook.write, args=(MACHINE, run)) for run in written]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found, doubt = logbook.read(MACHINE)
+    assert 15 <= len(found) <= 40 and doubt == ""  # half of them went once
 
 
 def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch):
