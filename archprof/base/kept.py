@@ -56,7 +56,8 @@ class Store:
         try:
             _append(self.path, json.dumps({"key": key, "value": value}, allow_nan=False))
         except (OSError, BadOutput) as reason:
-            self.unwritten = f"what was measured is not kept for another time: {reason}"
+            why = getattr(reason, "strerror", None) or reason
+            self.unwritten = f"what was measured is not kept for another time in {folder()}: {why}"
 
     def values(self) -> list[Any]:
         """Every value, in the order in which their keys were first put."""

@@ -51,6 +51,11 @@ _LAYERS = (aten.mkldnn_rnn_layer.default, aten.mkldnn_rnn_layer_backward.default
 _CPU = torch.device("cpu")
 
 
+def kept_scratch(conditions: Conditions) -> Store:
+    """Where this machine's scratch space is kept."""
+    return store("scratch", machine(device.environment(conditions)))
+
+
 class MeasuredScratch:
     """The scratch bytes of calls under these conditions, as long as measuring takes no more than `patience_s`."""
 
@@ -64,7 +69,7 @@ class MeasuredScratch:
 
     @cached_property
     def _of_this_machine(self) -> Store:
-        return store("scratch", machine(device.environment(self.conditions)))
+        return kept_scratch(self.conditions)
 
     def __call__(self, op: Op) -> int | None:
         """Bytes of scratch of a call; None where it cannot be run, or would take too long."""

@@ -25,7 +25,7 @@ from ..results.comparison import Accuracy, ArchitectureResult, Comparison
 from ..results.conditions import BATCH_SIZES, Conditions, Sampling
 from ..results.memory import LargestBatch
 from ..results.profile import Shape
-from . import counted_rows, elsewhere, fresh, measured_rows
+from . import counted_rows, elsewhere, fresh, measured_rows, predictors
 from .engines.cluster import Cluster
 from .rows import Inputs, Request, RowInProgress, Tell, row_of
 from .tried import verify
@@ -173,7 +173,9 @@ def compare(
     found = _comparison(rows, request, reference, measured)
     if latency and logbook and cache.may_keep:
         found = _remembered(found)
-    return replace(found, warnings=(*found.warnings, *own.unused(found, accuracies, dataset)))
+    unkept = [text for text in (predictors.unkept(conditions),) if text]
+    said = dict.fromkeys((*found.warnings, *own.unused(found, accuracies, dataset), *unkept))
+    return replace(found, warnings=tuple(said))
 
 
 def _remembered(found: Comparison) -> Comparison:

@@ -6,7 +6,7 @@ import torch
 
 from ..counting.counts import Subject
 from ..measure import device
-from ..measure.scratch import PATIENCE_S, MeasuredScratch
+from ..measure.scratch import PATIENCE_S, MeasuredScratch, kept_scratch
 from ..memory.scratch import cpu_scratch
 from ..results.conditions import Conditions
 from .prediction import Predictor
@@ -16,6 +16,11 @@ SEARCHING_S = 10.0
 
 #: And for each change that might help.
 TRYING_S = 4.0
+
+
+def unkept(conditions: Conditions) -> str | None:
+    """Why the scratch space that was measured under these conditions is not kept for another time; None: it is."""
+    return kept_scratch(conditions).unwritten
 
 
 def predictor_of(subject: Subject, conditions: Conditions, patience_s: float = PATIENCE_S) -> Predictor:

@@ -130,3 +130,13 @@ def test_a_process_that_ends_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fresh, "Processes", Killed)
     with pytest.raises(Unreachable, match=r"SIGKILL .*; try '--runs 1'"):
         archprof.compare(["resnet20_cifar", "resnet_tiny"], batch_sizes=[1], runs=2)
+
+
+def test_a_folder_that_cannot_be_written_is_told_once_and_measuring_goes_on(tmp_path: Path, capsys, monkeypatch):
+    (tmp_path / "state").write_text("mine")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    command = ["compare", "resnet20_cifar", "resnet_tiny", "--batch-sizes", "1", "--time-budget", "0.5"]
+    assert main([*command, "--dtype", "bfloat16"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "not kept" in line]
+    assert len(told) == 1 and "not kept for another time in" in told[0] and "Not a directory" in told[0]
+    assert (tmp_path / "state").read_text() == "mine"
