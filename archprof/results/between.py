@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .intervals import student_quantile
+from .statistics import median, median_interval
 
 #: The standard deviation of a ratio's logarithm from one run to the next, in one state of a machine, that is expected
 #: where few runs are known, and how many degrees of freedom that is worth: runs of its own soon outweigh it.
 #: (docs/latency.md has the measurement that it comes from.)
 SPREAD = 0.02
 SPREAD_RUNS = 4
+
+#: So many runs tell of themselves what is usual.
+MANY = 6
 
 #: How much wider than a 95 % prediction interval the range is that a run is expected in: of the normal distribution,
 #: 0.1 % lie beyond 3.29 standard deviations, 5 % beyond 1.96; where little is known of the spread, about 1 % do.
@@ -38,7 +42,7 @@ def between(found: Sequence[tuple[float, float]], spread: float = SPREAD, spread
     Runs differ by more than their own intervals say: a random-effects model (DerSimonian and Laird 1986). Of few runs
     the variance between them is hardly known, so it is drawn towards `spread`, as if that had been seen with
     `spread_runs` degrees of freedom (the moderated variance of Smyth 2004), and the interval is Student's with those
-    and the runs' own.
+    and the runs' own. From MANY on it is the median of the runs and its interval, which follow no single run.
     """
     logs = [math.log(ratio) for ratio, _ in found]
     errors = [max(error, 1e-6) for _, error in found]
@@ -47,6 +51,9 @@ def between(found: Sequence[tuple[float, float]], spread: float = SPREAD, spread
     variance = (spread_runs * spread**2 + (len(logs) - 1) * own) / degrees
     weights = [1 / (variance + error**2) for error in errors]
     mean = math.fsum(weight * log for weight, log in zip(weights, logs, strict=True)) / math.fsum(weights)
+    if len(found) >= MANY:
+        ratios = [ratio for ratio, _ in found]
+        return Between(median(ratios), median_interval(ratios), math.sqrt(variance), degrees)
     reach = student_quantile(degrees) / math.sqrt(math.fsum(weights))
     return Between(math.exp(mean), (math.exp(mean - reach), math.exp(mean + reach)), math.sqrt(variance), degrees)
 

@@ -8,7 +8,7 @@ from .comparison import Comparison
 from .latency import Latency
 from .logbook import LoggedRun, PastRatio, identity
 from .ratios import by_state
-from .states import states_of
+from .states import NO_STATE, states_of
 
 
 def entry(comparison: Comparison) -> LoggedRun | None:
@@ -20,6 +20,7 @@ def entry(comparison: Comparison) -> LoggedRun | None:
     blocks = [block for cell in (*cells, *comparison.control) for block in cell.blocks]
     numbers = states_of(blocks, comparison.logbook.states if comparison.logbook else ())
     states = comparison.states
+    main = states[0].number if states else NO_STATE
     reference = next((key for key, row in rows.items() if row.name == comparison.reference), None)
     ratios: list[PastRatio] = []
     control: list[PastRatio] = []
@@ -27,11 +28,11 @@ def entry(comparison: Comparison) -> LoggedRun | None:
         for cell in row.latency:
             below = rows[reference].latency_at(cell.batch_size) if reference else None
             if reference and key != reference and below is not None and below.measured and cell.measured:
-                ratios += _by_state(key, reference, cell, below, numbers)
+                ratios += _by_state(key, reference, cell, below, numbers, main)
     for copy in comparison.control if reference else ():
         below = rows[reference].latency_at(copy.batch_size) if reference else None
         if reference and below is not None and below.measured:
-            control += _by_state(reference, reference, copy, below, numbers)
+            control += _by_state(reference, reference, copy, below, numbers, main)
     if not (states or ratios):
         return None
     times = [(key, cell.batch_size, cell.p50_s) for key, row in rows.items() for cell in row.latency if cell.reliable]
@@ -45,7 +46,12 @@ def entry(comparison: Comparison) -> LoggedRun | None:
     )
 
 
-def _by_state(above: str, below: str, one: Latency, other: Latency, numbers: Mapping[int, int]) -> list[PastRatio]:
+def _by_state(
+    above: str, below: str, one: Latency, other: Latency, numbers: Mapping[int, int], main: int
+) -> list[PastRatio]:
     """The ratio of the whole run, and that of each state in which both ran often enough."""
     found = by_state(one, other, numbers)
-    return [PastRatio(above, below, one.batch_size, state, *found[state]) for state in sorted(found)]
+    return [
+        PastRatio(above, below, one.batch_size, state, *found[state], main=NO_STATE if state else main)
+        for state in sorted(found)
+    ]

@@ -32,7 +32,10 @@ KIND = "logbook"
 
 
 class PastRatio(NamedTuple):
-    """A ratio that one run found in one state of the machine, with its interval in that run."""
+    """A ratio that one run found in one state of the machine, with its interval in that run.
+
+    In state NO_STATE it is that of the whole run, most of which was in the state `main`.
+    """
 
     architecture: str
     reference: str
@@ -41,6 +44,7 @@ class PastRatio(NamedTuple):
     ratio: float
     ci95: tuple[float, float]
     date: str = ""
+    main: int = NO_STATE
 
     @property
     def error(self) -> float:
@@ -114,9 +118,10 @@ def pooled(ratios: Iterable[PastRatio]) -> tuple[float, int]:
 
 
 def identity(profile: StaticProfile) -> str:
-    """What tells a network from another of the same name: its calls, their shapes and costs, as hexadecimal digits."""
+    """What tells a network from others, also of the same name: name, calls, their shapes and costs, as hexadecimal
+    digits."""
     calls = [(layer.op, layer.input_shape, layer.output_shape, layer.macs) for layer in profile.layers]
-    counts = (profile.input_shape, profile.parameters, profile.macs, profile.activations)
+    counts = (profile.name, profile.input_shape, profile.parameters, profile.macs, profile.activations)
     return hashlib.sha256(json.dumps([counts, calls], default=str).encode()).hexdigest()[:16]
 
 

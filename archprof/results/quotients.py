@@ -6,17 +6,24 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from math import exp, log, sqrt
+from math import exp, hypot, log, sqrt
 from typing import NamedTuple
 
 from . import drift, statistics
-from .between import Z
-from .intervals import student
+from .between import Z, variance_between
+from .intervals import student_quantile
 from .latency import FEWEST_BLOCKS, Block, Latency
 from .states import NO_STATE
 
-#: So many processes, or visits to a state, tell how these vary; of two the interval would be all there is.
+#: The share of quotients that must be within one state for those that straddle two to be left out.
+MOST = 0.75
+
+#: So many processes, or visits to a state, tell how these vary.
 FEWEST_GROUPS = 3
+
+#: The standard deviation over the median of the distances from the median, and that of a median over that of a mean: of
+#: the normal distribution.
+MAD, MEDIAN = 1.4826, 1.2533
 
 
 class Estimate(NamedTuple):
@@ -48,14 +55,13 @@ def ratio_of(above: Latency, below: Latency, numbers: Mapping[int, int] | None =
 
     Blocks that ran beside each other met the same machine, so slow changes cancel in their quotient: the estimate is
     the median of `quotients`. With the `numbers` of the machine's states, by a block's order, those are left out that
-    straddle two, and states whose ratio is another than that of the commonest. The interval is the median's, or
-    Student's of the medians of several processes, or of several visits to a state, where that is wider: an interval is
-    as wide as what varies most (Kalibera and Jones 2013). With fewer than FEWEST_BLOCKS quotients, the estimate is the
-    quotient of the medians, with a bootstrap interval.
+    straddle two (if MOST are within one), and states whose ratio is another than that of the commonest. The interval is
+    the median's, wider by what processes, or visits to a state, vary by beyond chance (Kalibera and Jones 2013). With
+    fewer than FEWEST_BLOCKS quotients, the estimate is the quotient of the medians, with a bootstrap interval.
     """
     found = quotients(above, below)
     if numbers:
-        found = _of_one_ratio(found, numbers)
+        found, numbers = _of_one_ratio(found, numbers)
     if len(found) >= FEWEST_BLOCKS:
         return _estimate(found, numbers or {})
     return Estimate(above.p50_s / below.p50_s, statistics.bootstrap_ratio_interval(above.seconds, below.seconds))
@@ -103,39 +109,46 @@ def _states(quotient: Quotient, numbers: Mapping[int, int]) -> set[int]:
     return {numbers.get(block.order, NO_STATE) for block in (quotient.block, *quotient.beside)}
 
 
-def _of_one_ratio(found: Sequence[Quotient], numbers: Mapping[int, int]) -> list[Quotient]:
-    """Those within the commonest state, and within others whose ratio cannot be told from that one's."""
+def _of_one_ratio(found: list[Quotient], numbers: Mapping[int, int]) -> tuple[list[Quotient], Mapping[int, int]]:
+    """Those within the commonest state, and within others whose ratio cannot be told from that one's, with the numbers
+    of the states; all of them and no states where these change from one block to the next, so that hardly any quotient
+    is of one alone."""
     within: dict[int, list[Quotient]] = {}
     for each in found:
         states = _states(each, numbers)
         if len(states) == 1:
             within.setdefault(states.pop(), []).append(each)
-    if not within:
-        return []
+    if not within or sum(map(len, within.values())) < MOST * len(found):
+        return found, {}
     most = max(within, key=lambda state: len(within[state]))
     if len(within[most]) < FEWEST_BLOCKS:
-        return [each for these in within.values() for each in these]
+        return [each for these in within.values() for each in these], numbers
     usual = _estimate(within[most], numbers)
-    return [
+    chosen = [
         each
         for these in within.values()
         if len(these) < FEWEST_BLOCKS or usual.overlaps(_estimate(these, numbers))
         for each in these
     ]
+    return chosen, numbers
 
 
 def _estimate(found: Sequence[Quotient], numbers: Mapping[int, int]) -> Estimate:
-    """The median of quotients, and its interval at the level at which they vary most."""
+    """The median of quotients, and its interval with what processes and visits to a state vary by beyond chance."""
     values = [each.value for each in found]
     middle, ends = statistics.median(values), statistics.median_interval(values)
-    wider = _shared(found)
-    low, high = (middle * (end / middle) ** wider for end in ends)
+    logs = [log(value / middle) for value in values]
+    spread = statistics.median([abs(each) for each in logs]) * MAD
+    more = 0.0
     for groups in (_by_process(found), _by_visit(found, numbers)):
-        logs = [log(statistics.median(group)) for group in groups if len(group) >= FEWEST_BLOCKS]
-        if len(logs) >= FEWEST_GROUPS and (over := student(logs)) is not None:
-            reach = (over[1] - over[0]) / 2
-            low, high = min(low, middle * exp(-reach)), max(high, middle * exp(reach))
-    return Estimate(middle, (low, high))
+        known = [group for group in groups if len(group) >= FEWEST_BLOCKS]
+        if len(known) >= FEWEST_GROUPS:
+            medians = [log(statistics.median(group)) for group in known]
+            errors = [max(MEDIAN * spread / sqrt(len(group)), 1e-6) for group in known]
+            reach = student_quantile(len(known) - 1) * sqrt(variance_between(medians, errors) / len(known))
+            more = max(more, reach)
+    low, high = (abs(log(end / middle)) * _shared(found) for end in ends)
+    return Estimate(middle, (middle * exp(-hypot(low, more)), middle * exp(hypot(high, more))))
 
 
 def _shared(found: Sequence[Quotient]) -> float:

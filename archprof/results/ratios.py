@@ -10,7 +10,7 @@ from typing import NamedTuple
 from . import statistics
 from .between import Z, between, expected
 from .latency import FEWEST_BLOCKS, WIDEST, Latency
-from .logbook import Logbook
+from .logbook import Logbook, PastRatio
 from .quotients import Estimate, in_state, quotients, ratio_of
 from .states import NO_STATE, met, states_of
 
@@ -189,28 +189,35 @@ def _over_runs(ratio: Ratio, own: Mapping[int, Estimate], usual: int, logbook: L
     """The ratio over the runs of the logbook and this one, whose `own` estimates are by state; and what stands against
     joining them.
 
-    Where states differ in their ratio, the headline is that of the usual one.
+    Left out are runs that were mostly in a state whose ratio is another than the usual one's.
     """
-    before: dict[int, list[Estimate]] = {}
-    for each in logbook.ratios_of(ratio.architecture, ratio.reference, ratio.batch_size):
-        before.setdefault(each.state, []).append(Estimate(each.ratio, each.ci95))
-    known = [
-        _joined(state, [*before.get(state, ()), *([own[state]] if state in own else [])], logbook)
-        for state in sorted({*own, *before})
-    ]
-    chosen = _headline(known, usual, logbook)
-    if chosen is None:
-        return ratio, None
-    ratio = replace(ratio, by_state=tuple(each for each in known if each.state != NO_STATE))
-    past, now = before.get(chosen.state, []), own.get(chosen.state)
-    met_before = chosen.state != NO_STATE or ratio.state in before  # else whole runs are of different states
-    if past and now is not None and met_before:
-        them = between([(each.ratio, each.error) for each in past], logbook.spread, logbook.spread_runs)
+    earlier = logbook.ratios_of(ratio.architecture, ratio.reference, ratio.batch_size)
+    known = _by_state(earlier, own, logbook)
+    ratio = replace(ratio, by_state=tuple(known.values()))
+    others = _other_states(known, usual, logbook)
+    before = [Estimate(past.ratio, past.ci95) for past in earlier if past.state == NO_STATE and past.main not in others]
+    now = own.get(NO_STATE) if ratio.state not in others else None
+    if before and now is not None:
+        them = between([(each.ratio, each.error) for each in before], logbook.spread, logbook.spread_runs)
         if not expected(now.ratio, now.error, them):
-            told = f"{now.ratio:.3g} in this run, but {them.ci95[0]:.3g} to {them.ci95[1]:.3g} in {len(past)} before"
+            told = f"{now.ratio:.3g} in this run, but {them.ci95[0]:.3g} to {them.ci95[1]:.3g} in {len(before)} before"
             changed = "the machine or the network has changed (--no-logbook measures by itself)"
             return ratio, f"{told}: {changed}"
-    return replace(ratio, ratio=chosen.ratio, ci95=chosen.ci95, runs=chosen.runs), None
+    joined = [*before, *([] if now is None else [now])]
+    if not joined:
+        return ratio, None
+    whole = _joined(NO_STATE, joined, logbook)
+    return replace(ratio, ratio=whole.ratio, ci95=whole.ci95, runs=whole.runs), None
+
+
+def _by_state(earlier: Sequence[PastRatio], own: Mapping[int, Estimate], logbook: Logbook) -> dict[int, StateRatio]:
+    """The ratio in each state, over the runs that met it."""
+    found: dict[int, list[Estimate]] = {}
+    for past in earlier:
+        found.setdefault(past.state, []).append(Estimate(past.ratio, past.ci95))
+    for state, each in own.items():
+        found.setdefault(state, []).append(each)
+    return {state: _joined(state, found[state], logbook) for state in sorted(found) if state != NO_STATE}
 
 
 def _joined(state: int, found: Sequence[Estimate], logbook: Logbook) -> StateRatio:
@@ -221,18 +228,15 @@ def _joined(state: int, found: Sequence[Estimate], logbook: Logbook) -> StateRat
     return StateRatio(state, whole.ratio, whole.ci95, len(found))
 
 
-def _headline(known: Sequence[StateRatio], usual: int, logbook: Logbook) -> StateRatio | None:
-    """The usual state's ratio where another state's differs by more than runs in one state do; else whole runs'."""
+def _other_states(known: Mapping[int, StateRatio], usual: int, logbook: Logbook) -> set[int]:
+    """The states whose ratio differs from the usual one's by more than runs in one state do."""
     ends = {}
-    for each in known:
-        alone = Estimate(each.ratio, each.ci95)
+    for state, each in known.items():
+        ends[state] = Estimate(each.ratio, each.ci95)
         if each.runs == 1:
-            alone = Estimate(*between([(alone.ratio, alone.error)], logbook.spread, logbook.spread_runs)[:2])
-        ends[each.state] = alone
-    states = {each.state: each for each in known}
-    whole = states.pop(NO_STATE, None)
-    differs = usual in states and any(not ends[usual].overlaps(ends[state]) for state in states)
-    return states[usual] if differs else whole
+            alone = between([(each.ratio, ends[state].error)], logbook.spread, logbook.spread_runs)
+            ends[state] = Estimate(alone.ratio, alone.ci95)
+    return {state for state in ends if usual in ends and not ends[usual].overlaps(ends[state])}
 
 
 def _wide(ratio: Ratio, widest: float) -> str | None:

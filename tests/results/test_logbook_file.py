@@ -126,6 +126,6 @@ def test_it_is_bounded(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_network_by_the_same_name_that_computes_otherwise_is_another():
-    first, other = shifting.profile("slow", 500), shifting.profile("slow", 501)
-    assert logbook.identity(first) != logbook.identity(other)
-    assert json.loads(json.dumps(logbook.identity(first))) == logbook.identity(shifting.profile("renamed", 500))
+    first, other, renamed = (shifting.profile(*what) for what in (("slow", 500), ("slow", 501), ("copy", 500)))
+    assert len({logbook.identity(each) for each in (first, other, renamed)}) == 3
+    assert logbook.identity(first) == logbook.identity(shifting.profile("slow", 500))
