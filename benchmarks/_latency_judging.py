@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -36,12 +36,16 @@ def judge(folder: Path) -> int:
     kinds: dict[str, dict[str, Any]] = json.loads((folder / "kinds.json").read_text())
     seen = replayed(folder, kinds)
     by_kind = {kind["name"]: [one for one in seen if one.kind == kind["name"]] for kind in kinds.values()}
-    print("| runs | runs | spread | reliable | hold the others' median | half width, median | the first three |")
-    print("|---|---:|---:|---:|---:|---:|---|")
+    print(
+        "| runs | runs | spread | reliable | hold the others' median | half width, median | in this run, hold "
+        "| the first three |"
+    )
+    print("|---|---:|---:|---:|---:|---:|---:|---|")
     complaints = []
     quiet = {kind["name"]: tuple(kind["networks"]) for kind in kinds.values() if not kind["load"]}
-    for name in quiet:
-        complaints += _row(name, by_kind[name])
+    for name, networks in quiet.items():
+        pair = [one for other, runs in by_kind.items() if quiet.get(other) == networks for one in runs]
+        complaints += _row(name, by_kind[name], pair)
     print()
     for kind in kinds.values():
         runs = by_kind[kind["name"]]
@@ -65,7 +69,11 @@ def judge(folder: Path) -> int:
     for name, runs in by_kind.items():
         for other in dict.fromkeys(key for one in runs for key in one.others):
             series = [one.others[other] for one in runs if other in one.others]
-            held = _holding([(middle, (low, high)) for middle, low, high in series])
+            held = [
+                low <= median([middle for at, (middle, _, _) in enumerate(series) if at != place]) <= high
+                for place, (_, low, high) in enumerate(series)
+                if len(series) > 1
+            ]
             widths = [max(high - middle, middle - low) / middle for middle, low, high in series]
             spread = _spread([middle for middle, _, _ in series])
             print(
@@ -98,35 +106,44 @@ def replayed(folder: Path, kinds: dict[str, dict[str, Any]]) -> list[Seen]:
     return seen
 
 
-def _row(name: str, runs: Sequence[Seen]) -> list[str]:
-    """The row of one kind of run, and what it does not hold."""
+def _row(name: str, runs: Sequence[Seen], pair: Sequence[Seen]) -> list[str]:
+    """The row of one kind of run, and what it does not hold; `pair` are all runs of the same networks."""
     if not runs:
         return []
-    held = _holding([(one.ratio.in_run or one.ratio.ratio, one.ratio.ci95) for one in runs])
+    held = _holding(runs, pair, lambda ratio: ratio.ci95)
+    alone = _holding(runs, pair, lambda ratio: ratio.in_run_ci95 or ratio.ci95)
     later = [(one.ratio, hold) for one, hold in zip(runs[FIRST:], held[FIRST:], strict=True)]
     sure = [(ratio, hold) for ratio, hold in later if ratio.reliable]
     first = [(one.ratio, hold) for one, hold in zip(runs[:FIRST], held[:FIRST], strict=True)]
     apart = f"{sum(ratio.reliable for ratio, _ in first)} reliable, {sum(hold for _, hold in first)} hold"
     widths = [_half_width(ratio) for ratio, _ in sure]
     shown = f"{median(widths):.1%}" if widths else "none"
-    spread = _spread([one.ratio.in_run or one.ratio.ratio for one in runs])
+    spread = _spread([_own(one) for one in runs])
     holding = sum(hold for _, hold in sure)
     print(
         f"| {name} | {len(runs)} | {spread:.1%} | {len(sure)} of {len(later)} "
-        f"| {holding} of {len(sure)} | {shown} | {apart} |"
+        f"| {holding} of {len(sure)} | {shown} | {sum(alone)} of {len(alone)} | {apart} |"
     )
     out = [f"{name}: {len(sure)} of {len(later)} reliable"] if len(sure) < RELIABLE * len(later) else []
     out += [f"{name}: {holding} of {len(sure)} hold"] if holding < HELD * len(sure) else []
     return out + ([f"{name}: half width {shown}"] if widths and median(widths) > HALF_WIDTH else [])
 
 
-def _holding(series: Sequence[tuple[float, tuple[float, float]]]) -> list[bool]:
-    """Whether each interval holds the median of the other runs' ratios."""
+def _holding(
+    runs: Sequence[Seen], pair: Sequence[Seen], interval: Callable[[Ratio], tuple[float, float]]
+) -> list[bool]:
+    """Whether each run's interval holds the median of the ratios that the other runs of these networks found."""
     found = []
-    for place, (own, (low, high)) in enumerate(series):
-        others = [ratio for other, (ratio, _) in enumerate(series) if other != place]
-        found.append(low <= (median(others) if others else own) <= high)
+    for one in runs:
+        others = [_own(other) for other in pair if other is not one]
+        low, high = interval(one.ratio)
+        found.append(low <= (median(others) if others else _own(one)) <= high)
     return found
+
+
+def _own(one: Seen) -> float:
+    """What the run found alone."""
+    return one.ratio.ratio if one.ratio.in_run is None else one.ratio.in_run
 
 
 def _half_width(ratio: Ratio) -> float:
@@ -134,7 +151,7 @@ def _half_width(ratio: Ratio) -> float:
 
 
 def _truth(runs: Sequence[Seen]) -> float:
-    return median([one.ratio.in_run or one.ratio.ratio for one in runs]) if runs else 0.0
+    return median([_own(one) for one in runs]) if runs else 0.0
 
 
 def _spread(values: Sequence[float]) -> float:

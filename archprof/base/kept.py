@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from .errors import BadOutput
 
 #: Bytes of a file: a larger one is nobody's of ours, and is not read. Half as many lines stay when it grows beyond.
 LARGEST = 8 << 20
+
+
+#: Seconds that another process may take to write.
+PATIENCE_S = 2.0
 
 
 def folder() -> Path:
@@ -79,6 +84,8 @@ def _opened(kind: str, machine: str, _folder: Path, _may_keep: bool) -> Store:
 
 def _read(path: Path) -> tuple[dict[str, Any], int]:
     """What the file holds, and how many lines are not of ours. Raises OSError for a file that cannot be read."""
+    if path.is_symlink():
+        raise OSError("it is a link")
     if not path.exists():
         return {}, 0
     if not path.is_file() or path.stat().st_size > LARGEST:
@@ -110,7 +117,10 @@ def _append(path: Path, line: str) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One process at a time: who halves a file would lose what another appends meanwhile. Windows has no such lock."""
+    """One process at a time: who halves a file would lose what another appends meanwhile. Windows has no such lock.
+
+    Raises BadOutput where another process holds it for longer than PATIENCE_S.
+    """
     try:
         import fcntl
     except ImportError:
@@ -118,7 +128,15 @@ def _locked(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise BadOutput("another process is writing there", "") from None
+                time.sleep(0.02)
         yield
     finally:
         os.close(descriptor)

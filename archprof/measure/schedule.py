@@ -78,6 +78,8 @@ class Schedule:
         for batch_size in sorted({running.workload.batch_size for running in alive}):
             unfinished = self.unfinished(at(alive, batch_size), now)
             few = [running for running in unfinished if running.useful < FEWEST_BLOCKS]
+            if few and (base := self.base(unfinished)) is not None and base not in few:
+                few.append(base)  # what runs without it beside it is compared with nothing
             chosen = unfinished if self.cost(unfinished) <= left_s else self.affordable(few, left_s)
             if chosen:
                 rounds = min(running.useful for running in chosen)
@@ -110,9 +112,10 @@ class Schedule:
         return []
 
     def affordable(self, row: Sequence[Running], left_s: float) -> list[Running]:
-        """The cheapest workloads of which a round fits into the time that is left."""
+        """The cheapest workloads of which a round fits into the time that is left, the reference first."""
         chosen: list[Running] = []
-        for running in sorted(row, key=lambda running: running.block_s):
+        base = self.base(row)
+        for running in sorted(row, key=lambda running: (running is not base, running.block_s)):
             if self.cost([*chosen, running]) <= left_s:
                 chosen.append(running)
         return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -64,6 +65,17 @@ def expected(ratio: float, error: float, known: Between) -> bool:
     reach = math.log(known.ci95[1] / known.ci95[0]) / 2
     alone = student_quantile(known.degrees) * math.hypot(known.spread, error)
     return abs(math.log(ratio / known.ratio)) <= UNEXPECTED * math.hypot(reach, alone)
+
+
+def trend(values: Sequence[float]) -> float:
+    """How many standard deviations Kendall's tau of values and their order is from 0 (Mann 1945); 0 for fewer than MANY
+    of them."""
+    n = len(values)
+    if n < MANY:
+        return 0.0
+    pairs = itertools.combinations(values, 2)
+    score = sum((after > before) - (after < before) for before, after in pairs)
+    return score / math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
 
 
 def variance_between(logs: Sequence[float], errors: Sequence[float]) -> float:

@@ -49,6 +49,10 @@ REFERENCE_WORK = {
 #: standard deviations of one; of fewer than FEWEST_STEPS it is not known.
 NOISE = 2.0
 STEP = 0.954
+
+#: Readings of one state differ by a factor of two at most, whatever the noise.
+WIDEST_STATE = math.log(2)
+
 FEWEST_STEPS = 5
 
 #: How the cause begins of a block that ran while the machine had drifted.
@@ -72,9 +76,9 @@ def tolerances(in_order: Sequence[Block]) -> dict[str, float]:
     found = {}
     for name, work in REFERENCE_WORK.items():
         readings = [block.evidence[name] for block in in_order if block.evidence and block.evidence.get(name, 0.0) > 0]
-        steps = [abs(math.log(after / before)) for before, after in itertools.pairwise(readings)]
+        steps = [abs(math.log(after) - math.log(before)) for before, after in itertools.pairwise(readings)]
         noise = statistics.median(steps) / STEP if len(steps) >= FEWEST_STEPS else 0.0
-        found[name] = max(work.in_a_block, math.expm1(NOISE * noise))
+        found[name] = max(work.in_a_block, math.expm1(min(NOISE * noise, WIDEST_STATE)))
     return found
 
 
@@ -107,7 +111,11 @@ def drifts(
     usual: Mapping[str, float], seen: Mapping[str, float], allowed: Mapping[str, float] | None = None
 ) -> list[Drift]:
     """Where the times of the reference work differ by more than is allowed (of two runs), the most first."""
-    changes = {name: seen[name] / usual[name] for name in REFERENCE_WORK if name in seen and usual.get(name)}
+    changes = {
+        name: change
+        for name in REFERENCE_WORK
+        if name in seen and usual.get(name) and 0 < (change := seen[name] / usual[name]) < math.inf
+    }
     found = [
         Drift(max(change, 1 / change), f"{REFERENCE_WORK[name].name} took {_words(change)}")
         for name, change in changes.items()

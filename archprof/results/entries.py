@@ -22,13 +22,16 @@ def entry(comparison: Comparison) -> LoggedRun | None:
     states = comparison.states
     main = states[0].number if states else NO_STATE
     reference = next((key for key, row in rows.items() if row.name == comparison.reference), None)
+    eras = {(ratio.architecture, ratio.batch_size): ratio.era for ratio in comparison.ratios}
     ratios: list[PastRatio] = []
     control: list[PastRatio] = []
     for key, row in rows.items():
         for cell in row.latency:
             below = rows[reference].latency_at(cell.batch_size) if reference else None
             if reference and key != reference and below is not None and below.measured and cell.measured:
-                ratios += _by_state(key, reference, cell, below, numbers, main)
+                ratios += _by_state(
+                    key, reference, cell, below, numbers, main, eras.get((row.name, cell.batch_size), 1)
+                )
     for copy in comparison.control if reference else ():
         below = rows[reference].latency_at(copy.batch_size) if reference else None
         if reference and below is not None and below.measured:
@@ -47,11 +50,11 @@ def entry(comparison: Comparison) -> LoggedRun | None:
 
 
 def _by_state(
-    above: str, below: str, one: Latency, other: Latency, numbers: Mapping[int, int], main: int
+    above: str, below: str, one: Latency, other: Latency, numbers: Mapping[int, int], main: int, era: int = 1
 ) -> list[PastRatio]:
     """The ratio of the whole run, and that of each state in which both ran often enough."""
     found = by_state(one, other, numbers)
     return [
-        PastRatio(above, below, one.batch_size, state, *found[state], main=NO_STATE if state else main)
+        PastRatio(above, below, one.batch_size, state, *found[state], main=NO_STATE if state else main, era=era)
         for state in sorted(found)
     ]

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..base import kept
 from ..base.errors import BadFile
 from .between import SPREAD, SPREAD_RUNS, Z, variance_between
+from .drift import REFERENCE_WORK
 from .saved import as_json
-from .states import NO_STATE, State
+from .states import NO_STATE, State, distance
 
 if TYPE_CHECKING:
     from .profile import StaticProfile
@@ -30,11 +31,19 @@ MOST_RUNS = 400
 
 KIND = "logbook"
 
+#: States that are kept apart, those that most blocks met, and numbers that one may have.
+MOST_STATES, LARGEST_NUMBER = 64, 10**6
+
+#: A state's times in two runs differ by less than this, by reading: several times what a block's may, since on a
+#: machine that is never still states are wide.
+APART = {name: 4 * work.in_a_block for name, work in REFERENCE_WORK.items()}
+
 
 class PastRatio(NamedTuple):
     """A ratio that one run found in one state of the machine, with its interval in that run.
 
-    In state NO_STATE it is that of the whole run, most of which was in the state `main`.
+    In state NO_STATE it is that of the whole run, most of which was in the state `main`. A new `era` begins with a run
+    that the ones before did not lead to expect.
     """
 
     architecture: str
@@ -45,6 +54,7 @@ class PastRatio(NamedTuple):
     ci95: tuple[float, float]
     date: str = ""
     main: int = NO_STATE
+    era: int = 1
 
     @property
     def error(self) -> float:
@@ -105,7 +115,7 @@ def pooled(ratios: Iterable[PastRatio]) -> tuple[float, int]:
     many degrees of freedom that is known; SPREAD counts among them as SPREAD_RUNS."""
     by_pair: dict[tuple[Any, ...], list[PastRatio]] = {}
     for past in ratios:
-        by_pair.setdefault(past[:4], []).append(past)
+        by_pair.setdefault((*past[:4], past.era), []).append(past)
     variance, degrees = SPREAD_RUNS * SPREAD**2, SPREAD_RUNS
     for pasts in by_pair.values():
         if len(pasts) < 2:
@@ -120,9 +130,9 @@ def pooled(ratios: Iterable[PastRatio]) -> tuple[float, int]:
 def identity(profile: StaticProfile) -> str:
     """What tells a network from others, also of the same name: name, calls, their shapes and costs, as hexadecimal
     digits."""
-    calls = [(layer.op, layer.input_shape, layer.output_shape, layer.macs) for layer in profile.layers]
-    counts = (profile.name, profile.input_shape, profile.parameters, profile.macs, profile.activations)
-    return hashlib.sha256(json.dumps([counts, calls], default=str).encode()).hexdigest()[:16]
+    calls = [layer._replace(module="", seconds=None) for layer in profile.layers]
+    counts = (profile.parameters, profile.trainable_parameters, profile.macs, profile.activations, profile.input_shape)
+    return hashlib.sha256(json.dumps([profile.name, counts, calls], default=str).encode()).hexdigest()[:16]
 
 
 # --- kept on disk ---------------------------------------------------------------------------------------------------
@@ -163,6 +173,7 @@ def checked(saved: Any) -> Logbook:
     if not (0 < found.spread < 10 and found.spread_runs > 0):
         raise BadFile(f"{KIND}: {found.spread:g} with {found.spread_runs} degrees of freedom is no spread.")
     _refuse_what_is_no_ratio(found.ratios)
+    _refuse_states(found.states)
     return found
 
 
@@ -171,7 +182,13 @@ def _run(saved: Any) -> LoggedRun:
 
     found: LoggedRun = reading.checked(LoggedRun, saved, KIND)
     _refuse_what_is_no_ratio((*found.ratios, *found.control))
+    _refuse_states(found.states)
     return found
+
+
+def _refuse_states(states: Sequence[State]) -> None:
+    if len(states) > MOST_STATES or any(state.number > LARGEST_NUMBER for state in states):
+        raise BadFile(f"{KIND}: {len(states)} states; at most {MOST_STATES} are told apart.")
 
 
 def _refuse_what_is_no_ratio(ratios: Iterable[PastRatio]) -> None:
@@ -183,19 +200,37 @@ def _refuse_what_is_no_ratio(ratios: Iterable[PastRatio]) -> None:
 
 def opened(runs: Sequence[LoggedRun], names: Mapping[str, str], doubt: str = "") -> Logbook:
     """What the runs say of networks; `names` are theirs by identity."""
-    blocks: dict[int, int] = {}
-    first: dict[int, State] = {}
+    known: list[State] = []
+    every = []
     for run in runs:
+        numbers = {NO_STATE: NO_STATE}
         for state in run.states:
-            blocks[state.number] = blocks.get(state.number, 0) + state.blocks
-            first.setdefault(state.number, state)
-    states = [State(number, first[number].times, many) for number, many in blocks.items()]
-    every = [past._replace(date=run.date) for run in runs for past in run.ratios]
+            numbers[state.number] = _joined(state, known)
+        every += [
+            past._replace(date=run.date, state=numbers.get(past.state, NO_STATE), main=numbers.get(past.main, NO_STATE))
+            for past in run.ratios
+            if past.state in numbers
+        ]
+    states = sorted(known, key=lambda state: (-state.blocks, state.number))[:MOST_STATES]
     spread, spread_runs = pooled(every)
     own = [
         past._replace(architecture=names[past.architecture], reference=names[past.reference])
         for past in every
         if past.architecture in names and past.reference in names
     ]
-    ordered = sorted(states, key=lambda state: (-state.blocks, state.number))
-    return Logbook(len(runs), tuple(ordered), tuple(own), spread, spread_runs, doubt)
+    return Logbook(len(runs), tuple(states), tuple(own), spread, spread_runs, doubt)
+
+
+def _joined(state: State, known: list[State]) -> int:
+    """The number that a run's state has among those `known`, to which it is added.
+
+    It is its own, unless another state has that: two runs at once may each give it to one of theirs.
+    """
+    for place, other in enumerate(known):
+        if other.number == state.number and distance(state.times, other.times, APART) <= 1:
+            known[place] = other._replace(blocks=other.blocks + state.blocks)
+            return other.number
+    taken = {other.number for other in known}
+    number = state.number if state.number not in taken else max(taken) + 1
+    known.append(state._replace(number=number))
+    return number

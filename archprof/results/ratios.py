@@ -8,11 +8,19 @@ from math import ceil, exp, floor, hypot, log, log10, sqrt
 from typing import NamedTuple
 
 from . import statistics
-from .between import Z, between, expected
+from .between import Between, Z, between, expected, trend
 from .latency import FEWEST_BLOCKS, WIDEST, Latency
 from .logbook import Logbook, PastRatio
 from .quotients import Estimate, in_state, quotients, ratio_of
 from .states import NO_STATE, met, states_of
+
+#: Runs that an estimate is made of at most, the latest. Fewer would tell of the mood of the hour: on a shared host runs
+#: that follow each other resemble each other.
+RECENT = 100
+
+#: A ratio that rises or falls from run to run, with Kendall's tau so many standard deviations from 0, has no value that
+#: runs have in common (by chance once in a thousand).
+CREEP = 3.3
 
 #: Two copies of one network may differ by so much before a run is marked for it: their tensors lie elsewhere in memory.
 SAME = 0.01
@@ -34,7 +42,8 @@ class Ratio:
     `ratio` is for the machine's usual state, over as many `runs` as the logbook and this one have of it; `in_run` is
     what this run found alone, in the `state` that most of it was in. With one run both are the same; `runs` is 0 where
     no logbook was asked. `by_state` has the ratio in each state that was ever met. `reliable` where `ratios_to` says
-    so, `why` what stands against it; the times may be vaguer.
+    so, `why` what stands against it; the times may be vaguer. After a change of the machine or the network a new `era`
+    begins, `since` its first run.
     """
 
     batch_size: int
@@ -49,6 +58,8 @@ class Ratio:
     state: int = NO_STATE
     by_state: tuple[StateRatio, ...] = ()
     why: str | None = None
+    era: int = 1
+    since: str = ""
 
     @property
     def sentence(self) -> str:
@@ -61,7 +72,8 @@ class Ratio:
             reach = max(self.in_run - self.in_run_ci95[0], self.in_run_ci95[1] - self.in_run)
             digits = _decimals(2 * reach, self.in_run)
             alone = f"{self.in_run:.{digits}f} +- {reach:.{digits}f}"
-            said += f" on this machine, over {self.runs} runs; in this run {alone}"
+            since = f" since {self.since[:10]}" if self.since else ""
+            said += f" on this machine, over {self.runs} runs{since}; in this run {alone}"
         elif self.runs:
             said += " in this run"
         return f"{said} ({', '.join(doubts)})" if doubts else said
@@ -189,25 +201,67 @@ def _over_runs(ratio: Ratio, own: Mapping[int, Estimate], usual: int, logbook: L
     """The ratio over the runs of the logbook and this one, whose `own` estimates are by state; and what stands against
     joining them.
 
-    Left out are runs that were mostly in a state whose ratio is another than the usual one's.
+    Runs that a change of the machine or the network divides are of different eras: a run joins the last era or the one
+    before, whichever has more runs among those that lead to expect it, and begins a new one where neither does. Left
+    out are runs that were mostly in a state whose ratio is another than the usual one's.
     """
     earlier = logbook.ratios_of(ratio.architecture, ratio.reference, ratio.batch_size)
-    known = _by_state(earlier, own, logbook)
-    ratio = replace(ratio, by_state=tuple(known.values()))
-    others = _other_states(known, usual, logbook)
-    before = [Estimate(past.ratio, past.ci95) for past in earlier if past.state == NO_STATE and past.main not in others]
-    now = own.get(NO_STATE) if ratio.state not in others else None
-    if before and now is not None:
-        them = between([(each.ratio, each.error) for each in before], logbook.spread, logbook.spread_runs)
-        if not expected(now.ratio, now.error, them):
-            told = f"{now.ratio:.3g} in this run, but {them.ci95[0]:.3g} to {them.ci95[1]:.3g} in {len(before)} before"
-            changed = "the machine or the network has changed (--no-logbook measures by itself)"
-            return ratio, f"{told}: {changed}"
-    joined = [*before, *([] if now is None else [now])]
-    if not joined:
+    numbers = list(dict.fromkeys(past.era for past in reversed(earlier)))[:2]
+    eras = [
+        _Era(number, [past for past in earlier if past.era == number], ratio, own, usual, logbook) for number in numbers
+    ]
+    fitting = [era for era in eras if era.expected]
+    if fitting:
+        return max(fitting, key=lambda era: len(era.before)).joined(ratio)  # of equals the last one
+    ratio = replace(ratio, by_state=tuple(_by_state((), own, logbook).values()))
+    if not eras:
         return ratio, None
-    whole = _joined(NO_STATE, joined, logbook)
-    return replace(ratio, ratio=whole.ratio, ci95=whole.ci95, runs=whole.runs), None
+    before = eras[0].before
+    low, high = _between(before, logbook).ci95
+    told = f"{ratio.ratio:.3g} in this run, but {low:.3g} to {high:.3g} in {len(before)} before"
+    changed = "the machine or the network has changed (--no-logbook measures by itself)"
+    return replace(ratio, era=max(past.era for past in earlier) + 1), f"{told}: {changed}"
+
+
+class _Era:
+    """Runs between two changes, and this one: whether it is what they lead to expect."""
+
+    def __init__(
+        self,
+        number: int,
+        earlier: Sequence[PastRatio],
+        ratio: Ratio,
+        own: Mapping[int, Estimate],
+        usual: int,
+        logbook: Logbook,
+    ) -> None:
+        self.number, self.logbook = number, logbook
+        self.known = _by_state(earlier, own, logbook)
+        others = _other_states(self.known, usual, logbook)
+        runs = [past for past in earlier if past.state == NO_STATE and past.main not in others][-RECENT:]
+        self.before = [Estimate(past.ratio, past.ci95) for past in runs]
+        self.since = runs[0].date if runs and number > 1 else ""
+        self.now = own.get(NO_STATE) if ratio.state not in others else None
+
+    @property
+    def expected(self) -> bool:
+        """Whether this run is what the earlier ones lead to expect; also where the two cannot be compared."""
+        if not self.before or self.now is None:
+            return True
+        return expected(self.now.ratio, self.now.error, _between(self.before, self.logbook))
+
+    def joined(self, ratio: Ratio) -> tuple[Ratio, str | None]:
+        """The ratio with the earlier runs; and what stands against that."""
+        ratio = replace(ratio, by_state=tuple(self.known.values()), era=self.number, since=self.since)
+        runs = [*self.before, *([] if self.now is None else [self.now])]
+        if not runs:
+            return ratio, None
+        whole = _joined(NO_STATE, runs, self.logbook)
+        ratio = replace(ratio, ratio=whole.ratio, ci95=whole.ci95, runs=whole.runs)
+        if abs(trend([each.ratio for each in runs])) <= CREEP:
+            return ratio, None
+        first, last = runs[0].ratio, runs[-1].ratio
+        return ratio, f"it has been going from {first:.3g} to {last:.3g} over {len(runs)} runs"
 
 
 def _by_state(earlier: Sequence[PastRatio], own: Mapping[int, Estimate], logbook: Logbook) -> dict[int, StateRatio]:
@@ -224,8 +278,12 @@ def _joined(state: int, found: Sequence[Estimate], logbook: Logbook) -> StateRat
     """A ratio over runs; of a single one as that run has it."""
     if len(found) == 1:
         return StateRatio(state, *found[0], 1)
-    whole = between([(each.ratio, each.error) for each in found], logbook.spread, logbook.spread_runs)
+    whole = _between(found, logbook)
     return StateRatio(state, whole.ratio, whole.ci95, len(found))
+
+
+def _between(found: Sequence[Estimate], logbook: Logbook) -> Between:
+    return between([(each.ratio, each.error) for each in found], logbook.spread, logbook.spread_runs)
 
 
 def _other_states(known: Mapping[int, StateRatio], usual: int, logbook: Logbook) -> set[int]:
@@ -234,8 +292,7 @@ def _other_states(known: Mapping[int, StateRatio], usual: int, logbook: Logbook)
     for state, each in known.items():
         ends[state] = Estimate(each.ratio, each.ci95)
         if each.runs == 1:
-            alone = between([(each.ratio, ends[state].error)], logbook.spread, logbook.spread_runs)
-            ends[state] = Estimate(alone.ratio, alone.ci95)
+            ends[state] = Estimate(*_between([ends[state]], logbook)[:2])
     return {state for state in ends if usual in ends and not ends[usual].overlaps(ends[state])}
 
 

@@ -89,7 +89,7 @@ def distance(times: Mapping[str, float], centre: Mapping[str, float], allowed: M
     """How far apart two readings are, in what is allowed: up to 1 they are of one state."""
     return max(
         (
-            abs(math.log(times[name] / centre[name])) / math.log1p(allowed[name])
+            abs(math.log(times[name]) - math.log(centre[name])) / math.log1p(allowed[name])
             for name in drift.REFERENCE_WORK
             if times.get(name, 0.0) > 0 and centre.get(name, 0.0) > 0
         ),

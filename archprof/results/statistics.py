@@ -22,6 +22,9 @@ __all__ = [
 #: Resamples of a bootstrap interval: Efron and Tibshirani 1993, section 14.2, ask for at least 1,000.
 RESAMPLES = 1000
 
+#: Of more values the bootstrap takes seconds, and tells nothing that their own intervals do not.
+BOOTSTRAPPED = 2000
+
 #: Up to so many values together the rank-sum test is exact: counting takes milliseconds.
 EXACT_RANK_SUM = 30
 
@@ -89,8 +92,18 @@ def bootstrap_ratio_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of median(above) / median(below), unpaired.
 
-    Efron and Tibshirani 1993, chapter 13. The seed is fixed: the same samples always give the same interval.
+    Efron and Tibshirani 1993, chapter 13. The seed is fixed: the same samples always give the same interval. Of more
+    than BOOTSTRAPPED values both medians are as good as normal, and their own intervals are joined.
     """
+    if max(len(above), len(below)) > BOOTSTRAPPED:
+        ratio = median(above) / median(below)
+        reaches = [
+            [abs(math.log(end / median(values))) for end in median_interval(values, confidence)]
+            for values in (above, below)
+        ]
+        (down, up), (below_down, below_up) = reaches
+        low, high = math.hypot(down, below_up), math.hypot(up, below_down)
+        return ratio * math.exp(-low), ratio * math.exp(high)
     draw = random.Random(seed)
     above, below = list(above), list(below)
     ratios = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -129,6 +130,7 @@ def compare(
     named = list(given.named(models))
     rows = [row_of(model, name) for name, model in named]
     names = [row.result.name for row in rows]
+    began_in = os.getcwd()
     processes = (
         fresh.wanted(runs, [model for _, model in named], sampling, conditions) if latency and cluster is None else 1
     )
@@ -156,7 +158,7 @@ def compare(
             measured_rows.refuse_what_cannot_fit(rows, request)
             if processes > 1:
                 models = {row.result.name: model for (_, model), row in zip(named, rows, strict=True)}
-                measured = fresh.measure(models, rows, request, reference, processes, compare)
+                measured = fresh.measure(models, rows, request, reference, processes, compare, began_in)
             else:
                 measured = measured_rows.measure(rows, request, reference)
         if latency and explain:

@@ -7,6 +7,7 @@ Where things lie is drawn once for a process, and no number of blocks within it 
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -49,8 +50,10 @@ def measure(
     reference: str | None,
     runs: int,
     compare: Callable[..., Comparison],
+    place: str,
 ) -> Measured:
-    """Measure every network that was counted in `runs` fresh processes, which share the time budget.
+    """Measure every network that was counted in `runs` fresh processes, which share the time budget and start in the
+    working directory `place`: a network that was counted may have left it.
 
     Raises Unreachable where a process ends before its answer.
     """
@@ -75,6 +78,7 @@ def measure(
     if not needed:
         return keep()
     request.tell(f"measuring in a process of its own, 1 of {runs}", request.sampling.time_budget)
+    os.chdir(place)
     try:
         for outcome in engine.run([task] * runs):
             if isinstance(outcome.value, Exception):

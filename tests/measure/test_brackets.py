@@ -58,6 +58,20 @@ def test_a_machine_that_gets_slower_within_a_round_leaves_the_ratio_alone():
     assert ratio_of(seen["a", 1], seen["r", 1]).ratio == pytest.approx(1.0, abs=0.006)
 
 
+def test_no_round_runs_without_the_reference_when_time_gets_short():
+    """The reference has its blocks long before a slow network has, whose blocks still stand between two of it."""
+    machine = Machine()
+    cells = [
+        machine.workload(name, size, seconds * size)
+        for size in (1, 8)
+        for name, seconds in (("n0", 0.00085), ("r", 0.000008), ("n2", 0.065))
+    ]
+    seen = machine.measure(cells, reference="r", time_budget=1.5)
+    for (name, size), found in seen.items():
+        if name != "r" and found.measured:
+            assert len(quotients(found, seen["r", size])) == len(found.blocks)
+
+
 def cell(*blocks: tuple[int, float], disturbed: dict[int, str] | None = None) -> Latency:
     return Latency(1, tuple(Block(seconds, 1, 1, order, (disturbed or {}).get(order)) for order, seconds in blocks))
 

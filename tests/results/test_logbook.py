@@ -41,9 +41,7 @@ def test_runs_that_differ_by_more_than_their_own_intervals_say():
     assert sum(low <= 5.0 <= high for low, high in alone) < 20
     held = holding(found[3:])
     assert len(held) >= 35 and sum(held) >= 0.92 * len(held)
-    assert (
-        found[-1].ratios[0].runs == 40 and "on this machine, over 40 runs; in this run" in found[-1].ratios[0].sentence
-    )
+    assert found[-1].ratios[0].runs >= 38 and "runs; in this run" in found[-1].ratios[0].sentence
     last = found[-1].ratios[0]
     assert (last.ci95[1] - last.ci95[0]) / last.ratio < 0.02
 
@@ -151,3 +149,59 @@ def test_one_run_in_many_is_unexpected_by_chance():
         runs = [(math.exp(draw.gauss(0, math.hypot(0.04, 0.01))), 0.01) for _ in range(5)]
         surprises.append(not expected(*runs[-1], between(runs[:-1])))
     assert 0 < statistics.fmean(surprises) < 0.02
+
+
+def changing(truths: list[float], monkeypatch: pytest.MonkeyPatch, seed: int = 0, **how: float) -> list[Comparison]:
+    """Runs on a machine in one state, whose ratio is another in each run."""
+    draw, before, found = random.Random(seed), [], []
+    times, _ = shifting.STATES["a"]
+    for truth in truths:
+        monkeypatch.setitem(shifting.STATES, "a", (times, truth))
+        one = shifting.run("a" * 10, draw, book=shifting.opened(before), **how)
+        entry = entries.entry(one)
+        assert entry is not None
+        before.append(entry)
+        found.append(one)
+    return found
+
+
+def test_after_a_change_the_runs_before_it_are_left_alone(monkeypatch):
+    """8 % slower from run 9 on: run 9 is marked, and from run 10 on only the runs since count."""
+    found = changing([5.0] * 8 + [5.4] * 8, monkeypatch, between=0.005, within=0.004)
+    ratios = [one.ratios[0] for one in found]
+    assert [ratio.era for ratio in ratios] == [1] * 8 + [2] * 8
+    assert not ratios[8].reliable and "has changed" in ratios[8].why and ratios[8].runs == 1
+    assert [ratio.runs for ratio in ratios[9:]] == [2, 3, 4, 5, 6, 7, 8]
+    assert all(ratio.reliable and ratio.ci95[0] <= 5.4 <= ratio.ci95[1] for ratio in ratios[10:])
+    assert "over 8 runs since 2026-11-01; in this run" in ratios[-1].sentence
+
+
+def test_one_odd_run_is_an_era_of_its_own_and_the_others_go_on(monkeypatch):
+    found = changing([5.0] * 4 + [6.5] + [5.0] * 4, monkeypatch, between=0.004, within=0.004)
+    ratios = [one.ratios[0] for one in found]
+    assert [ratio.era for ratio in ratios] == [1] * 4 + [2] + [1] * 4
+    assert not ratios[4].reliable and all(ratio.reliable for ratio in ratios[5:]) and ratios[-1].runs == 8
+
+
+def test_an_odd_first_run_costs_one_more(monkeypatch):
+    found = changing([6.5] + [5.0] * 5, monkeypatch, between=0.004, within=0.004)
+    ratios = [one.ratios[0] for one in found]
+    assert [ratio.era for ratio in ratios] == [1] + [2] * 5
+    assert [ratio.reliable for ratio in ratios] == [True, False, True, True, True, True]
+    assert all(ratio.ci95[0] <= 5.0 <= ratio.ci95[1] for ratio in ratios[2:])
+
+
+def test_a_ratio_that_creeps_has_no_value_in_common(monkeypatch):
+    found = changing([5.0 * 1.01**run for run in range(20)], monkeypatch, between=0.003, within=0.004)
+    late = [one.ratios[0] for one in found[10:]]
+    assert sum(ratio.reliable for ratio in late) <= 2
+    assert any("it has been going from" in (ratio.why or "") for ratio in late)
+
+
+def test_two_runs_at_once_may_give_one_number_to_two_states():
+    first, second = (shifting.run(state * 6, random.Random(1)) for state in "ac")
+    both = [entries.entry(one) for one in (first, second)]
+    assert [[state.number for state in run.states] for run in both] == [[1], [1]]
+    book = shifting.opened(both)
+    assert sorted(state.number for state in book.states) == [1, 2]
+    assert {past.main for past in book.ratios if past.state == 0} == {1, 2}

@@ -86,6 +86,27 @@ def test_a_link_to_somewhere_else_is_not_followed(in_a_folder: Path):
     assert "not kept" in (logbook.write(MACHINE, run) or "") and target.read_text() == "mine\n"
 
 
+def test_a_lock_that_is_never_let_go_is_not_waited_for(monkeypatch: pytest.MonkeyPatch):
+    fcntl = pytest.importorskip("fcntl")
+    monkeypatch.setattr(kept, "PATIENCE_S", 0.1)
+    (run,) = runs(1)
+    logbook.path(MACHINE).parent.mkdir(parents=True)
+    held = os.open(logbook.path(MACHINE).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another process is writing there" in (logbook.write(MACHINE, run) or "")
+    finally:
+        os.close(held)
+    assert logbook.write(MACHINE, run) is None
+
+
+def test_a_link_is_neither_followed_nor_silent(in_a_folder: Path):
+    logbook.path(MACHINE).parent.mkdir(parents=True)
+    os.symlink(in_a_folder / "nowhere", logbook.path(MACHINE))
+    found, doubt = logbook.read(MACHINE)
+    assert found == [] and "it is a link" in doubt
+
+
 def test_a_huge_file_is_not_read(in_a_folder: Path):
     logbook.path(MACHINE).parent.mkdir(parents=True)
     with logbook.path(MACHINE).open("wb") as file:

@@ -128,7 +128,7 @@ def test_the_json_has_the_documented_keys_and_is_read_back(scripted):
         "why",
         "error",
     } <= set(row["latency"][0])
-    over_runs = {"in_run", "in_run_ci95", "runs", "state", "by_state", "why"}
+    over_runs = {"in_run", "in_run_ci95", "runs", "state", "by_state", "why", "era", "since"}
     assert {"batch_size", "architecture", "reference", "ratio", "ci95", "reliable"} | over_runs == set(
         saved["ratios"][0]
     )

@@ -140,3 +140,19 @@ def test_a_folder_that_cannot_be_written_is_told_once_and_measuring_goes_on(tmp_
     told = [line for line in capsys.readouterr().err.splitlines() if "not kept" in line]
     assert len(told) == 1 and "not kept for another time in" in told[0] and "Not a directory" in told[0]
     assert (tmp_path / "state").read_text() == "mine"
+
+
+def test_a_network_that_changes_the_directory(tmp_path: Path, capsys, monkeypatch):
+    """Counting it moves this process; the fresh ones start where the command did."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "mine.py").write_text(
+        "import os\nfrom torch import nn\n"
+        "class Moves(nn.Conv2d):\n"
+        "    input_shape = (3, 8, 8)\n"
+        "    def __init__(self):\n        super().__init__(3, 8, 3)\n"
+        "    def forward(self, x):\n        os.chdir('/')\n        return super().forward(x)\n"
+    )
+    command = ["compare", "mine.py:Moves", "resnet_tiny", "--batch-sizes", "1", "--time-budget", "1", "--runs", "2"]
+    assert main([*command, "--json", str(tmp_path / "seen.json")]) == 0
+    assert Comparison.from_json((tmp_path / "seen.json").read_text())["mine.py:Moves"].latency[0].measured
