@@ -125,7 +125,9 @@ def _whole(parts: Sequence[Latency], marked: Mapping[int, Any], precision: float
     blocks = tuple(marked[block.order] for part in parts for block in part.blocks)
     errors = [part.error for part in parts if part.error]
     if not blocks:
-        return parts[0]
+        hint = f"; '--runs 1' gives one process the budgets of all {len(parts)}" if len(parts) > 1 else ""
+        late = (parts[0].error or "").startswith("not measured")
+        return replace(parts[0], error=f"{parts[0].error}{hint}") if late else parts[0]
     peak = max((part.measured_peak_bytes for part in parts if part.measured_peak_bytes is not None), default=None)
     first = replace(parts[0], blocks=blocks, measured_peak_bytes=peak, why=None, note=None, error=None)
     cut = f"{len(errors)} of {len(parts)} processes could not measure it: {errors[0]}" if errors else ""

@@ -55,6 +55,17 @@ def test_a_process_that_could_not_measure_leaves_a_note():
     assert "1 of 2 processes could not measure it: out of memory: 3 GiB" in (cells["slow", 1].note or "")
 
 
+def test_what_no_process_had_time_for_says_what_would_help():
+    late = Latency(1, error="not measured (about 12 s a pass): the time budget of 15 s was used up")
+    parts = [shifting.run("a" * 6, random.Random(seed)) for seed in (1, 2)]
+    parts = [
+        replace(part, architectures=(replace(part.architectures[0], latency=(late,)), part.architectures[1]))
+        for part in parts
+    ]
+    cells, _ = fresh.merged(parts, 0.02)
+    assert (cells["slow", 1].error or "").endswith("used up; '--runs 1' gives one process the budgets of all 2")
+
+
 def test_how_many_processes_measure(monkeypatch: pytest.MonkeyPatch):
     def wanted(seconds: float, runs: int | None = None, models: tuple = ("a", "b")) -> int:
         return fresh.wanted(runs, models, Sampling(time_budget=seconds))
