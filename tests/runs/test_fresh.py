@@ -103,7 +103,9 @@ def test_the_next_run_knows(tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPa
     capsys.readouterr()
     assert main(["env", "--history", "--seconds", "0.1"]) == 0
     shown = capsys.readouterr().out
-    assert "Runs in the logbook" in shown and "resnet20_cifar / resnet_tiny at 1" in shown
+    assert "Runs in the logbook" in shown and "States of the machine" in shown
+    if all(one.ratios[0].reliable for one in found):  # a busy machine leaves too few blocks for a ratio to be kept
+        assert "resnet20_cifar / resnet_tiny at 1" in shown
     assert main(["env", "--history", "--seconds", "0.1", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["logbook"]["runs"]) == 2
     assert main([*command, "--no-logbook", "--time-budget", "0.5"]) == 0

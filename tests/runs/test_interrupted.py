@@ -10,7 +10,7 @@ from archprof.measure import per_layer, sampling
 from archprof.results.comparison import Comparison
 
 QUICK = ("--batch-sizes", "1", "--time-budget", "0.5", "--precision", "0.9")
-LONG = ("--batch-sizes", "1", "--time-budget", "60")  # it is stopped before
+LONG = ("--batch-sizes", "1", "--time-budget", "25")  # it is stopped before
 TWO = ("resnet_tiny", "plain_tiny")
 
 
