@@ -69,7 +69,8 @@ class Schedule:
     def next_round(self, alive: Sequence[Running], now: float, left_s: float) -> list[Running]:
         """The unfinished workloads of the batch size whose turn it is; empty when all is done or nothing fits.
 
-        After FEWEST_BLOCKS rounds each, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
+        Small batches have their first FEWEST_BLOCKS rounds first: where time lacks for all, they cost little. After
+        that, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
         sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
         too little time is left is run without its costliest workloads: the others get the blocks that they need.
         Disturbed blocks are made up for before, FEWEST_BLOCKS of them at most.
@@ -83,7 +84,8 @@ class Schedule:
             chosen = unfinished if self.cost(unfinished) <= left_s else self.affordable(few, left_s)
             if chosen:
                 rounds = min(running.useful for running in chosen)
-                turns.append((max(rounds - FEWEST_BLOCKS, 0) * sqrt(self.cost(chosen)), rounds, batch_size, chosen))
+                further = max(rounds - FEWEST_BLOCKS, 0) * sqrt(self.cost(chosen))
+                turns.append((further, rounds >= FEWEST_BLOCKS, batch_size, chosen))
         return min(turns, key=lambda turn: turn[:3])[3] if turns else []
 
     def round_for_meter(self, alive: Sequence[Running], meter: Meter | None, left_s: float) -> list[Running]:
