@@ -70,10 +70,10 @@ class Schedule:
         """The unfinished workloads of the batch size whose turn it is; empty when all is done or nothing fits.
 
         Small batches have their first FEWEST_BLOCKS rounds first: where time lacks for all, they cost little. After
-        that, rounds are dealt out in proportion to 1/sqrt(cost), which makes the
-        sum of the variances least for a given time (Cochran 1977, section 5.5). Until then a round for which
-        too little time is left is run without its costliest workloads: the others get the blocks that they need.
-        Disturbed blocks are made up for before, FEWEST_BLOCKS of them at most.
+        that, rounds are dealt out in proportion to 1/sqrt(cost), which makes the sum of the variances least for a given
+        time (Cochran 1977, section 5.5). Until then a round for which too little time is left is run without its
+        costliest workloads: the others get the blocks that they need. Disturbed blocks are made up for before,
+        FEWEST_BLOCKS of them at most.
         """
         turns = []
         for batch_size in sorted({running.workload.batch_size for running in alive}):

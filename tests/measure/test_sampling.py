@@ -192,6 +192,14 @@ def test_costly_batches_get_fewer_rounds_and_no_fewer_than_three():
     assert machine.now <= 20.1
 
 
+def test_where_time_lacks_for_all_small_batches_have_their_blocks():
+    """A pass of the large batch takes 2.6 s: in 10 s there is no room for three rounds of it."""
+    machine = Machine()
+    seen = machine.measure([machine.workload("a", size, 0.08 * size) for size in (1, 8, 32)], time_budget=10.0)
+    assert len(seen["a", 1].blocks) >= FEWEST_BLOCKS and len(seen["a", 8].blocks) >= FEWEST_BLOCKS
+    assert seen["a", 32].measured and len(seen["a", 32].blocks) < FEWEST_BLOCKS
+
+
 def test_a_round_that_does_not_fit_runs_without_its_costliest_cell():
     """Two passes of each warm it up (5.2 s), three rounds take 7.8 s: in 12 s the third has room for b alone."""
     machine = Machine()
