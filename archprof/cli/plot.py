@@ -124,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
         _refuse_without_ceilings(args)
     measure = by_layer or ((figures.KINDS[args.kind].measured or timed) and not args.no_latency)
     if not measure and not args.saved:
-        options.refuse_without_effect(args, f"on '{args.kind}', which shows counts", Sampling)
+        unused = ("runs", "no_logbook")
+        options.refuse_without_effect(args, f"on '{args.kind}', which shows counts", Sampling, also=unused)
     comparison, code = saved.comparison(args, measure, divide=by_layer)
     if kind.of_layers and comparison.ceilings is None:
         comparison = replace(comparison, ceilings=ceilings.known(comparison.environment))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..base.errors import BadOption
 from ..base.options import whole
 from . import options
-
-if TYPE_CHECKING:
-    pass
 
 #: Option (its name here) -> its flag: those that choose among a device's tables.
 SETTINGS = {"number_type": "--precision", "layout": "--channels-last", "compiled": "--compile", "version": "--torch"}

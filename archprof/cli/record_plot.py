@@ -15,6 +15,8 @@ _USUAL = {"ops": "macs", "metric": "top1", "x": "macs", "y": "top1"}
 
 #: Other options that need a comparison.
 _OF_COMPARISONS = (
+    "runs",
+    "no_logbook",
     *("accuracy", "json", "measure", "no_latency", "batch_sizes", "batch_size", "dataset", "where", "log"),
     "highlight",
 )

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..base.errors import BadOption
 from . import options
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(commands: Any) -> None:

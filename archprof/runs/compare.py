@@ -130,7 +130,7 @@ def compare(
     named = list(given.named(models))
     rows = [row_of(model, name) for name, model in named]
     names = [row.result.name for row in rows]
-    began_in = os.getcwd()
+    began_in = _working_directory()
     processes = (
         fresh.wanted(runs, [model for _, model in named], sampling, conditions) if latency and cluster is None else 1
     )
@@ -178,6 +178,14 @@ def compare(
     unkept = [text for text in (predictors.unkept(conditions),) if text]
     said = dict.fromkeys((*found.warnings, *own.unused(found, accuracies, dataset), *unkept))
     return replace(found, warnings=tuple(said))
+
+
+def _working_directory() -> str | None:
+    """Where this process is; None for a folder that has been removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
 
 
 def _remembered(found: Comparison) -> Comparison:

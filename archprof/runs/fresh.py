@@ -24,7 +24,7 @@ from ..results.ratios import Stopping
 from .asked import TIMEOUT_S
 from .elsewhere import compare_packed, packed
 from .engines.processes import Processes
-from .measured_rows import Measured, own_needs
+from .measured_rows import CONTROL, Measured, own_needs
 from .rows import Request, RowInProgress
 
 #: Seconds of the time budget for each process where their number is left to us, and how many at most.
@@ -50,7 +50,7 @@ def measure(
     reference: str | None,
     runs: int,
     compare: Callable[..., Comparison],
-    place: str,
+    place: str | None,
 ) -> Measured:
     """Measure every network that was counted in `runs` fresh processes, which share the time budget and start in the
     working directory `place`: a network that was counted may have left it.
@@ -78,7 +78,8 @@ def measure(
     if not needed:
         return keep()
     request.tell(f"measuring in a process of its own, 1 of {runs}", request.sampling.time_budget)
-    os.chdir(place)
+    if place:
+        os.chdir(place)
     try:
         for outcome in engine.run([task] * runs):
             if isinstance(outcome.value, Exception):
@@ -101,7 +102,7 @@ def merged(found: Sequence[Comparison], precision: float) -> tuple[dict[tuple[st
     order = round_ = 0
     for process, each in enumerate(found, 1):
         cells = {(row.name, cell.batch_size): cell for row in each.architectures for cell in row.latency}
-        cells |= {("", cell.batch_size): cell for cell in each.control}
+        cells |= {(CONTROL, cell.batch_size): cell for cell in each.control}
         for key, cell in cells.items():
             blocks = tuple(
                 replace(block, order=block.order + order, round=block.round + round_, process=process)
@@ -116,8 +117,8 @@ def merged(found: Sequence[Comparison], precision: float) -> tuple[dict[tuple[st
         for block in drift.marked(block for parts in joined.values() for part in parts for block in part.blocks)
     }
     whole = {key: _whole(parts, marked, precision) for key, parts in joined.items()}
-    control = tuple(cell for (name, _), cell in whole.items() if not name)
-    return {key: cell for key, cell in whole.items() if key[0]}, control
+    control = tuple(cell for (name, _), cell in whole.items() if name == CONTROL)
+    return {key: cell for key, cell in whole.items() if key[0] != CONTROL}, control
 
 
 def _whole(parts: Sequence[Latency], marked: Mapping[int, Any], precision: float) -> Latency:

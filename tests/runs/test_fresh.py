@@ -169,3 +169,18 @@ def test_a_network_that_changes_the_directory(tmp_path: Path, capsys, monkeypatc
     command = ["compare", "mine.py:Moves", "resnet_tiny", "--batch-sizes", "1", "--time-budget", "1", "--runs", "2"]
     assert main([*command, "--json", str(tmp_path / "seen.json")]) == 0
     assert Comparison.from_json((tmp_path / "seen.json").read_text())["mine.py:Moves"].latency[0].measured
+
+
+@pytest.mark.parametrize("option", [["--runs", "2"], ["--no-logbook"]], ids=" ".join)
+def test_a_figure_of_counts_refuses_them(option, tmp_path, capsys):
+    assert main(["plot", "ball", "resnet18", "alexnet", *option, "-o", str(tmp_path / "a.svg")]) == 2
+    assert f"{option[0]} has no effect on 'ball', which shows counts" in capsys.readouterr().err
+
+
+def test_a_working_directory_that_was_removed(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    found = archprof.compare(["resnet_tiny"], batch_sizes=[1], latency=False)
+    monkeypatch.chdir(tmp_path)
+    assert found["resnet_tiny"].profile is not None

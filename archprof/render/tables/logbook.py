@@ -24,6 +24,12 @@ def sentences(comparison: Comparison) -> list[str]:
         f"(95 % interval of their ratio: {each.ci95[0]:.3f} to {each.ci95[1]:.3f})."
         for each in comparison.controls.values()
     ]
+    sizes = sorted({ratio.batch_size for ratio in comparison.ratios} - set(comparison.controls))
+    if book is not None and sizes:  # before logbooks, no comparison had a second copy
+        where = listed([str(size) for size in sizes])
+        said.append(
+            f"At batch {where} no second copy of {comparison.reference} ran often enough to be held against it."
+        )
     return [sentence for sentence in said if sentence]
 
 
