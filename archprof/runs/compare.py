@@ -172,7 +172,7 @@ def compare(
                 row.result = replace(row.result, error=f"{row.result.name}: interrupted before it was counted")
         warning = "interrupted: what was not reached is missing"
         raise ComparisonInterrupted(_comparison(rows, request, reference, measured, warning)) from None
-    found = _comparison(rows, request, reference, measured)
+    found = _comparison(rows, request, reference, measured, *measured.warnings)
     if latency and logbook and cache.may_keep:
         found = _remembered(found)
     unkept = [text for text in (predictors.unkept(conditions),) if text]

@@ -55,7 +55,7 @@ def measure(
     """Measure every network that was counted in `runs` fresh processes, which share the time budget and start in the
     working directory `place`: a network that was counted may have left it.
 
-    Raises Unreachable where a process ends before its answer.
+    A process that ends before its answer is told, and the others count; raises Unreachable where all of them do.
     """
     needed, refused = own_needs(rows, request)
     began = time.perf_counter()
@@ -66,6 +66,7 @@ def measure(
     work = functools.partial(compare_packed, compare=compare)
     engine = Processes(work, timeout=each.time_budget + TIMEOUT_S * len(needed), most_bytes=0)
     found: list[Comparison] = []
+    ended: list[str] = []
 
     def keep() -> Measured:
         cells, control = merged(found, request.sampling.precision)
@@ -73,7 +74,8 @@ def measure(
             sizes = [cells.get((row.result.name, size)) or refused.get((row.result.name, size)) for size in row.needs]
             row.result = replace(row.result, latency=tuple(cell for cell in sizes if cell is not None))
         stopping = Stopping(request.sampling.precision, request.sampling.time_budget, time.perf_counter() - began)
-        return Measured(stopping if cells or refused else None, control)
+        warnings = [f"{len(ended)} of {runs} processes that measured gave no answer: {ended[0]}"] if ended else []
+        return Measured(stopping if cells or refused else None, control, tuple(warnings))
 
     if not needed:
         return keep()
@@ -85,13 +87,18 @@ def measure(
             if isinstance(outcome.value, Exception):
                 raise outcome.value
             if outcome.error is not None:
-                raise Unreachable(f"measuring in a process of its own: {outcome.error};", "try '--runs 1'.")
-            found.append(outcome.value)
-            left = (runs - len(found)) * each.time_budget
-            request.tell(f"measuring in a process of its own, {min(len(found) + 1, runs)} of {runs}", left)
+                ended.append(outcome.error)
+            else:
+                found.append(outcome.value)
+            done = len(found) + len(ended)
+            request.tell(
+                f"measuring in a process of its own, {min(done + 1, runs)} of {runs}", (runs - done) * each.time_budget
+            )
     except KeyboardInterrupt:
         keep()  # what whole processes found is not lost
         raise
+    if not found:
+        raise Unreachable(f"measuring in a process of its own: {ended[0]};", "try '--runs 1'.")
     return keep()
 
 

@@ -42,10 +42,11 @@ CONTROL = ""
 
 
 class Measured(NamedTuple):
-    """When measuring was to end, and the reference's second copy by batch size."""
+    """When measuring was to end, the reference's second copy by batch size, and what somebody should be told."""
 
     stopping: Stopping | None = None
     control: tuple[Latency, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def measure(rows: Sequence[RowInProgress], request: Request, reference: str | None) -> Measured:
